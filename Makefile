@@ -1,0 +1,38 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Each sets up what it needs.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.ready
+
+.PHONY: demo test unit check chaos bench docs clean format
+
+$(STAMP): pyproject.toml tools/setup.sh
+	@PYTHON=$(PYTHON) bash tools/setup.sh $(VENV)
+	@touch $@
+
+demo: $(STAMP)
+	@$(BIN)/python -m examples.photos $(if $(PHOTOS),--photos "$(PHOTOS)")
+
+unit: $(STAMP)
+	@$(BIN)/pytest -n 2 tests/unit tests/property
+
+test: $(STAMP)
+	@$(BIN)/python tools/test.py
+
+check: $(STAMP)
+	@$(BIN)/python tools/check.py
+
+chaos: $(STAMP)
+	@$(BIN)/python tools/chaos.py $(DRILL)
+
+bench: $(STAMP)
+	@$(BIN)/python -m bench
+
+docs: $(STAMP)
+	@$(BIN)/python tools/docs.py
+
+format: $(STAMP)
+	@$(BIN)/ruff check --fix -q src tests tools bench examples; $(BIN)/ruff format -q src tests tools bench examples
+
+clean:
+	rm -rf $(VENV) .leveret dist build docs/_build

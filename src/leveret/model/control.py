@@ -1,0 +1,51 @@
+"""What a supervisor and its worker processes say to each other: one JSON line each, a tagged struct."""
+
+from msgspec import Struct
+
+
+class Quiet(Struct, frozen=True, tag="quiet"):
+    """Finish what runs (within `grace` seconds, None: however long), give the rest back, then say Drained."""
+
+    grace: float | None = None
+    reason: str = ""
+
+
+class StopNow(Struct, frozen=True, tag="stop"):
+    """Give everything back and exit at once."""
+
+
+class ReturnUnstarted(Struct, frozen=True, tag="return_unstarted"):
+    """Give back everything that has not begun; go on."""
+
+
+ToChild = Quiet | StopNow | ReturnUnstarted
+
+
+class Ready(Struct, frozen=True, tag="ready"):
+    """The process has its app, its session and its connections; it claims from now on."""
+
+    pid: int
+    session: str
+    tasks: tuple[str, ...] = ()
+
+
+class Drained(Struct, frozen=True, tag="drained"):
+    """Everything is settled; the process exits now. `reason` tells why when nobody asked (max tasks, hard limit)."""
+
+    reason: str = ""
+
+
+class Broken(Struct, frozen=True, tag="broken"):
+    """The process cannot start: the app does not import, the settings are wrong. `permanent`: do not try again."""
+
+    error: str
+    permanent: bool = True
+
+
+class Waiting(Struct, frozen=True, tag="waiting"):
+    """What a quiet process still waits for: `name[id]` of each running task."""
+
+    running: tuple[str, ...] = ()
+
+
+FromChild = Ready | Drained | Broken | Waiting

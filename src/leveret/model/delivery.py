@@ -1,0 +1,109 @@
+"""What a driver carries, hands over and takes back."""
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any, NewType
+
+from msgspec import Struct
+
+Receipt = NewType("Receipt", str)
+"""The token to settle one hand-over; it dies with the hand-over and fences whoever held it before."""
+
+SessionId = NewType("SessionId", str)
+"""One worker process's claims."""
+
+
+class Encoded(Struct, frozen=True):
+    """A message as it travels: Celery's protocol v2 header table beside the serialised body."""
+
+    headers: Mapping[str, Any]
+    body: bytes
+    content_type: str = "application/json"
+    content_encoding: str = "utf-8"
+    reply_to: str | None = None
+
+
+class Posting(Struct, frozen=True, kw_only=True):
+    """One message for one queue. `once` asks the broker to stop a second copy of the id at the door."""
+
+    id: str
+    queue: str
+    encoded: Encoded
+    attempt: int = 0
+    exchange: str = ""
+    routing_key: str = ""
+    priority: int = 0
+    not_before: float | None = None
+    expires: float | None = None
+    once: bool = False
+
+
+class Charge(Struct, frozen=True, kw_only=True):
+    """A death laid to a message. `reason` reads `signal 9`, `exit 3`, `oom`, `time limit` ..."""
+
+    reason: str
+    at: float
+    session: str = ""
+
+
+class Delivery(Struct, frozen=True, kw_only=True):
+    """One hand-over of one message to one session."""
+
+    receipt: Receipt
+    queue: str
+    encoded: Encoded
+    count: int = 1
+    """1 the first time; a give-back of unstarted work does not count."""
+    charges: tuple[Charge, ...] = ()
+    suspect: bool = False
+
+
+class Verdict(Enum):
+    """How a delivery ends: done (ACK), back to its queue (RELEASE), or parked as a dead letter (REJECT)."""
+
+    ACK = "ack"
+    RELEASE = "release"
+    REJECT = "reject"
+
+
+class Claim(Struct, frozen=True, kw_only=True):
+    """A request for work. The same `number` in the same session answers the same deliveries again."""
+
+    session: SessionId
+    queues: tuple[str, ...]
+    credit: int
+    number: int
+    suspects: bool = False
+    """Only suspects (the quarantine child asks), otherwise everything but suspects."""
+
+
+class Return(Struct, frozen=True, kw_only=True):
+    """A delivery given back without an outcome. Unstarted work returns uncharged to its old place in the queue."""
+
+    receipt: Receipt
+    delay: float = 0.0
+    counted: bool = False
+    """True when the run had begun: the next delivery counts one more."""
+
+
+class DeadLetter(Struct, frozen=True, kw_only=True):
+    """A message that could not be run, with the reason; `leveret dead redrive` sends it again."""
+
+    id: str
+    queue: str
+    reason: str
+    at: float
+    encoded: Encoded
+    charges: tuple[Charge, ...] = ()
+
+
+class QueueCounts(Struct, frozen=True, kw_only=True):
+    """What stands in one queue now."""
+
+    queue: str
+    ready: int = 0
+    delayed: int = 0
+    claimed: int = 0
+    dead: int = 0
+    oldest: float | None = None
+    """Unix time at which the oldest ready message was sent."""

@@ -1,0 +1,62 @@
+"""Who is alive: nodes hold a lease, their worker processes hold sessions."""
+
+from msgspec import Struct
+
+from leveret.model.delivery import Charge, Receipt, SessionId
+
+
+class Node(Struct, frozen=True, kw_only=True):
+    """One `leveret worker`. `incarnation` differs each start; `boot` and `pid` tell a predecessor that is gone."""
+
+    name: str
+    incarnation: str
+    boot: str
+    pid: int
+    queues: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
+    slots: int = 0
+    pool: str = ""
+    started: float = 0.0
+
+
+class Session(Struct, frozen=True, kw_only=True):
+    """One worker process of a node."""
+
+    id: SessionId
+    node: str
+    incarnation: str
+    pid: int
+    quarantine: bool = False
+    """One slot, suspects only, one at a time: whatever it held when it vanished is convicted."""
+
+
+class Running(Struct, frozen=True, kw_only=True):
+    """What a slot page says was running when its process died."""
+
+    id: str
+    receipt: Receipt
+    attempt: int
+    started: float
+
+
+class Reaping(Struct, frozen=True, kw_only=True):
+    """The end of one session, told by its supervisor: who is charged; the rest goes back.
+
+    `suspect_others`: the page could not tell who ran (several slots in the process, or a torn record), so
+    everything the session held becomes suspect, uncharged.
+    """
+
+    session: SessionId
+    charged: tuple[tuple[Receipt, Charge], ...] = ()
+    suspect_others: bool = False
+
+
+class Pulse(Struct, frozen=True, kw_only=True):
+    """Answer to a node's `beat`."""
+
+    suspects: int = 0
+    """Suspects waiting on this node's queues: the supervisor starts its quarantine child."""
+    revived: bool = False
+    """The lease had been reaped: sessions must register anew."""
+    reaped: int = 0
+    """Messages that went back to their queues because their node was lost."""

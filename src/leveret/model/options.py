@@ -1,0 +1,53 @@
+"""Options that cross a seam as one value."""
+
+from dataclasses import dataclass
+
+from msgspec import Struct
+
+from leveret.model.node import Node
+
+CHARGES_TO_PARK = 3
+"""Deaths after which a message is a dead letter (DESIGN 1.1)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriverOptions:
+    """What every broker and store driver is told besides its URL. Durations are seconds."""
+
+    high_first: bool = True
+    """Whether 9 is the most urgent priority (profile "leveret") or 0 (Celery on Redis)."""
+    result_expires: float | None = 86_400.0
+    dead_letter_expires: float | None = 30 * 86_400.0
+    tombstone_expires: float = 86_400.0
+    lease_seconds: float = 20.0
+    tick_stale_seconds: float = 3.0
+    """A fleet's tick older than this: nobody could renew, so nothing is reaped until one lease after the next tick."""
+    publish_timeout: float = 10.0
+    poll_seconds: float = 0.5
+
+
+class WorkerOptions(Struct, frozen=True, kw_only=True):
+    """One node as the command line asked for it; plain data that crosses a pipe to every worker process."""
+
+    node: Node
+    pool: str = "prefork"
+    processes: int = 1
+    slots: int = 1
+    """Slots in each process: 1 for prefork and solo, N for threads and asyncio."""
+    queues: tuple[str, ...] = ("default",)
+    quarantine: bool = False
+    max_tasks_per_child: int | None = None
+    time_limit: float | None = None
+    soft_time_limit: float | None = None
+    prefetch_multiplier: int | None = None
+    """None: adaptive credit."""
+    soft_shutdown_timeout: float = 0.0
+    burst: bool = False
+    loglevel: str = "WARNING"
+    logfile: str | None = None
+    log_json: bool = False
+    app: str = ""
+    """Where a worker process finds the app: `package.module:attribute`."""
+    workdir: str = ""
+    page: str = ""
+    """Path of this process's slot page; empty: none (in-process workers)."""

@@ -1,0 +1,65 @@
+"""The running task's own view of its message: `task.request`, under Celery's names (`celery/app/task.py:Context`)."""
+
+from contextvars import ContextVar
+from typing import Any
+
+from leveret.model.message import Message
+
+
+class Request:
+    """Owned by the run it belongs to; user code may add attributes, as with Celery."""
+
+    def __init__(
+        self,
+        message: Message,
+        *,
+        hostname: str = "",
+        is_eager: bool = False,
+        redelivered: bool = False,
+        lifespan: Any = None,
+    ) -> None:
+        self.message = message
+        self.id = message.id
+        self.task = message.task
+        self.args = message.args
+        self.kwargs = message.kwargs
+        self.retries = message.attempt
+        self.hostname = hostname
+        self.is_eager = is_eager
+        self.called_directly = False
+        self.lifespan = lifespan
+        self.pending_retry: BaseException | None = None
+        """Set by `self.retry(throw=False)`: the runner honours it when the function returns."""
+        self.children: list[Any] = []
+        self.delivery_info = {
+            "exchange": message.exchange,
+            "routing_key": message.routing_key or message.queue,
+            "priority": message.priority,
+            "redelivered": redelivered,
+        }
+
+    def __getattr__(self, name: str) -> Any:
+        """Celery's remaining names, then the sender's own headers; absent ones are None as in Celery."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        message: Message = self.__dict__["message"]
+        match name:
+            case "eta":
+                return message.not_before
+            case "timelimit":
+                return (message.time_limit, message.soft_time_limit)
+            case "callbacks" | "errbacks" | "chain" | "chord":
+                return getattr(message.embed, name)
+            case "correlation_id":
+                return message.id
+        if name in message.__struct_fields__:
+            return getattr(message, name)
+        return message.headers.get(name)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        value = getattr(self, key)
+        return default if value is None else value
+
+
+CURRENT: ContextVar[Request | None] = ContextVar("leveret_current_request", default=None)
+"""The request of the task that runs in this context, None outside of one."""

@@ -1,0 +1,87 @@
+"""All that follows one attempt, decided by `logic.delivery` and carried out by the Settler."""
+
+from msgspec import Struct
+
+from leveret.model.delivery import Posting, Receipt, Verdict
+from leveret.model.message import Message, TaskId
+
+
+class Record(Struct, frozen=True, kw_only=True):
+    """What is stored of one attempt. (id, attempt) is the fence: a store refuses a record when it holds a
+    terminal one for the id, or one of a later attempt."""
+
+    id: TaskId
+    attempt: int
+    state: str
+    """One of `model.state`'s names, or the name `update_state` was given."""
+    meta: bytes = b""
+    """Celery's result document (`reference` celery.md 2.5) as the result serializer wrote it; empty for a tombstone."""
+    content_type: str = "application/json"
+    terminal: bool = False
+    tombstone: bool = False
+    """Kept for 24 h only to stop a second run; it has no value, and readers see it as absent."""
+    not_before: float | None = None
+    """For RETRY: when the next attempt may start."""
+    expires_after: float | None = None
+    """Seconds until the store may forget it; None keeps it."""
+    reply_to: str | None = None
+    """Who waits for it: a bell address the store rings after the commit."""
+
+
+class Seat(Struct, frozen=True, kw_only=True):
+    """One member's place in a join (a chord). The first value per seat wins."""
+
+    join: str
+    index: int
+    size: int
+    value: bytes
+
+
+class Settlement(Struct, frozen=True, kw_only=True):
+    """The decision about one attempt."""
+
+    id: TaskId
+    attempt: int
+    verdict: Verdict
+    record: Record | None = None
+    seat: Seat | None = None
+    follow: tuple[Message, ...] = ()
+    delay: float = 0.0
+    """For RELEASE: seconds until it may be claimed again."""
+    reason: str = ""
+    """For REJECT: why it is a dead letter."""
+    counted: bool = True
+    """For RELEASE: whether the next delivery counts one more."""
+
+
+class Commitment(Struct, frozen=True, kw_only=True):
+    """A settlement in the driver's terms: everything encoded, one receipt."""
+
+    receipt: Receipt
+    verdict: Verdict
+    record: Record | None = None
+    seat: Seat | None = None
+    follow: tuple[Posting, ...] = ()
+    delay: float = 0.0
+    reason: str = ""
+    counted: bool = True
+
+
+class Committed(Struct, frozen=True):
+    """Everything of the commitment is durable."""
+
+    joined: "Joined | None" = None
+
+
+class Stale(Struct, frozen=True):
+    """The fence refused: someone else owns the message or it has ended. Nothing of the commitment was written."""
+
+    reason: str = ""
+
+
+class Joined(Struct, frozen=True, kw_only=True):
+    """Answer of `arrive`: whether the join is complete, and its values in seat order; the same when asked again."""
+
+    join: str
+    complete: bool
+    values: tuple[bytes, ...] = ()

@@ -1,0 +1,63 @@
+"""What a registered task is: a name, a function, and the options it was declared with."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """When a failed run is tried again. `max_retries=None` means without limit."""
+
+    max_retries: int | None = 3
+    default_retry_delay: float = 180.0
+    autoretry_for: tuple[type[BaseException], ...] = ()
+    dont_autoretry_for: tuple[type[BaseException], ...] = ()
+    retry_backoff: float = 0.0
+    """Seconds of the first back-off step; 0 turns back-off off (`retry_backoff=True` is 1)."""
+    retry_backoff_max: float = 600.0
+    retry_jitter: bool = True
+    retry_kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskDefinition:
+    """What the worker needs to know of a task. `run` is called with the message's arguments.
+
+    Options that are None fall back to the settings' value, as in Celery.
+    """
+
+    name: str
+    run: Callable[..., Any]
+    task: Any = None
+    """The object `@app.task` returned: hooks (`on_success`, ...) are looked up on it; `bind=True` passes it."""
+    bind: bool = False
+    is_async: bool = False
+    retry: RetryPolicy = RetryPolicy()
+    acks_late: bool = True
+    reject_on_worker_lost: bool | None = None
+    ignore_result: bool = False
+    store_errors_even_if_ignored: bool = False
+    track_started: bool = False
+    time_limit: float | None = None
+    soft_time_limit: float | None = None
+    rate_limit: str | None = None
+    priority: int | None = None
+    queue: str | None = None
+    serializer: str = "json"
+    compression: str | None = None
+    expires: float | None = None
+    throws: tuple[type[BaseException], ...] = ()
+    dead_letter: bool = False
+    lane: str | None = None
+    result_expires: float | None = None
+    hooks: frozenset[str] = frozenset()
+    """The hook names the task's class overrides; the runner calls only these."""
+
+
+class Registry(Protocol):
+    """Name -> definition. `find` answers None for a task nobody registered here."""
+
+    def find(self, name: str) -> TaskDefinition | None: ...
+
+    def __iter__(self) -> Iterator[str]: ...

@@ -1,0 +1,29 @@
+"""What an operator asks of a broker."""
+
+from typing import Protocol
+
+from leveret.model.delivery import DeadLetter, QueueCounts
+
+
+class Admin(Protocol):
+    async def declare(self, queues: tuple[str, ...]) -> None: ...
+
+    async def counts(self, queues: tuple[str, ...] = ()) -> tuple[QueueCounts, ...]:
+        """For the named queues, or every queue known."""
+        ...
+
+    async def purge(self, queues: tuple[str, ...]) -> int:
+        """Forget what waits (ready and delayed, not what is claimed); answers how many."""
+        ...
+
+    async def dead(self, queue: str | None = None, limit: int = 100) -> tuple[DeadLetter, ...]:
+        """Newest first."""
+        ...
+
+    async def redrive(self, ids: tuple[str, ...]) -> int:
+        """Send dead letters to their queues again, charges cleared; answers how many."""
+        ...
+
+    async def bury(self, ids: tuple[str, ...]) -> int:
+        """Forget dead letters for good; answers how many."""
+        ...

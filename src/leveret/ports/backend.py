@@ -1,0 +1,45 @@
+"""Where outcomes are kept and waited for."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from leveret.model.settlement import Joined, Record, Seat
+
+
+class Backend(Protocol):
+    """The asynchronous face (workers, async callers)."""
+
+    async def store(self, records: tuple[Record, ...]) -> tuple[bool, ...]:
+        """The fence. False: a terminal record or one of a later attempt is there, nothing was written.
+        Storing the very same (id, attempt, state) again answers False for a terminal one."""
+        ...
+
+    async def get(self, ids: Sequence[str]) -> tuple[Record | None, ...]:
+        """In the order of `ids`; None where nothing is known. Tombstones are answered too (workers need them)."""
+        ...
+
+    async def wait(self, ids: Sequence[str], timeout: float) -> tuple[Record | None, ...]:
+        """As `get`, but return only when at least one of `ids` is terminal or has changed, or after `timeout`."""
+        ...
+
+    async def arrive(self, seats: tuple[Seat, ...]) -> tuple[Joined, ...]:
+        """Take each seat; the first value wins. Complete joins answer their values, also when asked again."""
+        ...
+
+    async def forget(self, ids: Sequence[str]) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class BlockingBackend(Protocol):
+    """The caller's face."""
+
+    def get(self, ids: Sequence[str]) -> tuple[Record | None, ...]: ...
+
+    def wait(self, ids: Sequence[str], timeout: float) -> tuple[Record | None, ...]: ...
+
+    def store(self, records: tuple[Record, ...]) -> tuple[bool, ...]: ...
+
+    def forget(self, ids: Sequence[str]) -> None: ...
+
+    def close(self) -> None: ...

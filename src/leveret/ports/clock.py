@@ -1,0 +1,19 @@
+"""Time, chance and fresh ids: handed in, never taken (STYLE 7)."""
+
+from typing import Protocol
+
+
+class Clock(Protocol):
+    def now(self) -> float:
+        """Unix seconds."""
+        ...
+
+    def monotonic(self) -> float: ...
+
+    def jitter(self) -> float:
+        """A number in [0, 1)."""
+        ...
+
+    def new_id(self) -> str:
+        """A fresh uuid4 as text."""
+        ...

@@ -1,0 +1,58 @@
+"""Where user code runs."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from msgspec import Struct
+
+from leveret.model.delivery import Receipt
+from leveret.model.message import Message
+from leveret.model.outcome import Finished
+from leveret.model.task import TaskDefinition
+
+
+class Job(Struct, frozen=True):
+    """One admitted delivery, ready to run."""
+
+    receipt: Receipt
+    message: Message
+    definition: TaskDefinition
+    count: int = 1
+
+
+Run = Callable[[Job, int], Finished]
+"""`runner.run_task`: (job, slot) -> how it ended; never raises."""
+
+
+class Executor(Protocol):
+    """Some slots of one kind. `start` and `retract` are called by the I/O thread only."""
+
+    slots: int
+
+    def open(self, wake: Callable[[], None]) -> None:
+        """Begin taking jobs. `wake` is thread-safe; it is called once per batch of outcomes, never once per task."""
+        ...
+
+    def start(self, jobs: tuple[Job, ...]) -> None:
+        """Queue jobs in order; idle slots pop them one at a time."""
+        ...
+
+    def retract(self) -> tuple[Job, ...]:
+        """Take back everything no slot has popped yet."""
+        ...
+
+    def finished(self) -> tuple[tuple[Job, Finished], ...]:
+        """Drain what has ended since the last call."""
+        ...
+
+    def interrupt(self, receipt: Receipt, error: type[BaseException]) -> bool:
+        """Ask a running job to stop by raising `error` in it (soft limits); False when it is not running here."""
+        ...
+
+    def idle(self) -> int:
+        """Slots that run nothing and have nothing queued for them."""
+        ...
+
+    def close(self) -> None:
+        """Stop when the running jobs have ended."""
+        ...
