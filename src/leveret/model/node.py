@@ -37,6 +37,8 @@ class Running(Struct, frozen=True, kw_only=True):
     receipt: Receipt
     attempt: int
     started: float
+    deadline: float | None = None
+    """Unix time of the hard time limit: the process itself concludes it, its supervisor kills a little later."""
 
 
 class Reaping(Struct, frozen=True, kw_only=True):

@@ -28,6 +28,13 @@ class Leases(Protocol):
         answers those deliveries."""
         ...
 
+    async def release(self, session: SessionId, keep: tuple[Receipt, ...]) -> int:
+        """Give back everything the session holds except `keep`, uncharged, to its old place; the session goes on.
+
+        Called by the supervisor for a child that does not answer (its unstarted work must not wait for it) and before
+        a `reap` with `suspect_others`, so that only what really ran becomes suspect. Answers how many went back."""
+        ...
+
     async def leave(self, node: Node) -> None:
         """A node that stops in order: its lease and sessions go, what they held goes back uncharged."""
         ...
