@@ -46,7 +46,7 @@ def _too_many_parameters(node: ast.FunctionDef | ast.AsyncFunctionDef, name: str
         return []
     names = [a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
     count = len([n for n in names if n not in ("self", "cls")])
-    # Names that Celery fixed (send_task, apply_async, get ...) keep Celery's parameters; they say so in their docstring.
+    # What Celery fixed (send_task, apply_async, get ...) keeps its parameters and says so in its docstring.
     if count > PARAMETERS and "Celery's signature" not in (ast.get_docstring(node) or ""):
         return [f"{name}:{node.lineno}: {node.name} takes {count} parameters, at most {PARAMETERS}"]
     return []
