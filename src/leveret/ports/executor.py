@@ -1,7 +1,7 @@
 """Where user code runs."""
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -21,7 +21,10 @@ class Job(Struct, frozen=True):
 
 
 Run = Callable[[Job, int], Finished]
-"""`runner.run_task`: (job, slot) -> how it ended; never raises."""
+"""`runner.Runner.run`: (job, slot) -> how it ended; never raises."""
+
+RunAsync = Callable[[Job, int], Coroutine[Any, Any, Finished]]
+"""`runner.Runner.run_async`: its twin for `async def` tasks. Executors are made as `X(run, run_async, slots)`."""
 
 
 class Executor(Protocol):
@@ -43,6 +46,10 @@ class Executor(Protocol):
 
     def finished(self) -> tuple[tuple[Job, Finished], ...]:
         """Drain what has ended since the last call."""
+        ...
+
+    def running(self) -> tuple[tuple[Job, float], ...]:
+        """What runs now and since when, on the monotonic clock (limits, retraction, the stop report)."""
         ...
 
     def interrupt(self, receipt: Receipt, error: type[BaseException]) -> bool:
