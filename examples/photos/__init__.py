@@ -1,0 +1,1 @@
+"""Photographs through real worker processes, one of which is killed half-way: `make demo`."""
