@@ -1,0 +1,177 @@
+"""The in-process broker: the reference every other driver is compared with. Nothing survives the process."""
+
+from leveret.links.memory.bells import LoopWaiter
+from leveret.links.memory.server import MemoryServer, server_at
+from leveret.links.memory.store import MemoryBackend, MemoryBlockingBackend
+from leveret.model.delivery import Claim, DeadLetter, Delivery, Posting, QueueCounts, Receipt, Return, SessionId
+from leveret.model.endpoint import Url
+from leveret.model.node import Node, Pulse, Reaping, Session
+from leveret.model.options import DriverOptions
+from leveret.model.settlement import Commitment, Committed, Stale
+from leveret.ports.broker import Capability
+from leveret.ports.clock import Clock
+
+CAPABILITIES = frozenset(
+    {Capability.DELAY, Capability.PRIORITY, Capability.DEDUPE, Capability.LEASE, Capability.COMMIT}
+)
+
+
+class MemoryBroker:
+    """`ports.broker.Broker`; also `Commit`, since the server is the store too."""
+
+    capabilities = CAPABILITIES
+
+    def __init__(self, server: MemoryServer) -> None:
+        self._server = server
+        self._heard: dict[str, int] = {}
+        """How often each queue's bell had rung at the last claim that left nothing behind."""
+
+    async def publish(self, postings: tuple[Posting, ...]) -> None:
+        self._server.publish(postings)
+
+    async def claim(self, claim: Claim) -> tuple[Delivery, ...]:
+        with self._server.lock:
+            deliveries = self._server.claim(claim)
+            emptied = len(deliveries) < claim.credit
+            for queue in claim.queues:
+                self._heard[queue] = self._server.bells.rung(queue) if emptied else -1
+        return deliveries
+
+    async def settle(self, commitments: tuple[Commitment, ...]) -> tuple[Committed | Stale, ...]:
+        return self._server.settle(commitments)
+
+    async def give_back(self, returns: tuple[Return, ...]) -> None:
+        self._server.give_back(returns)
+
+    async def commit(self, commitments: tuple[Commitment, ...]) -> tuple[Committed | Stale, ...]:
+        return self._server.commit(commitments)
+
+    async def bell(self, queues: tuple[str, ...], timeout: float) -> None:
+        """Wait for a ring since this broker's last claim; what is delayed rings when it is due."""
+        waiter = LoopWaiter()
+        with self._server.lock:
+            if any(self._heard.get(queue, -1) != self._server.bells.rung(queue) for queue in queues):
+                return
+            due = self._server.messages.next_due(queues)
+            self._server.bells.listen(queues, waiter)
+        if due is not None:
+            timeout = min(timeout, max(due - self._server.clock.now(), 0.0))
+        try:
+            await waiter.wait(timeout)
+        finally:
+            with self._server.lock:
+                self._server.bells.unlisten(queues, waiter)
+
+    async def close(self) -> None:
+        return None
+
+
+class MemoryBlockingBroker:
+    """`ports.broker.BlockingBroker`."""
+
+    def __init__(self, server: MemoryServer, address: str) -> None:
+        self._server = server
+        self._address = address
+
+    def publish(self, postings: tuple[Posting, ...], *, timeout: float) -> None:
+        self._server.publish(postings)
+
+    def reply_address(self) -> str | None:
+        return self._address
+
+    def close(self) -> None:
+        return None
+
+
+class MemoryLeases:
+    """`ports.leases.Leases`."""
+
+    def __init__(self, server: MemoryServer) -> None:
+        self._server = server
+
+    async def register(self, node: Node, sessions: tuple[Session, ...]) -> None:
+        self._server.register(node, sessions)
+
+    async def beat(self, node: Node) -> Pulse:
+        return self._server.beat(node)
+
+    async def reap(self, reapings: tuple[Reaping, ...]) -> int:
+        return self._server.reap(reapings)
+
+    async def reconcile(self, session: SessionId, held: tuple[Receipt, ...]) -> tuple[Delivery, ...]:
+        return self._server.reconcile(session, held)
+
+    async def leave(self, node: Node) -> None:
+        self._server.leave(node)
+
+    async def nodes(self) -> tuple[Node, ...]:
+        return self._server.alive()
+
+
+class MemoryChores:
+    """`ports.leases.Chores`."""
+
+    def __init__(self, server: MemoryServer) -> None:
+        self._server = server
+
+    async def upkeep(self) -> float:
+        return self._server.upkeep()
+
+
+class MemoryAdmin:
+    """`ports.admin.Admin`."""
+
+    def __init__(self, server: MemoryServer) -> None:
+        self._server = server
+
+    async def declare(self, queues: tuple[str, ...]) -> None:
+        self._server.declare(queues)
+
+    async def counts(self, queues: tuple[str, ...] = ()) -> tuple[QueueCounts, ...]:
+        return self._server.counts(queues)
+
+    async def purge(self, queues: tuple[str, ...]) -> int:
+        return self._server.purge(queues)
+
+    async def dead(self, queue: str | None = None, limit: int = 100) -> tuple[DeadLetter, ...]:
+        return self._server.dead(queue, limit)
+
+    async def redrive(self, ids: tuple[str, ...]) -> int:
+        return self._server.redrive(ids)
+
+    async def bury(self, ids: tuple[str, ...]) -> int:
+        return self._server.bury(ids)
+
+
+class MemoryDriver:
+    """`ports.driver.FusedDriver`. Every driver of one URL in a process shares one server, whatever thread or loop."""
+
+    capabilities = CAPABILITIES
+
+    def __init__(self, url: Url, options: DriverOptions, clock: Clock, server: MemoryServer | None = None) -> None:
+        self.server = server or server_at(url, options, clock)
+        self.address = self.server.name
+
+    def broker(self) -> MemoryBroker:
+        return MemoryBroker(self.server)
+
+    def leases(self) -> MemoryLeases:
+        return MemoryLeases(self.server)
+
+    def chores(self) -> MemoryChores:
+        return MemoryChores(self.server)
+
+    def admin(self) -> MemoryAdmin:
+        return MemoryAdmin(self.server)
+
+    def blocking(self) -> MemoryBlockingBroker:
+        return MemoryBlockingBroker(self.server, f"{self.server.name}#reply")
+
+    def backend(self) -> MemoryBackend:
+        return MemoryBackend(self.server)
+
+    def blocking_backend(self) -> MemoryBlockingBackend:
+        return MemoryBlockingBackend(self.server)
+
+    def commit(self) -> MemoryBroker:
+        return MemoryBroker(self.server)

@@ -1,0 +1,105 @@
+"""Messages at rest in one in-process queue: ready by priority level and send order, suspects apart, delayed by time."""
+
+from heapq import heappop, heappush
+from typing import Final
+
+from leveret.model.delivery import Charge, Delivery, Posting, Receipt, SessionId
+
+LEVELS: Final = 10
+
+
+class Row:
+    """One live message. Owned by the server, changed under its lock only."""
+
+    __slots__ = ("charges", "count", "due", "level", "posting", "receipt", "sent", "seq", "session", "stamp", "suspect")
+
+    def __init__(self, posting: Posting, seq: int, sent: float) -> None:
+        self.posting = posting
+        self.seq = seq
+        self.sent = sent
+        self.level = max(0, min(posting.priority, LEVELS - 1))
+        self.due = posting.not_before or 0.0
+        self.count = 0
+        """Hand-overs that counted; the delivery now out, if any, is one more."""
+        self.charges: tuple[Charge, ...] = ()
+        self.suspect = False
+        self.receipt: Receipt | None = None
+        self.session: SessionId | None = None
+        self.stamp = 0
+        """Raised at each move: heap entries with an older stamp are dead (deleting from a heap is not worth it)."""
+
+    def delivery(self, receipt: Receipt) -> Delivery:
+        return Delivery(
+            receipt=receipt,
+            queue=self.posting.queue,
+            encoded=self.posting.encoded,
+            count=self.count + 1,
+            charges=self.charges,
+            suspect=self.suspect,
+        )
+
+
+Lane = list[tuple[int, int, Row]]
+"""A heap of (seq, stamp, row)."""
+
+
+class QueueState:
+    """The rows of one queue that nobody holds."""
+
+    __slots__ = ("delayed", "ready", "suspects")
+
+    def __init__(self) -> None:
+        self.ready: list[Lane] = [[] for _ in range(LEVELS)]
+        self.suspects: list[Lane] = [[] for _ in range(LEVELS)]
+        self.delayed: list[tuple[float, int, int, Row]] = []
+
+    def add(self, row: Row, now: float) -> bool:
+        """Put a row where it belongs; True when it can be claimed now."""
+        row.stamp += 1
+        if row.due > now:
+            heappush(self.delayed, (row.due, row.seq, row.stamp, row))
+            return False
+        self._push(row)
+        return True
+
+    def promote(self, now: float) -> bool:
+        """Move what is due to its place among the ready; True when anything moved."""
+        moved = False
+        while self.delayed and self.delayed[0][0] <= now:
+            _, _, stamp, row = heappop(self.delayed)
+            if row.stamp == stamp:
+                self._push(row)
+                moved = True
+        return moved
+
+    def next_due(self) -> float | None:
+        while self.delayed and self.delayed[0][3].stamp != self.delayed[0][2]:
+            heappop(self.delayed)
+        return self.delayed[0][0] if self.delayed else None
+
+    def _push(self, row: Row) -> None:
+        lanes = self.suspects if row.suspect else self.ready
+        heappush(lanes[row.level], (row.seq, row.stamp, row))
+
+
+def head(lane: Lane) -> int | None:
+    """Answer the sequence number of the first live row, dropping dead entries before it."""
+    while lane and lane[0][2].stamp != lane[0][1]:
+        heappop(lane)
+    return lane[0][0] if lane else None
+
+
+def take(queues: list[QueueState], levels: tuple[int, ...], credit: int, *, suspects: bool) -> list[Row]:
+    """Pop at most `credit` rows: in the order of `levels`, within one level oldest first over all queues."""
+    taken: list[Row] = []
+    for level in levels:
+        lanes = [lane for queue in queues if (lane := (queue.suspects if suspects else queue.ready)[level])]
+        while lanes and len(taken) < credit:
+            heads = [(seq, lane) for lane in lanes if (seq := head(lane)) is not None]
+            if not heads:
+                break
+            first = min(heads, key=lambda pair: pair[0])[1]
+            taken.append(heappop(first)[2])
+        if len(taken) == credit:
+            break
+    return taken

@@ -1,0 +1,211 @@
+"""The in-process server behind every `memory://` URL: broker, leases and store under one lock."""
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from weakref import WeakValueDictionary
+
+from leveret.links.memory.bells import Bells
+from leveret.links.memory.messages import Messages
+from leveret.links.memory.nodes import Nodes
+from leveret.links.memory.records import Records
+from leveret.model.delivery import (
+    Claim,
+    DeadLetter,
+    Delivery,
+    Posting,
+    QueueCounts,
+    Receipt,
+    Return,
+    SessionId,
+    Verdict,
+)
+from leveret.model.node import Node, Pulse, Reaping, Session
+from leveret.model.options import DriverOptions
+from leveret.model.settlement import Commitment, Committed, Joined, Record, Seat, Stale
+from leveret.ports.clock import Clock
+
+UPKEEP_SECONDS = 1.0
+UPKEEP_STEP = 200
+NOT_OURS = "the receipt is not held any more"
+FENCED = "a terminal record or a later attempt is stored"
+
+
+def process_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+class MemoryServer:
+    """Every verb is one step under `lock` (which guards everything below), so each is a transaction."""
+
+    def __init__(
+        self, options: DriverOptions, clock: Clock, alive: Callable[[int], bool] = process_alive, name: str = "memory"
+    ) -> None:
+        self.name = name
+        self.clock = clock
+        self.lock = threading.RLock()
+        self.bells = Bells()
+        """Queues."""
+        self.results = Bells()
+        """Task ids and reply addresses."""
+        self.records = Records(options, self.results)
+        self.messages = Messages(options, self.bells, self.records.stops)
+        self.nodes = Nodes(options, self.messages, alive)
+
+    # Broker
+
+    def publish(self, postings: tuple[Posting, ...]) -> None:
+        with self.lock:
+            now = self.clock.now()
+            for posting in postings:
+                self.messages.publish(posting, now)
+
+    def claim(self, claim: Claim) -> tuple[Delivery, ...]:
+        with self.lock:
+            return self.messages.claim(claim, self.clock.now())
+
+    def settle(self, commitments: tuple[Commitment, ...]) -> tuple[Committed | Stale, ...]:
+        with self.lock:
+            now = self.clock.now()
+            return tuple(self._settle(commitment, now) for commitment in commitments)
+
+    def give_back(self, returns: tuple[Return, ...]) -> None:
+        with self.lock:
+            now = self.clock.now()
+            for back in returns:
+                if self.messages.holds(back.receipt):
+                    self.messages.release(back.receipt, now, back.delay, counted=back.counted)
+
+    def commit(self, commitments: tuple[Commitment, ...]) -> tuple[Committed | Stale, ...]:
+        with self.lock:
+            now = self.clock.now()
+            return tuple(self._commit(commitment, now) for commitment in commitments)
+
+    def _commit(self, commitment: Commitment, now: float) -> Committed | Stale:
+        if not self.messages.holds(commitment.receipt):
+            return Stale(NOT_OURS)
+        if commitment.record is not None and not self.records.store(commitment.record, now):
+            return Stale(FENCED)
+        joined = self.records.arrive(commitment.seat, now) if commitment.seat else None
+        # The delivery ends first: with follow-ups of the same id the predecessor must not stand in the door.
+        self._settle(commitment, now)
+        for posting in commitment.follow:
+            self.messages.publish(posting, now)
+        return Committed(joined)
+
+    def _settle(self, commitment: Commitment, now: float) -> Committed | Stale:
+        if not self.messages.holds(commitment.receipt):
+            return Stale(NOT_OURS)
+        if commitment.verdict is Verdict.RELEASE:
+            self.messages.release(commitment.receipt, now, commitment.delay, counted=commitment.counted)
+        else:
+            self.messages.settle(commitment.receipt, commitment.verdict, now, commitment.reason)
+        return Committed()
+
+    # Leases and chores
+
+    def register(self, node: Node, sessions: tuple[Session, ...]) -> None:
+        with self.lock:
+            self.nodes.register(node, sessions, self.clock.now())
+
+    def beat(self, node: Node) -> Pulse:
+        with self.lock:
+            return self.nodes.beat(node, self.clock.now())
+
+    def reap(self, reapings: tuple[Reaping, ...]) -> int:
+        with self.lock:
+            now = self.clock.now()
+            return sum(self.nodes.reap(reaping, now) for reaping in reapings)
+
+    def reconcile(self, session: SessionId, held: tuple[Receipt, ...]) -> tuple[Delivery, ...]:
+        with self.lock:
+            return self.messages.reconcile(session, frozenset(held), self.clock.now())
+
+    def leave(self, node: Node) -> None:
+        with self.lock:
+            self.nodes.leave(node, self.clock.now())
+
+    def alive(self) -> tuple[Node, ...]:
+        with self.lock:
+            return self.nodes.alive(self.clock.now())
+
+    def upkeep(self) -> float:
+        with self.lock:
+            now = self.clock.now()
+            self.nodes.tick(now)
+            self.messages.promote(now)
+            more = self.records.expire(now, UPKEEP_STEP)
+            more = self.messages.expire_dead(now, UPKEEP_STEP) or more
+            return 0.0 if more else UPKEEP_SECONDS
+
+    # The operator
+
+    def declare(self, queues: tuple[str, ...]) -> None:
+        with self.lock:
+            self.messages.declare(queues)
+
+    def counts(self, queues: tuple[str, ...]) -> tuple[QueueCounts, ...]:
+        with self.lock:
+            return self.messages.counts(queues, self.clock.now())
+
+    def purge(self, queues: tuple[str, ...]) -> int:
+        with self.lock:
+            return self.messages.purge(frozenset(queues))
+
+    def dead(self, queue: str | None, limit: int) -> tuple[DeadLetter, ...]:
+        with self.lock:
+            return self.messages.dead(queue, limit)
+
+    def redrive(self, ids: tuple[str, ...]) -> int:
+        with self.lock:
+            now = self.clock.now()
+            sent = [key for key in ids if self.messages.redrive(key, now)]
+            # What was stored of the first life (WorkerLostError, say) would refuse the outcome of the second.
+            self.records.forget(sent)
+            return len(sent)
+
+    def bury(self, ids: tuple[str, ...]) -> int:
+        with self.lock:
+            return sum(self.messages.bury(key) for key in ids)
+
+    # The store
+
+    def store(self, records: tuple[Record, ...]) -> tuple[bool, ...]:
+        with self.lock:
+            now = self.clock.now()
+            return tuple(self.records.store(record, now) for record in records)
+
+    def get(self, ids: Sequence[str]) -> tuple[Record | None, ...]:
+        with self.lock:
+            return self.records.get(ids)
+
+    def arrive(self, seats: tuple[Seat, ...]) -> tuple[Joined, ...]:
+        with self.lock:
+            now = self.clock.now()
+            return tuple(self.records.arrive(seat, now) for seat in seats)
+
+    def forget(self, ids: Sequence[str]) -> None:
+        with self.lock:
+            self.records.forget(ids)
+
+
+_SERVERS: "WeakValueDictionary[str, MemoryServer]" = WeakValueDictionary()
+"""One server per URL for as long as anybody uses it; `_SERVERS_LOCK` guards the look-up."""
+_SERVERS_LOCK = threading.Lock()
+
+
+def server_at(url: str, options: DriverOptions, clock: Clock) -> MemoryServer:
+    """Answer the process's one server of that URL, made with the options and the clock of whoever came first."""
+    name = url.partition("://")[2].strip("/") or "default"
+    with _SERVERS_LOCK:
+        server = _SERVERS.get(name)
+        if server is None:
+            server = MemoryServer(options, clock, name=f"memory://{name}")
+            _SERVERS[name] = server
+        return server
