@@ -28,6 +28,17 @@ class ImproperlyConfigured(CallerError):
     """A setting, URL or option is wrong; the message names it and what would be right."""
 
 
+class UnknownSetting(ImproperlyConfigured, AttributeError, KeyError):
+    """No setting has that name; `nearest` is the known name most like it. Attribute and key access both expect it."""
+
+    def __init__(self, message: str, nearest: str | None = None) -> None:
+        super().__init__(message)
+        self.nearest = nearest
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class MissingExtra(ImproperlyConfigured):
     """A driver's package is not installed; the message names the extra."""
 

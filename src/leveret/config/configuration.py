@@ -1,0 +1,243 @@
+"""`app.conf`: settings from every source with their origins, and the frozen `Settings` they make.
+
+It may change at any time. `settings` answers a new value after a change; whoever took one keeps what it had.
+"""
+
+import logging
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from leveret.config.project import embedded_broker_url
+from leveret.config.row import Mark, Row
+from leveret.config.settings import DEFAULTS, FIELDS, Settings, convert, shown
+from leveret.config.sources import from_environment, from_object, load_object, unknown
+from leveret.config.table import ROWS, find
+from leveret.errors import ImproperlyConfigured
+
+log = logging.getLogger("leveret.config")
+
+COMMAND_LINE, ENVIRONMENT, CODE, OBJECT, DEFAULT = "command line", "environment", "code", "object or file", "default"
+ORIGINS = (COMMAND_LINE, ENVIRONMENT, CODE, OBJECT, DEFAULT)
+"""Strongest first."""
+
+
+class Configuration:
+    """Settings by attribute, by key and by `update`; every name in `config.table` may be set, also in Celery's old
+    spelling, and unknown ones are errors."""
+
+    _layers: dict[str, dict[str, Any]]
+    _pending: list[tuple[Any, bool, str | None]]
+
+    def __init__(
+        self,
+        values: Mapping[str, Any] | None = None,
+        *,
+        app_file: str | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """`app_file` is the file of the app: without `broker_url` the queue lives in its project's folder.
+        `environ` stands in for `os.environ`, which is read when a setting is first needed."""
+        vars(self).update(
+            _layers={origin: {} for origin in ORIGINS},
+            _pending=[],
+            _app_file=app_file,
+            _environ=environ,
+            _environment_read=False,
+            _cached=None,
+            _copies={},
+        )
+        self.update(values or {})
+
+    # -- reading
+
+    @property
+    def settings(self) -> Settings:
+        """Everything Leveret honours, as it stands now."""
+        self._read_sources()
+        if self._cached is None or self._mutated():
+            values = {name: self[name] for name in FIELDS}
+            copies = {name: _copied(value) for name, value in values.items() if isinstance(value, _CONTAINERS)}
+            # Copies: a worker keeps what it started with, whatever is done to `conf.task_routes` later.
+            vars(self).update(_cached=Settings(**{**values, **copies}), _copies=copies)
+        cached: Settings = self._cached
+        return cached
+
+    def __getitem__(self, name: str) -> Any:
+        self._read_sources()
+        return self._value(self._row(name))
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self[name]
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and find(name) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(name for name in ROWS if not _retired(name))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        row = find(name)
+        return default if row is None else self[row.name]
+
+    def keys(self) -> Iterable[str]:
+        return tuple(self)
+
+    def items(self) -> Iterable[tuple[str, Any]]:
+        return tuple((name, self[name]) for name in self)
+
+    def origin(self, name: str) -> str:
+        """Where the value of a setting comes from, one of `ORIGINS`."""
+        self._read_sources()
+        return self._origin(self._row(name).name)
+
+    def origins(self) -> tuple[tuple[str, Any, str], ...]:
+        """Every honoured setting and every other one that was set: (name, value with passwords masked, origin)."""
+        self._read_sources()
+        names = [name for name, row in ROWS.items() if row.honoured or self._origin(name) != DEFAULT]
+        return tuple((name, shown(name, self[name]), self._origin(name)) for name in names)
+
+    def remarks(self) -> tuple[str, ...]:
+        """One line per setting that was set and that Leveret does not need or does not have yet."""
+        self._read_sources()
+        rows = (ROWS[name] for name in ROWS if self._origin(name) != DEFAULT)
+        return tuple(f"{row.name} is {row.mark.value}: {row.note}" for row in rows if not row.honoured)
+
+    def humanize(self, with_defaults: bool = False, censored: bool = True) -> str:
+        """Celery's report text: `name: value` lines."""
+        rows = [row for row in self.origins() if with_defaults or row[2] != DEFAULT]
+        return "\n".join(f"{name}: {(value if censored else self[name])!r}" for name, value, _ in rows)
+
+    # -- changing
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self[name] = value
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self._set(CODE, self._row(name), value)
+
+    def setdefault(self, name: str, default: Any = None) -> Any:
+        if self.origin(name) == DEFAULT:
+            self[name] = default
+        return self[name]
+
+    def update(self, *others: Mapping[str, Any] | Iterable[tuple[str, Any]], **values: Any) -> None:
+        """Set several at once; nothing is set when one of them is wrong."""
+        merged: dict[str, Any] = {}
+        for other in others:
+            merged.update(other)
+        merged.update(values)
+        checked = [(row := self._row(name), _checked(row, value)) for name, value in merged.items()]
+        for row, value in checked:
+            self._set(CODE, row, value)
+
+    def override(self, values: Mapping[str, Any]) -> None:
+        """Lay the command line's values over everything else."""
+        for name, value in values.items():
+            self._set(COMMAND_LINE, self._row(name), value)
+
+    def config_from_object(self, source: Any, *, silent: bool = False, namespace: str | None = None) -> None:
+        """Read an object, mapping, module, or the name of one, when a setting is first needed: Django's settings may
+        not be ready before. `namespace="CELERY"` takes names that begin with `CELERY_`."""
+        self._pending.append((source, silent, namespace))
+        vars(self)["_cached"] = None
+
+    def config_from_envvar(self, variable: str, *, silent: bool = False, namespace: str | None = None) -> bool:
+        """Read the module that an environment variable names; false when it is not set and `silent`."""
+        name = (os.environ if self._environ is None else self._environ).get(variable)
+        if not name:
+            if silent:
+                return False
+            raise ImproperlyConfigured(
+                f"the environment variable {variable} is not set: it must name a settings module"
+            )
+        self.config_from_object(name, silent=silent, namespace=namespace)
+        return True
+
+    # -- inside
+
+    def _row(self, name: str) -> Row:
+        row = find(name)
+        if row is None:
+            raise unknown(name)
+        return row
+
+    def _set(self, origin: str, row: Row, value: Any) -> None:
+        self._layers[origin][row.name] = _checked(row, value)
+        vars(self)["_cached"] = None
+
+    def _origin(self, name: str) -> str:
+        for origin in ORIGINS[:-1]:
+            if name in self._layers[origin]:
+                return origin
+        return CODE if _touched(name, self._layers[DEFAULT]) else DEFAULT
+
+    def _value(self, row: Row) -> Any:
+        for origin in ORIGINS:
+            if row.name in self._layers[origin]:
+                return self._layers[origin][row.name]
+        value = self._default(row)
+        if isinstance(value, _CONTAINERS):
+            # Handed out once and kept: `conf.beat_schedule["x"] = ...` changes what the next reader sees.
+            value = self._layers[DEFAULT][row.name] = _copied(value)
+        return value
+
+    def _default(self, row: Row) -> Any:
+        if row.name == "broker_url" and self._app_file:
+            return embedded_broker_url(self._app_file)
+        if row.name == "task_default_queue":
+            return "celery" if self["profile"] == "celery" else "default"
+        return DEFAULTS[row.name] if row.honoured else row.default
+
+    def _mutated(self) -> bool:
+        return any(self[name] != copy for name, copy in self._copies.items())
+
+    def _read_sources(self) -> None:
+        if not self._environment_read:
+            for name, value in from_environment(self._environ).items():
+                self._set(ENVIRONMENT, ROWS[name], value)
+            vars(self)["_environment_read"] = True
+        while self._pending:
+            source, silent, namespace = self._pending[0]
+            self._read_object(load_object(source, silent=silent), namespace)
+            del self._pending[0]
+
+    def _read_object(self, source: Any, namespace: str | None) -> None:
+        values, strangers = from_object(source, namespace)
+        for name, value in values.items():
+            self._set(OBJECT, ROWS[name], value)
+        if strangers:
+            named = getattr(source, "__name__", type(source).__name__)
+            log.warning("%s", "; ".join(f"{unknown(name, f' in {named}')}" for name in strangers))
+
+
+_CONTAINERS = (dict, list, set)
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _copied(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_copied(part) for part in value]
+    return set(value) if isinstance(value, set) else value
+
+
+def _touched(name: str, lent: Mapping[str, Any]) -> bool:
+    if name not in lent:
+        return False
+    original: Any = DEFAULTS.get(name, ROWS[name].default)
+    return bool(lent[name] != original)
+
+
+def _retired(name: str) -> bool:
+    row = ROWS[name]
+    return row.mark is Mark.NOT_NEEDED and name.startswith(("celery_", "celeryd_", "celerybeat_", "celerymon_"))
+
+
+def _checked(row: Row, value: Any) -> Any:
+    return convert(row.name, value) if row.honoured else value

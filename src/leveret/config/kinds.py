@@ -1,0 +1,156 @@
+"""What the value of a setting may be: each kind reads code's values and the text of an environment variable alike."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from leveret.model.endpoint import Url
+
+_TRUE = frozenset({"1", "true", "yes", "on", "y", "t"})
+_FALSE = frozenset({"0", "false", "no", "off", "n", "f", ""})
+_NOTHING = frozenset({"", "none", "null"})
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """`expected` completes "it must be ..."; `read` converts or raises ValueError or TypeError."""
+
+    expected: str
+    read: Callable[[Any], Any]
+
+
+def boolean(value: Any) -> bool:
+    if isinstance(value, str):
+        text = value.strip().lower()
+        if text in _TRUE:
+            return True
+        if text in _FALSE:
+            return False
+        raise ValueError(value)
+    if value in (0, 1):
+        return bool(value)
+    raise ValueError(value)
+
+
+def number(value: Any) -> float:
+    """Read seconds: a number, its text or a timedelta."""
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, bool):
+        raise TypeError(value)
+    read = float(value)
+    if read != read or read < 0:
+        raise ValueError(value)
+    return read
+
+
+def whole(value: Any) -> int:
+    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+        raise TypeError(value)
+    return int(value)
+
+
+def text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
+def names(value: Any) -> tuple[str, ...]:
+    """Read several names: any iterable of text, or one text parted by commas."""
+    if isinstance(value, str):
+        return tuple(part for part in (piece.strip() for piece in value.split(",")) if part)
+    read = tuple(value)
+    if not all(isinstance(name, str) for name in read):
+        raise TypeError(value)
+    return read
+
+
+def url(value: Any) -> Url:
+    """Read a URL; a list of them (Celery's failover) is kept as one text parted by semicolons."""
+    if isinstance(value, list | tuple):
+        value = ";".join(map(text, value))
+    return Url(text(value).strip())
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    if isinstance(value, str):
+        value = _parsed(value)
+    if not isinstance(value, Mapping):
+        raise TypeError(value)
+    return value
+
+
+def anything(value: Any) -> Any:
+    """Read a value of any type; text that is a JSON object or list (an environment variable) is parsed."""
+    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+        return _parsed(value)
+    return value
+
+
+def _parsed(value: str) -> Any:
+    return json.loads(value)
+
+
+def optional(kind: Kind) -> Kind:
+    """The same kind, or None."""
+
+    def read(value: Any) -> Any:
+        if value is None or (isinstance(value, str) and value.strip().lower() in _NOTHING):
+            return None
+        return kind.read(value)
+
+    return Kind(f"{kind.expected}, or None", read)
+
+
+def ranged(low: int, high: int | None = None) -> Kind:
+    """A whole number with limits, both included."""
+
+    def read(value: Any) -> int:
+        found = whole(value)
+        if found < low or (high is not None and found > high):
+            raise ValueError(value)
+        return found
+
+    return Kind(f"a whole number from {low} to {high}" if high is not None else f"a whole number, {low} or more", read)
+
+
+def choice(*allowed: str) -> Kind:
+    def read(value: Any) -> str:
+        if value not in allowed:
+            raise ValueError(value)
+        return str(value)
+
+    return Kind("one of " + ", ".join(allowed), read)
+
+
+def positive(value: Any) -> float:
+    read = number(value)
+    if read == 0:
+        raise ValueError(value)
+    return read
+
+
+def concurrency(value: Any) -> int | None:
+    if value is None or value == "auto":
+        return None
+    found = whole(value)
+    if found < 1:
+        raise ValueError(value)
+    return found
+
+
+BOOLEAN = Kind("true or false", boolean)
+SECONDS = Kind("seconds (a number, 0 or more) or a timedelta", number)
+POSITIVE_SECONDS = Kind("seconds (a number above 0) or a timedelta", positive)
+TEXT = Kind("text", text)
+NAMES = Kind("a list of names", names)
+URL = Kind("a URL such as sqlite:////path/to/queue.db, memory:// or redis://host", url)
+MAPPING = Kind("a dict", mapping)
+ANY = Kind("anything", anything)
+COUNT = ranged(0)
+POSITIVE = ranged(1)
+PRIORITY = ranged(0, 255)
+CONCURRENCY = Kind('a whole number, 1 or more, or "auto"', concurrency)

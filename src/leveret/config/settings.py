@@ -1,0 +1,150 @@
+"""Every setting Leveret honours, as one frozen value under Celery's lower-case names.
+
+Durations are seconds. A value is converted and checked when `Settings` is made; the error says what would be right.
+"""
+
+# ruff: noqa: RUF009 - `_option` makes a dataclass field, not a value.
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any
+
+from leveret.config import kinds
+from leveret.config.kinds import Kind, optional
+from leveret.errors import ImproperlyConfigured
+from leveret.model.endpoint import Url
+
+DAY = 86_400.0
+LOG_FORMAT = "[%(asctime)s: %(levelname)s/%(processName)s] %(message)s"
+TASK_LOG_FORMAT = "[%(asctime)s: %(levelname)s/%(processName)s] %(task_name)s[%(task_id)s]: %(message)s"
+
+
+def _option(default: Any, kind: Kind) -> Any:
+    return field(default=default, metadata={"kind": kind})
+
+
+def _mapping() -> Any:
+    return field(default_factory=dict, metadata={"kind": kinds.MAPPING})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What every part is made from; `Configuration.settings` builds it."""
+
+    profile: str = _option("leveret", kinds.choice("leveret", "celery"))
+    """`celery` follows a running Celery cluster wherever the two disagree (DESIGN 5)."""
+
+    broker_url: Url | None = _option(None, optional(kinds.URL))
+    """None: the project's own `.leveret/queue.db`, filled in by the configuration of an app."""
+    result_backend: Url | None = _option(None, optional(kinds.URL))
+    """None: the broker's own store."""
+    broker_transport_options: Mapping[str, Any] = _mapping()
+    result_backend_transport_options: Mapping[str, Any] = _mapping()
+    publish_timeout: float = _option(10.0, kinds.POSITIVE_SECONDS)
+    message_max_bytes: int = _option(16 * 1024 * 1024, kinds.ranged(1024))
+    lease_seconds: float = _option(20.0, kinds.POSITIVE_SECONDS)
+    dead_letter_expires: float | None = _option(30 * DAY, optional(kinds.POSITIVE_SECONDS))
+
+    accept_content: tuple[str, ...] = _option(("json",), kinds.NAMES)
+    result_accept_content: tuple[str, ...] | None = _option(None, optional(kinds.NAMES))
+    enable_utc: bool = _option(True, kinds.BOOLEAN)
+    timezone: str | None = _option(None, optional(kinds.TEXT))
+    """None: UTC, or the local zone where `enable_utc` is off."""
+    imports: tuple[str, ...] = _option((), kinds.NAMES)
+    include: tuple[str, ...] = _option((), kinds.NAMES)
+
+    task_acks_late: bool = _option(True, kinds.BOOLEAN)
+    task_reject_on_worker_lost: bool | None = _option(None, optional(kinds.BOOLEAN))
+    task_serializer: str = _option("json", kinds.TEXT)
+    task_compression: str | None = _option(None, optional(kinds.TEXT))
+    task_ignore_result: bool = _option(False, kinds.BOOLEAN)
+    task_store_errors_even_if_ignored: bool = _option(False, kinds.BOOLEAN)
+    task_track_started: bool = _option(False, kinds.BOOLEAN)
+    task_time_limit: float | None = _option(None, optional(kinds.POSITIVE_SECONDS))
+    task_soft_time_limit: float | None = _option(None, optional(kinds.POSITIVE_SECONDS))
+    task_default_rate_limit: str | None = _option(None, optional(Kind('text such as "10/m"', str)))
+    task_default_priority: int | None = _option(None, optional(kinds.PRIORITY))
+    task_default_queue: str = _option("", kinds.TEXT)
+    """Empty: `default`, or `celery` under that profile."""
+    task_default_exchange: str | None = _option(None, optional(kinds.TEXT))
+    task_default_exchange_type: str = _option("direct", kinds.choice("direct", "topic", "fanout", "headers"))
+    task_default_routing_key: str | None = _option(None, optional(kinds.TEXT))
+    task_queues: Any = _option(None, kinds.ANY)
+    task_routes: Any = _option(None, kinds.ANY)
+    task_annotations: Any = _option(None, kinds.ANY)
+    task_create_missing_queues: bool = _option(True, kinds.BOOLEAN)
+    task_always_eager: bool = _option(False, kinds.BOOLEAN)
+    task_eager_propagates: bool = _option(False, kinds.BOOLEAN)
+    task_store_eager_result: bool = _option(False, kinds.BOOLEAN)
+
+    result_serializer: str = _option("json", kinds.TEXT)
+    result_compression: str | None = _option(None, optional(kinds.TEXT))
+    result_expires: float | None = _option(DAY, optional(kinds.SECONDS))
+    """None or 0: kept for ever."""
+    result_extended: bool = _option(False, kinds.BOOLEAN)
+
+    worker_concurrency: int | None = _option(None, kinds.CONCURRENCY)
+    """None: the CPUs the process may use."""
+    worker_pool: str = _option("prefork", kinds.TEXT)
+    worker_prefetch_multiplier: int | None = _option(None, optional(kinds.COUNT))
+    """None: adaptive credit."""
+    worker_max_tasks_per_child: int | None = _option(None, optional(kinds.POSITIVE))
+    worker_soft_shutdown_timeout: float = _option(0.0, kinds.SECONDS)
+    worker_redirect_stdouts: bool = _option(True, kinds.BOOLEAN)
+    worker_redirect_stdouts_level: str = _option("WARNING", kinds.TEXT)
+    worker_hijack_root_logger: bool = _option(True, kinds.BOOLEAN)
+    worker_log_format: str = _option(LOG_FORMAT, kinds.TEXT)
+    worker_log_datefmt: str | None = _option(None, optional(kinds.TEXT))
+    worker_task_log_format: str = _option(TASK_LOG_FORMAT, kinds.TEXT)
+    worker_task_log_datefmt: str | None = _option(None, optional(kinds.TEXT))
+    worker_log_color: bool | None = _option(None, optional(kinds.BOOLEAN))
+    worker_log_json: bool = _option(False, kinds.BOOLEAN)
+
+    def __post_init__(self) -> None:
+        for name in FIELDS:
+            object.__setattr__(self, name, convert(name, getattr(self, name)))
+        if not self.task_default_queue:
+            object.__setattr__(self, "task_default_queue", "celery" if self.profile == "celery" else "default")
+        if self.result_expires == 0:
+            object.__setattr__(self, "result_expires", None)
+        self._check_limits()
+
+    def _check_limits(self) -> None:
+        soft, hard = self.task_soft_time_limit, self.task_time_limit
+        if soft is not None and hard is not None and soft > hard:
+            raise ImproperlyConfigured(
+                f"task_soft_time_limit is {soft:g} s, after task_time_limit at {hard:g} s: it must come before"
+            )
+
+    @property
+    def high_first(self) -> bool:
+        """Whether the highest priority number is the most urgent (always, except beside Celery on Redis)."""
+        on_redis = self.broker_url is not None and self.broker_url.scheme in ("redis", "rediss", "sentinel")
+        return not (self.profile == "celery" and on_redis)
+
+
+FIELDS: tuple[str, ...] = tuple(f.name for f in fields(Settings))
+DEFAULTS: Mapping[str, Any] = {f.name: {} if f.default is MISSING else f.default for f in fields(Settings)}
+_KINDS: Mapping[str, Kind] = {f.name: f.metadata["kind"] for f in fields(Settings)}
+
+
+def convert(name: str, value: Any) -> Any:
+    """Convert the value of one honoured setting, or say what it must be."""
+    kind = _KINDS[name]
+    try:
+        return kind.read(value)
+    except (ValueError, TypeError) as error:
+        raise ImproperlyConfigured(f"{name} is {shown(name, value)!r}: it must be {kind.expected}") from error
+
+
+def shown(name: str, value: Any) -> Any:
+    """The value as a banner, report or error may show it: passwords and keys masked."""
+    if value is None or value == "":
+        return value
+    if name.endswith(("password", "secret_access_key", "security_key")):
+        return "**"
+    if isinstance(value, str) and "://" in value:
+        return Url(value).masked
+    if isinstance(value, Mapping):
+        return {key: shown(str(key), part) for key, part in value.items()}
+    return value

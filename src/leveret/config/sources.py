@@ -1,0 +1,103 @@
+"""Where settings are read from: objects, modules, Django namespaces, the environment."""
+
+import importlib
+import os
+from collections.abc import Iterator, Mapping
+from types import BuiltinFunctionType, FunctionType, ModuleType
+from typing import Any
+
+from leveret.config.table import find, looks_like_setting, nearest
+from leveret.errors import ImproperlyConfigured, UnknownSetting
+
+ENVIRONMENT_PREFIX = "LEVERET_"
+NOT_SETTINGS = frozenset({"LEVERET_APP", "LEVERET_CONFIG_MODULE", "LEVERET_CHAOS", "LEVERET_LOGLEVEL"})
+"""Variables of ours that are no settings; so is everything that begins with LEVERET__ or LEVERET_TEST_."""
+
+_CODE = (ModuleType, FunctionType, BuiltinFunctionType, type)
+
+
+def unknown(name: str, where: str = "") -> UnknownSetting:
+    close = nearest(name)
+    hint = f"; did you mean {close}?" if close else ""
+    return UnknownSetting(f"unknown setting {name}{where}{hint}", close)
+
+
+def load_object(source: Any, *, silent: bool = False) -> Any:
+    """Import what `module`, `module.attribute` or `module:attribute` names; anything else is itself.
+
+    With `silent` a module that does not exist answers an empty dict.
+    """
+    if not isinstance(source, str):
+        return source
+    try:
+        return _imported(source)
+    except ImportError as error:
+        if silent:
+            return {}
+        raise ImproperlyConfigured(f"settings cannot be read from {source!r}: {error}") from error
+
+
+def _imported(path: str) -> Any:
+    module, colon, attribute = path.partition(":")
+    if colon:
+        return _attribute(importlib.import_module(module), attribute, path)
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        parent, dot, attribute = module.rpartition(".")
+        # Only when it is this very name that is missing: an import that fails inside the module is the user's news.
+        if not dot or error.name != module:
+            raise
+        return _attribute(importlib.import_module(parent), attribute, path)
+
+
+def _attribute(module: ModuleType, dotted: str, path: str) -> Any:
+    found: Any = module
+    for name in dotted.split("."):
+        try:
+            found = getattr(found, name)
+        except AttributeError as error:
+            raise ImproperlyConfigured(f"settings cannot be read from {path!r}: no {name} there") from error
+    return found
+
+
+def from_object(source: Any, namespace: str | None) -> tuple[dict[str, Any], list[str]]:
+    """Pick the settings of an object, module or mapping: {name: value} and what it has that is unknown."""
+    prefix = f"{namespace}_" if namespace and not namespace.endswith("_") else namespace or ""
+    values: dict[str, Any] = {}
+    strangers: list[str] = []
+    for key, value in _pairs(source):
+        if prefix and not key.lower().startswith(prefix.lower()):
+            continue
+        row = find(key[len(prefix) :]) or (find(key) if prefix else None)
+        if row is not None:
+            values[row.name] = value
+        elif prefix or isinstance(source, Mapping) or (not isinstance(value, _CODE) and looks_like_setting(key)):
+            strangers.append(key)
+    return values, strangers
+
+
+def _pairs(source: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(source, Mapping):
+        yield from ((str(key), value) for key, value in source.items())
+        return
+    for key in dir(source):
+        if not key.startswith("_"):
+            yield key, getattr(source, key, None)
+
+
+def from_environment(environ: Mapping[str, str] | None) -> dict[str, str]:
+    """Pick `LEVERET_*`; an unknown one is an error naming the nearest, an empty one is as if not set."""
+    values: dict[str, str] = {}
+    for key, value in (os.environ if environ is None else environ).items():
+        if not key.startswith(ENVIRONMENT_PREFIX) or key in NOT_SETTINGS or not value:
+            continue
+        if key.startswith((ENVIRONMENT_PREFIX + "_", ENVIRONMENT_PREFIX + "TEST_")):
+            continue
+        row = find(key.removeprefix(ENVIRONMENT_PREFIX))
+        if row is None:
+            close = nearest(key.removeprefix(ENVIRONMENT_PREFIX))
+            hint = f"; did you mean {ENVIRONMENT_PREFIX}{close.upper()}?" if close else ""
+            raise UnknownSetting(f"unknown setting {key} in the environment{hint}", close)
+        values[row.name] = value
+    return values

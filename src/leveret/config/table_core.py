@@ -1,0 +1,94 @@
+"""Settings of the app, brokers and results."""
+
+from leveret.config.row import Row, differs, later, ours, unneeded, works
+
+CORE: tuple[Row, ...] = (
+    ours(
+        "profile", '"leveret", or "celery" to follow a running Celery cluster wherever the defaults of the two disagree'
+    ),
+    works("accept_content", "serializers that are read; anything else becomes a dead letter"),
+    works("result_accept_content", "serializers that are read in results; None: `accept_content`"),
+    works("enable_utc", "off: the local zone is the app's zone where `timezone` is not set"),
+    works("timezone", "the app's zone, for naive datetimes and schedules"),
+    works("imports", "modules imported when a worker starts"),
+    works("include", "modules imported when a worker starts, after `imports`"),
+)
+
+_AMQP = "comes with the RabbitMQ driver"
+_REDIS = "comes with the Redis driver"
+_RECONNECT = "every connection reconnects by itself for as long as it takes, with jitter"
+
+BROKER: tuple[Row, ...] = (
+    differs(
+        "broker_url", "memory:// and sqlite:/// now; without it `.leveret/queue.db` in the project's folder is used"
+    ),
+    differs("broker_transport_options", "handed to the driver; each documents its own names"),
+    ours("publish_timeout", "seconds after which a send fails instead of hanging"),
+    ours("message_max_bytes", "a larger serialised message is refused at the call"),
+    ours("lease_seconds", "a node silent for this long is lost and its work goes to others"),
+    ours("dead_letter_expires", "seconds a dead letter is kept; None keeps it"),
+    later("broker_read_url", _AMQP),
+    later("broker_write_url", _AMQP),
+    unneeded("broker_transport", "the scheme of `broker_url` names the driver"),
+    unneeded("broker_connection_timeout", "`publish_timeout` bounds a send, connecting included", 4),
+    unneeded("broker_connection_retry", _RECONNECT, True),
+    unneeded("broker_connection_retry_on_startup", _RECONNECT),
+    unneeded("broker_connection_max_retries", _RECONNECT, 100),
+    unneeded("broker_channel_error_retry", _RECONNECT, False),
+    later("broker_failover_strategy", _AMQP),
+    later("broker_heartbeat", _AMQP, 120),
+    unneeded("broker_heartbeat_checkrate", "the connection's own loop watches its heartbeat", 3.0),
+    later("broker_login_method", _AMQP),
+    unneeded("broker_native_delayed_delivery_queue_type", "every driver delays messages in its own way", "quorum"),
+    unneeded("broker_pool_limit", "each process has one connection; there is no pool", 10),
+    unneeded("broker_pool_acquire_timeout", "each process has one connection; there is no pool"),
+    later("broker_use_ssl", f"TLS {_AMQP}", False),
+    unneeded("broker_host", "part of `broker_url`"),
+    unneeded("broker_port", "part of `broker_url`"),
+    unneeded("broker_user", "part of `broker_url`"),
+    unneeded("broker_password", "part of `broker_url`"),
+    unneeded("broker_vhost", "part of `broker_url`"),
+)
+
+_POLL = "waiting for results and chords needs no polling"
+_CANVAS = "comes with the canvas (group, chain, chord)"
+_RPC = "comes with rpc:// results on RabbitMQ"
+_STORE = "one reconnect rule holds for every store"
+
+RESULT: tuple[Row, ...] = (
+    differs("result_backend", "without it results go to the broker's own store; `disabled://` turns them off"),
+    differs("result_backend_transport_options", "handed to the driver; each documents its own names"),
+    works("result_serializer", "serializer of results"),
+    works("result_compression", "compression of results"),
+    works(
+        "result_expires",
+        "seconds a result is kept, per task too; None or 0 keeps it; a worker's chore prunes, no beat needed",
+    ),
+    works("result_extended", "store name, arguments, worker, retries and queue with the result"),
+    later("result_failure_expires", "comes with per-state retention"),
+    unneeded("result_cache_max", "results are not cached in the client", -1),
+    later("result_chord_expires", _CANVAS),
+    unneeded("result_chord_retry_interval", _POLL, 1.0),
+    unneeded("result_chord_join_timeout", _POLL, 3.0),
+    later("result_exchange", _RPC, "celeryresults"),
+    later("result_exchange_type", _RPC, "direct"),
+    later("result_persistent", _RPC),
+    unneeded("result_backend_always_retry", _STORE, False),
+    unneeded("result_backend_max_sleep_between_retries_ms", _STORE, 10000),
+    unneeded("result_backend_base_sleep_between_retries_ms", _STORE, 10),
+    unneeded("result_backend_max_retries", _STORE, float("inf")),
+)
+
+REDIS: tuple[Row, ...] = (
+    later("redis_backend_use_ssl", f"TLS {_REDIS}"),
+    unneeded("redis_db", "part of the URL"),
+    unneeded("redis_host", "part of the URL"),
+    unneeded("redis_max_connections", "each process has one connection; there is no pool"),
+    unneeded("redis_username", "part of the URL"),
+    unneeded("redis_password", "part of the URL"),
+    unneeded("redis_port", "part of the URL"),
+    later("redis_socket_timeout", _REDIS, 120.0),
+    later("redis_socket_connect_timeout", _REDIS),
+    unneeded("redis_retry_on_timeout", _RECONNECT, False),
+    later("redis_socket_keepalive", _REDIS, False),
+)

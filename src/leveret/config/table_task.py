@@ -1,0 +1,116 @@
+"""Settings of tasks and the worker."""
+
+from leveret.config.row import Row, differs, later, ours, unneeded, works
+
+_AMQP = "comes with the RabbitMQ driver"
+_CONFIRMED = "every publish is confirmed, and resent safely until `publish_timeout`"
+_LATE = "a message is settled once its outcome is stored, whatever the outcome"
+_LIMITS = "enforced once rate limits come; until then one warning at start"
+
+TASK: tuple[Row, ...] = (
+    differs(
+        "task_acks_late",
+        "True by default: settled after the outcome is stored; False is at most once, from the run's start",
+    ),
+    unneeded("task_acks_on_failure_or_timeout", _LATE, True),
+    unneeded("task_acks_on_failure", _LATE),
+    unneeded("task_acks_on_timeout", _LATE),
+    differs(
+        "task_reject_on_worker_lost", "a lost task runs again, up to 3 lost processes; False fails it at the first"
+    ),
+    unneeded("task_retry_on_worker_lost", "a lost task runs again by itself, up to 3 lost processes", False),
+    works("task_always_eager", "calls run at once in the caller, arguments and results serialised as a broker would"),
+    works("task_eager_propagates", "an eager task's exception is raised to the caller"),
+    works("task_store_eager_result", "store results of eager calls"),
+    works("task_annotations", "options laid over tasks by name, `*` for all"),
+    works("task_serializer", "serializer of messages"),
+    works("task_compression", "compression of messages"),
+    works("task_ignore_result", "store no results, unless a task or call says otherwise"),
+    works("task_store_errors_even_if_ignored", "store failures of tasks whose result is ignored"),
+    works("task_track_started", "report STARTED"),
+    works("task_time_limit", "seconds after which a run is stopped; in every pool"),
+    works("task_soft_time_limit", "seconds after which SoftTimeLimitExceeded is raised in the task; in every pool"),
+    differs("task_default_rate_limit", _LIMITS),
+    differs("task_default_priority", "9 is the most urgent on every broker (under the celery profile on Redis: 0)"),
+    differs("task_default_queue", '"default"; "celery" under that profile'),
+    works("task_default_exchange", "exchange of the default queue; None: the queue's name"),
+    works("task_default_exchange_type", "type of the default exchange"),
+    works("task_default_routing_key", "routing key of the default queue; None: the queue's name"),
+    works("task_queues", "queues with their exchanges, a list of `Queue` or a dict"),
+    works(
+        "task_routes",
+        "which task goes to which queue: dict (names, globs, regular expressions), callables or a list of them",
+    ),
+    works("task_create_missing_queues", "a queue that `task_queues` does not list is created when it is named"),
+    later("task_create_missing_queue_type", _AMQP, "classic"),
+    later("task_create_missing_queue_exchange_type", _AMQP),
+    later("task_default_queue_type", _AMQP, "classic"),
+    later("task_default_delivery_mode", f"every message is durable; transient ones: {_AMQP}", 2),
+    later("task_queue_max_priority", f"{_AMQP}; elsewhere every queue has priorities"),
+    later("task_inherit_parent_priority", "comes with the canvas (group, chain, chord)", False),
+    later("task_allow_error_cb_on_chord_header", "comes with the canvas (group, chain, chord)", False),
+    unneeded("task_protocol", "always Celery's protocol 2", 2),
+    unneeded("task_publish_retry", _CONFIRMED, True),
+    unneeded(
+        "task_publish_retry_policy",
+        _CONFIRMED,
+        {"max_retries": 3, "interval_start": 0, "interval_max": 1, "interval_step": 0.2},
+    ),
+    unneeded("task_remote_tracebacks", "the remote traceback is always kept with the result", False),
+    later("task_repr_maxlevels", "comes with events", 3),
+    later("task_send_sent_event", "comes with events", False),
+)
+
+_REPLACED = "Leveret has no bootsteps; this part cannot be replaced"
+_CREDIT = "a slot fetches what it can run within 5 ms; nothing more waits in a worker"
+_BROKER_ETA = "countdown and eta wait in the broker, never in a worker"
+
+WORKER: tuple[Row, ...] = (
+    works(
+        "worker_concurrency", "slots of a worker; None or auto: the CPUs the process may use (affinity, cgroup quota)"
+    ),
+    differs(
+        "worker_pool",
+        "prefork, threads, solo, asyncio or package.module:Class; eventlet and gevent: use asyncio or threads",
+    ),
+    differs(
+        "worker_prefetch_multiplier",
+        "None by default: adaptive, so that nothing waits behind a long task; obeyed where set",
+    ),
+    works("worker_max_tasks_per_child", "a worker process is replaced after this many tasks"),
+    later("worker_max_memory_per_child", "comes with process recycling by memory"),
+    works("worker_soft_shutdown_timeout", "seconds running tasks get when a worker is stopped at once"),
+    unneeded("worker_enable_soft_shutdown_on_idle", "an idle worker has nothing to give back", False),
+    works("worker_redirect_stdouts", "`print` in a task becomes a log line with its name and id"),
+    works("worker_redirect_stdouts_level", "level of those lines"),
+    works("worker_hijack_root_logger", "off: the root logger is left as the app set it"),
+    works("worker_log_format", "format of the worker's log lines"),
+    works("worker_log_datefmt", "time format of the worker's log lines"),
+    works("worker_task_log_format", "format of `get_task_logger` lines"),
+    works("worker_task_log_datefmt", "time format of `get_task_logger` lines"),
+    works("worker_log_color", "None: where the log goes to a terminal"),
+    ours("worker_log_json", "log lines as JSON objects"),
+    later("worker_pool_start_method", "chosen by itself: our forkserver, or spawn where forking is not safe", "fork"),
+    unneeded("worker_agent", _REPLACED),
+    later("worker_autoscaler", "comes with autoscaling", "celery.worker.autoscale:Autoscaler"),
+    unneeded("worker_consumer", _REPLACED, "celery.worker.consumer:Consumer"),
+    unneeded("worker_timer", _REPLACED),
+    unneeded("worker_timer_precision", "there is no timer that polls", 1.0),
+    unneeded(
+        "worker_cancel_long_running_tasks_on_connection_loss", "the node's lease outlives a lost connection", False
+    ),
+    later("worker_direct", "comes with remote control", False),
+    later("worker_disable_rate_limits", "comes with rate limits", False),
+    unneeded("worker_deduplicate_successful_tasks", "always: a stored outcome is replayed, never run again", False),
+    later("worker_enable_remote_control", "comes with remote control", True),
+    unneeded("worker_lost_wait", "a lost process is noticed at once", 10.0),
+    unneeded("worker_pool_putlocks", _CREDIT, True),
+    later("worker_pool_restarts", "comes with remote control", False),
+    unneeded("worker_proc_alive_timeout", "a process that cannot start says why at once", 4.0),
+    unneeded("worker_eta_task_limit", _BROKER_ETA),
+    unneeded("worker_enable_prefetch_count_reduction", _CREDIT, True),
+    unneeded("worker_disable_prefetch", f"{_CREDIT}; `worker_prefetch_multiplier=1` asks for one task a slot", False),
+    later("worker_send_task_events", "comes with events", False),
+    unneeded("worker_state_db", "revocations live in the store"),
+    unneeded("worker_detect_quorum_queues", "always", True),
+)
