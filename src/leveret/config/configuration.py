@@ -8,12 +8,13 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from leveret.config.project import embedded_broker_url
+from leveret.client.project import default_broker_url
 from leveret.config.row import Mark, Row
 from leveret.config.settings import DEFAULTS, FIELDS, Settings, convert, shown
 from leveret.config.sources import from_environment, from_object, load_object, unknown
 from leveret.config.table import ROWS, find
 from leveret.errors import ImproperlyConfigured
+from leveret.model.endpoint import Url
 
 log = logging.getLogger("leveret.config")
 
@@ -189,7 +190,7 @@ class Configuration:
 
     def _default(self, row: Row) -> Any:
         if row.name == "broker_url" and self._app_file:
-            return embedded_broker_url(self._app_file)
+            return Url(default_broker_url(self._app_file))
         if row.name == "task_default_queue":
             return "celery" if self["profile"] == "celery" else "default"
         return DEFAULTS[row.name] if row.honoured else row.default
