@@ -1,0 +1,312 @@
+"""Message <-> Celery's protocol v2 (`celery/app/amqp.py:as_task_v2`; v1 and hybrid bodies are read too).
+
+Left out is what Celery reads the same as absent: `task` and `id` and an embed `{}` are a whole message. An explicit
+`ignore_result` is not left out: Celery reads an absent one as "as the task says".
+
+What the protocol has no field for travels in one header of ours, `leveret`, bound to (id, retries): a Celery worker's
+retry copies it stale and its follow-ups drop it, so a mismatch means it says nothing about this message.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from leveret.errors import ContentDisallowed, DecodeError, EncodeError, MessageTooLarge
+from leveret.logic.compression import Compressions
+from leveret.logic.jsontags import dress, is_plain, step
+from leveret.logic.protocol import OUR_HEADER, RESERVED, embed_to_wire, read_embed, read_header_fields, to_iso
+from leveret.logic.serializers import Serializers
+from leveret.model.delivery import Encoded, Posting
+from leveret.model.message import Message, TaskId
+
+KIB, MIB = 1024, 1024 * 1024
+_NO_EMBED: dict[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Sizes in bytes. A producer keeps the same limits as a consumer, so that what would be refused there fails at
+    the call. Nesting is limited to 64 levels by the serializers themselves."""
+
+    message_bytes: int = MIB
+    """The body on the wire (`message_max_bytes`)."""
+    header_bytes: int = 16 * KIB
+    inflated_bytes: int = 8 * MIB
+    inflated_ratio: int = 100
+    result_bytes: int = MIB
+    traceback_chars: int = 64 * KIB
+    callbacks: int = 64
+
+    def __post_init__(self) -> None:
+        for name in ("message_bytes", "header_bytes", "inflated_bytes", "result_bytes"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
+
+    def inflated_limit(self, compressed: int) -> int:
+        """What `compressed` bytes may inflate to. The ratio binds only beyond the size any message may have."""
+        largest = max(self.inflated_bytes, self.message_bytes)
+        return min(largest, max(self.inflated_ratio * compressed, self.message_bytes))
+
+
+class Codec:
+    """Immutable; made once by wiring. `accept` names serializers or content types.
+
+    `high_first` says which end of `Posting.priority` is urgent, for those who order postings.
+    """
+
+    def __init__(
+        self,
+        serializers: Serializers,
+        compressions: Compressions,
+        limits: Limits,
+        *,
+        accept: frozenset[str],
+        result_serializer: str = "json",
+        high_first: bool = True,
+    ) -> None:
+        self._serializers = serializers
+        self._compressions = compressions
+        self.limits = limits
+        self.accept = serializers.content_types(accept)
+        self.high_first = high_first
+        self.result_serializer = serializers.named(result_serializer)
+        self._accepted = {
+            serializer.content_type: serializer for serializer in serializers if serializer.content_type in self.accept
+        }
+
+    # Writing
+
+    def encode(self, message: Message) -> Encoded:
+        """Raises `EncodeError` with the path of what cannot be written, `MessageTooLarge` beyond the limits."""
+        serializer = self._serializers.named(message.serializer)
+        embed = embed_to_wire(message.embed) if message.embed else _NO_EMBED
+        kwargs = message.kwargs
+        try:
+            body = serializer.dumps([message.args, kwargs if type(kwargs) is dict else dict(kwargs), embed])
+        except EncodeError as error:
+            raise _at_argument(error, message) from error
+        headers = self._headers(message)
+        if message.compression is not None:
+            body, headers["compression"] = self._compress(body, message)
+        if len(body) > self.limits.message_bytes:
+            raise _too_large(message, len(body), self.limits.message_bytes)
+        return Encoded(headers, body, serializer.content_type, serializer.content_encoding, message.reply_to)
+
+    def post(self, message: Message) -> Posting:
+        """Encode for one queue; a derived id asks the broker to stop a second copy at the door."""
+        return Posting(
+            id=message.id,
+            queue=message.queue,
+            encoded=self.encode(message),
+            attempt=message.attempt,
+            exchange=message.exchange,
+            routing_key=message.routing_key,
+            priority=message.priority or 0,
+            not_before=message.not_before,
+            expires=message.expires,
+            once=message.derived,
+        )
+
+    def encode_value(self, value: object) -> bytes:
+        """Write a result or a seat's value."""
+        try:
+            data = self.result_serializer.dumps(value)
+        except EncodeError as error:
+            raise EncodeError(f"result{error.path}: {error}", f"result{error.path}") from error
+        if len(data) > self.limits.result_bytes:
+            raise MessageTooLarge(
+                f"the result has {len(data)} bytes, at most {self.limits.result_bytes} are allowed", "result"
+            )
+        return data
+
+    def _headers(self, message: Message) -> dict[str, Any]:
+        headers: dict[str, Any] = {"task": message.task, "id": message.id}
+        if message.headers:
+            self._add_own_headers(headers, message.headers)
+        if message.attempt:
+            headers["retries"] = message.attempt
+        if message.not_before is not None:
+            headers["eta"] = to_iso(message.not_before, "eta")
+        if message.expires is not None:
+            headers["expires"] = to_iso(message.expires, "expires")
+        if message.time_limit is not None or message.soft_time_limit is not None:
+            headers["timelimit"] = [message.time_limit, message.soft_time_limit]
+        if message.ignore_result is not None:
+            headers["ignore_result"] = message.ignore_result
+        if message.root_id is not None and message.root_id != message.id:
+            headers["root_id"] = message.root_id
+        if message.parent_id is not None:
+            headers["parent_id"] = message.parent_id
+        if message.group is not None:
+            headers["group"] = message.group
+        if message.group_index is not None:
+            headers["group_index"] = message.group_index
+        if message.shadow is not None:
+            headers["shadow"] = message.shadow
+        if message.origin is not None:
+            headers["origin"] = message.origin
+        if message.replaced_task_nesting:
+            headers["replaced_task_nesting"] = message.replaced_task_nesting
+        if message.stamped_headers:
+            headers["stamped_headers"] = list(message.stamped_headers)
+            headers["stamps"] = _fit(message.stamps, "stamps")
+        if message.derived or message.settings or message.priority is not None:
+            headers[OUR_HEADER] = _our_header(message)
+        return headers
+
+    def _add_own_headers(self, headers: dict[str, Any], own: Mapping[str, Any]) -> None:
+        for name, value in own.items():
+            if not isinstance(name, str):
+                raise EncodeError(f"headers{step(name)}: a header's name must be a str", f"headers{step(name)}")
+            if name in RESERVED:
+                raise EncodeError(f"headers.{name}: the message itself has a header of that name", f"headers.{name}")
+            headers[name] = _fit(value, f"headers{step(name)}")
+        size = len(self._serializers.named("json").dumps(headers))
+        if size > self.limits.header_bytes:
+            raise MessageTooLarge(
+                f"the headers have {size} bytes, at most {self.limits.header_bytes} are allowed", "headers"
+            )
+
+    def _compress(self, body: bytes, message: Message) -> tuple[bytes, str]:
+        compression = self._compressions.named(message.compression or "")
+        compressed = compression.compress(body)
+        # The same bound the reader has: what it would refuse must fail here, at the call.
+        limit = self.limits.inflated_limit(len(compressed))
+        if len(body) > limit:
+            raise _too_large(message, len(body), limit)
+        return compressed, compression.content_type
+
+    # Reading
+
+    def decode(self, encoded: Encoded, queue: str) -> Message:
+        """Read whatever a peer sent. Raises `DecodeError` or `ContentDisallowed`, never anything else."""
+        try:
+            return self._decode(encoded, queue)
+        except DecodeError:
+            raise
+        except Exception as error:  # hostile input must never be more than a dead letter
+            raise DecodeError(f"cannot be read: {type(error).__name__}: {error}") from error
+
+    def decode_value(self, data: bytes) -> object:
+        """Read what `encode_value` wrote."""
+        return self.result_serializer.loads(data)
+
+    def _decode(self, encoded: Encoded, queue: str) -> Message:
+        # The order is the point: nothing is inflated or parsed that an earlier, cheaper check refuses.
+        headers, data = encoded.headers, encoded.body
+        if len(data) > self.limits.message_bytes:
+            raise DecodeError(f"the body has {len(data)} bytes, at most {self.limits.message_bytes} are accepted")
+        serializer = self._accepted.get(encoded.content_type)
+        if serializer is None:
+            raise self._disallowed(encoded.content_type)
+        compression = headers.get("compression")
+        if compression is not None:
+            data = self._compressions.decompress(data, compression, self.limits.inflated_limit(len(data)))
+        body = serializer.loads(data)
+        if type(body) is dict:
+            headers, body = _from_v1(headers, body)
+        args, kwargs, embed = _check_body(body)
+        task, task_id = _check_name(headers, "task"), _check_name(headers, "id")
+        if len(headers) == 2 and not embed and serializer.name == "json" and encoded.reply_to is None:
+            return Message(id=TaskId(task_id), task=task, args=tuple(args), kwargs=kwargs, queue=queue)
+        fields = read_header_fields(headers, self.limits.header_bytes)
+        if embed:
+            fields["embed"] = read_embed(embed, self.limits.callbacks)
+        return Message(
+            id=TaskId(task_id),
+            task=task,
+            args=tuple(args),
+            kwargs=kwargs,
+            queue=queue,
+            reply_to=encoded.reply_to or None,
+            serializer=serializer.name,
+            compression=None if compression is None else self._compressions.named(compression).name,
+            **fields,
+        )
+
+    def _disallowed(self, content_type: object) -> ContentDisallowed:
+        known = self._serializers.for_content_type(content_type) if isinstance(content_type, str) else None
+        name = f"{known.name} ({content_type})" if known else f"{content_type!r:.100}"
+        return ContentDisallowed(f"content type {name} is not in accept_content")
+
+
+def _our_header(message: Message) -> dict[str, Any]:
+    facts: dict[str, Any] = {"v": 1, "id": message.id, "retries": message.attempt}
+    if message.derived:
+        facts["derived"] = True
+    if message.settings:
+        facts["settings"] = _fit(message.settings, "settings")
+    if message.priority is not None:
+        # Drivers keep it as a property of the message, which does not come back with every broker's delivery.
+        facts["priority"] = message.priority
+    return facts
+
+
+def _fit(value: Any, path: str) -> Any:
+    """A header value as plain data; tagged as in a json body where it is none."""
+    if is_plain(value):
+        return value
+    try:
+        return dress(dict(value) if isinstance(value, Mapping) else value)
+    except Exception as error:
+        raise EncodeError(f"{path}: cannot be serialised: {type(value).__qualname__}", path) from error
+
+
+def _at_argument(error: EncodeError, message: Message) -> EncodeError:
+    """Name the place as the caller wrote it: `args[1].user.name`."""
+    for prefix, name in (("[0]", "args"), ("[1]", "kwargs"), ("[2].", "")):
+        if error.path.startswith(prefix):
+            path = name + error.path[len(prefix) :]
+            return EncodeError(f"{message.task}: {path}: {error}", path)
+    return EncodeError(f"{message.task}: {error}", error.path)
+
+
+def _too_large(message: Message, size: int, limit: int) -> MessageTooLarge:
+    return MessageTooLarge(
+        f"{message.task}: the message has {size} bytes, at most {limit} are allowed (message_max_bytes); "
+        f"send a reference to the data instead",
+        "args",
+    )
+
+
+_V1_FIELDS = ("task", "id", "root_id", "parent_id", "group", "group_index", "shadow", "eta", "expires", "retries")
+
+
+def _from_v1(headers: Mapping[str, Any], body: dict[str, Any]) -> tuple[Mapping[str, Any], list[Any]]:
+    """Turn a v1 body, or a v1 body under v2 headers (hybrid), into v2 headers and body."""
+    table = {name: body.get(name) for name in (*_V1_FIELDS, "timelimit")}
+    if body.get("taskset") is not None:
+        table["group"] = body["taskset"]
+    table.update(headers)
+    embed = {name: body[name] for name in ("callbacks", "errbacks", "chord") if body.get(name) is not None}
+    args, kwargs = body.get("args"), body.get("kwargs")
+    return table, [[] if args is None else args, {} if kwargs is None else kwargs, embed]
+
+
+def _check_body(body: Any) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+    if type(body) is not list and type(body) is not tuple:
+        raise DecodeError(f"body: expected [args, kwargs, embed], got {type(body).__name__}")
+    if len(body) != 3:
+        raise DecodeError(f"body: expected [args, kwargs, embed], got {len(body)} elements")
+    args, kwargs, embed = body
+    if not isinstance(args, list | tuple):
+        raise DecodeError(f"args: expected a list, got {type(args).__name__}")
+    if type(kwargs) is not dict:
+        raise DecodeError(f"kwargs: expected an object, got {type(kwargs).__name__}")
+    for name in kwargs:
+        if type(name) is not str:
+            raise DecodeError(f"kwargs: names must be strings, got {type(name).__name__}")
+    if embed is None:
+        embed = _NO_EMBED
+    if type(embed) is not dict:
+        raise DecodeError(f"embed: expected an object, got {type(embed).__name__}")
+    return args, kwargs, embed
+
+
+def _check_name(headers: Mapping[str, Any], field: str) -> str:
+    value = headers.get(field)
+    if type(value) is not str:
+        raise DecodeError(f"{field}: missing" if value is None else f"{field}: expected a string")
+    if not 0 < len(value) <= 255 or not value.isprintable():
+        raise DecodeError(f"{field}: expected 1 to 255 printable characters")
+    return value
