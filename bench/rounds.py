@@ -1,0 +1,84 @@
+"""Interleaved rounds: every system once per round, so that a noisy neighbour strikes all of them alike."""
+
+import json
+import platform
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from bench.systems import BENCH, LEVERET, System
+from bench.trial import Figures
+
+RESULTS = BENCH / "results"
+Trial = Callable[..., Figures]
+Rounds = dict[str, list[Figures]]
+
+
+def play(title: str, trial: Trial, systems: tuple[System, ...], rounds: int, **options: str) -> Rounds:
+    """All rounds of one measurement, printed as they end."""
+    print(f"\n{title}", flush=True)
+    found: Rounds = {system.name: [] for system in systems}
+    for number in range(rounds):
+        for system in systems:
+            figures = trial(system, **options)
+            found[system.name].append(figures)
+            print(f"  round {number + 1}  {system.name:<16} {describe(figures)}", flush=True)
+    return found
+
+
+def describe(figures: Figures) -> str:
+    if "per_second" in figures:
+        return f"{figures['per_second']:>10,.0f}/s  {figures['cpu_ms_per_1k']:>9,.1f} us CPU a task"
+    idle = f"idle {figures['idle_cpu_percent']:.1f} % CPU, {figures['pss_mb']:.0f} MB PSS"
+    return f"{latency(figures)}  {idle}"
+
+
+def latency(figures: Figures) -> str:
+    return "  ".join(f"{name[:3]} {figures[name]:.2f} ms" for name in ("p50_ms", "p95_ms", "p99_ms"))
+
+
+def median(found: Rounds, system: str, figure: str) -> float:
+    return statistics.median(figures[figure] for figures in found[system])
+
+
+def ratios(found: Rounds, figure: str = "per_second") -> dict[str, float]:
+    """Ours against each peer: the median of the rounds' own ratios, never the ratio of medians."""
+    ours = found[LEVERET.name]
+    return {
+        name: statistics.median(mine[figure] / theirs[figure] for mine, theirs in zip(ours, rows, strict=True))
+        for name, rows in found.items()
+        if name != LEVERET.name
+    }
+
+
+def summarise(title: str, found: Rounds) -> dict[str, float]:
+    print(f"{title}: median of the ratios of {len(found[LEVERET.name])} rounds")
+    found_ratios = ratios(found)
+    for name, ratio in found_ratios.items():
+        print(f"  {ratio:6.1f} x {name}")
+    return found_ratios
+
+
+def write(name: str, content: Mapping[str, object]) -> Path:
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps({"machine": machine(), **content}, indent=1) + "\n")
+    print(f"\nwritten to {path.relative_to(BENCH.parent)}")
+    return path
+
+
+def machine() -> dict[str, str]:
+    """Where a figure was taken: without it the figure says nothing."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=BENCH, check=False
+    )
+    return {
+        "cpu": f"{len(models)} x {models[0]}" if models else platform.processor(),
+        "system": platform.platform(),
+        "python": sys.version.split()[0],
+        "commit": commit.stdout.strip(),
+    }

@@ -1,0 +1,63 @@
+"""The systems that are measured side by side, and the virtual environment each of them lives in."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+BENCH = Path(__file__).parent
+VENVS = BENCH / ".venvs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class System:
+    """`peer` is a file of bench/peers; `tasks` is how many it drains, so that its window lasts a second or more."""
+
+    name: str
+    peer: str
+    install: tuple[str, ...]
+    tasks: int
+    options: Mapping[str, str] = field(default_factory=dict)
+    venv: str = ""
+    """Default: one of its own, named like the peer file."""
+
+    @property
+    def python(self) -> Path:
+        return VENVS / (self.venv or self.peer) / "bin" / "python"
+
+    def command(self, *arguments: str) -> tuple[str, ...]:
+        return (str(self.python), str(BENCH / "peers" / f"p_{self.peer}.py"), *arguments)
+
+    def environment(self, data: Path, counter: Path) -> dict[str, str]:
+        options = {f"BENCH_{name.upper()}": value for name, value in self.options.items()}
+        places = {
+            "BENCH_DATA": str(data),
+            "LEVERET_BENCH_COUNTER": str(counter),
+            "LEVERET_BROKER_URL": f"sqlite:///{data}/leveret.db",
+            "PYTHONPATH": str(BENCH / "peers"),
+        }
+        return {**os.environ, **places, **options}
+
+
+LEVERET = System(name="leveret", peer="leveret", install=("-e", str(BENCH.parent)), tasks=40_000)
+SQLITE_PEERS = (
+    System(name="huey", peer="huey", install=("huey==3.5.*",), tasks=4_000),
+    System(name="huey, quiet", peer="huey", install=("huey==3.5.*",), tasks=4_000, options={"quiet": "1"}),
+    System(name="flexiq, tuned", peer="flexiq", install=("flexiq==2.1.*",), tasks=3_000),
+    System(name="taskito, tuned", peer="taskito", install=("taskito==0.22.*",), tasks=3_000),
+)
+
+
+def prepare(systems: tuple[System, ...]) -> None:
+    """Make each system's virtual environment where it is missing: their pins conflict otherwise."""
+    uv = Path(sys.executable).with_name("uv")
+    for system in systems:
+        if not system.python.exists():
+            venv = system.python.parents[1]
+            print(f"installing {' '.join(system.install)} into {venv} ...", flush=True)
+            shutil.rmtree(venv, ignore_errors=True)
+            subprocess.run([uv, "venv", "-q", "--python", sys.executable, venv], check=True)
+            subprocess.run([uv, "pip", "install", "-q", "--python", system.python, *system.install], check=True)

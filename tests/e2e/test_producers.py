@@ -1,0 +1,215 @@
+"""Producers as people run them: every send arrives exactly once, nothing hangs, nobody waits longer than a plain script.
+
+CI sends 100 from each; LEVERET_CHAOS=full sends 1,000 and holds the times against a plain script's.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from leveret.brokers.sql.driver import SqlDriver
+from leveret.model.delivery import Claim, SessionId
+from leveret.model.endpoint import Url
+from leveret.model.node import Node, Session
+from leveret.model.options import DriverOptions
+from leveret.wiring.clock import SystemClock
+
+PROGRAMS = Path(__file__).parent / "producers"
+FULL = os.environ.get("LEVERET_CHAOS") == "full"
+COUNT = 1000 if FULL else 100
+SLOWER = 1.3 if FULL else 5.0
+"""Times a plain script's time. CI's hundred sends last 50 ms: a neighbour's hiccup is not our slowness."""
+BATCH = 50
+BIN = Path(sys.executable).parent
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    places = {
+        "LEVERET_BROKER_URL": f"sqlite:///{tmp_path}/queue.db",
+        "DJANGO_DATABASE": str(tmp_path / "django.db"),
+        "PYTHONPATH": os.pathsep.join((str(PROGRAMS), str(PROGRAMS.parents[2] / "src"))),
+    }
+    return {**os.environ, **places}
+
+
+@pytest.mark.parametrize("kind", ["plain", "fork", "threads", "loops", "notebook", "at_exit"])
+def test_a_program_delivers_each_send_once(kind: str, environment: dict[str, str], tmp_path: Path) -> None:
+    seconds = _run(kind, environment)
+
+    assert _arrived(tmp_path) == list(range(COUNT))
+    _assert_not_slower(seconds, environment)
+
+
+@pytest.mark.skipif(find_spec("gunicorn") is None, reason="gunicorn is not installed")
+def test_gunicorn_preload_delivers_from_the_parent_and_from_every_child(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    port = _free_port()
+    command = [BIN / "gunicorn", "--preload", "-w", "2", "-b", f"127.0.0.1:{port}", "web:wsgi"]
+
+    with _server(command, {**environment, "SEND_BEFORE_FORK": "1"}, port):
+        pids, seconds = _ask(port)
+
+    assert _arrived(tmp_path, also=(-2,)) == [-2, *range(COUNT)]
+    assert len(pids) == 2
+    _assert_not_slower(seconds, environment)
+
+
+@pytest.mark.skipif(find_spec("uvicorn") is None, reason="uvicorn is not installed")
+def test_uvicorn_with_two_workers_delivers_each_send_once(environment: dict[str, str], tmp_path: Path) -> None:
+    port = _free_port()
+    command = [BIN / "uvicorn", "--workers", "2", "--port", str(port), "--log-level", "warning", "web:asgi"]
+
+    with _server(command, environment, port):
+        _, seconds = _ask(port)
+
+    assert _arrived(tmp_path) == list(range(COUNT))
+    _assert_not_slower(seconds, environment)
+
+
+@pytest.mark.skipif(find_spec("pyuwsgi") is None, reason="pyuwsgi is not installed")
+def test_uwsgi_without_threads_delivers_each_send_once(environment: dict[str, str], tmp_path: Path) -> None:
+    port = _free_port()
+    arguments = ["--http-socket", f"127.0.0.1:{port}", "--master", "--processes", "2", "--need-app", "--die-on-term"]
+    command = [BIN / "uwsgi", *arguments, "--module", "web:wsgi", "--pythonpath", str(PROGRAMS)]
+
+    with _server(command, {**environment, "SEND_BEFORE_FORK": "1"}, port):
+        _, seconds = _ask(port)
+
+    assert _arrived(tmp_path, also=(-2,)) == [-2, *range(COUNT)]
+    _assert_not_slower(seconds, environment)
+
+
+@pytest.mark.skipif(
+    find_spec("gevent") is None or find_spec("django") is None, reason="gevent or Django is not installed"
+)
+def test_gunicorn_gevent_delivers_between_django_queries(environment: dict[str, str], tmp_path: Path) -> None:
+    port = _free_port()
+    command = [BIN / "gunicorn", "-k", "gevent", "-w", "1", "-b", f"127.0.0.1:{port}", "django_site:application"]
+
+    with _server(command, environment, port):
+        _, seconds = _ask(port)
+
+    assert _arrived(tmp_path) == list(range(COUNT))
+    _assert_not_slower(seconds, environment)
+
+
+def test_a_broker_that_cannot_work_is_named_within_the_publish_deadline(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    blocked = tmp_path / "a-file"
+    blocked.touch()
+    environment = {**environment, "LEVERET_BROKER_URL": f"sqlite:///{blocked}/queue.db"}
+
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, PROGRAMS / "program.py", "plain", "1"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+
+    assert done.returncode != 0
+    assert time.monotonic() - started < 12
+    assert str(blocked) in done.stderr.splitlines()[-1]
+
+
+def _run(kind: str, environment: dict[str, str]) -> float:
+    command = [sys.executable, PROGRAMS / "program.py", kind, str(COUNT)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return float(done.stdout.splitlines()[-1])
+
+
+def _assert_not_slower(seconds: float, environment: dict[str, str]) -> None:
+    """Against a plain script on the same file, run just now."""
+    plain = _run("plain", environment)
+    if seconds > plain * SLOWER:
+        plain = max(plain, _run("plain", environment))
+    assert seconds <= plain * SLOWER, f"{COUNT} sends took {seconds:.3f} s, a plain script's {plain:.3f} s"
+
+
+def _arrived(folder: Path, also: tuple[int, ...] = ()) -> list[int]:
+    """The indices of all messages in the queue, in order; the warm-up's are left out."""
+    return sorted(index for index in asyncio.run(_read(folder)) if index >= 0 or index in also)
+
+
+async def _read(folder: Path) -> list[int]:
+    driver = SqlDriver(Url(f"sqlite:///{folder}/queue.db"), DriverOptions(), SystemClock())
+    session = Session(id=SessionId("reader"), node="reader", incarnation="1", pid=os.getpid())
+    node = Node(name="reader", incarnation="1", boot="reader", pid=os.getpid())
+    await driver.leases().register(node, (session,))
+    broker, found, number = driver.broker(), [], 0
+    while True:
+        number += 1
+        deliveries = await broker.claim(Claim(session=session.id, queues=("default",), credit=200, number=number))
+        found += [json.loads(delivery.encoded.body)[0][0] for delivery in deliveries]
+        if not deliveries:
+            break
+    await driver.leases().leave(node)
+    await broker.close()
+    return found
+
+
+@contextmanager
+def _server(command: list[str | Path], environment: dict[str, str], port: int) -> Iterator[None]:
+    """Started in a session of its own; gone, children included, when the block ends."""
+    process = subprocess.Popen(command, env=environment, cwd=PROGRAMS, start_new_session=True)
+    try:
+        _await_port(process, port)
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(10)
+            raise AssertionError(f"{command[0]} did not stop within 10 s") from None
+
+
+def _await_port(process: subprocess.Popen[bytes], port: int) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        assert process.poll() is None, f"the server ended with {process.returncode}"
+        try:
+            socket.create_connection(("127.0.0.1", port), 0.5).close()
+            return
+        except OSError:
+            time.sleep(0.02)
+    raise AssertionError("the server does not answer")
+
+
+def _ask(port: int) -> tuple[set[int], float]:
+    """Two requests at a time until COUNT is sent: a busy process leaves the next to its sibling."""
+
+    def ask(start: int) -> dict[str, float]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/?start={start}&count={BATCH}", timeout=60) as answer:
+            reply: dict[str, float] = json.load(answer)
+        return reply
+
+    started = time.perf_counter()
+    with ThreadPoolExecutor(2) as pool:
+        replies = list(pool.map(ask, range(0, COUNT, BATCH)))
+    return {int(reply["pid"]) for reply in replies}, time.perf_counter() - started
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
