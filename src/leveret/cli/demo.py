@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -39,13 +38,13 @@ class Tally:
 
 
 @click.command("demo")
-def command() -> None:
+def command() -> int:
     """Run 500 tasks on two worker processes, kill one of them half-way, and count what became of every task."""
     console = Console()
     with tempfile.TemporaryDirectory(prefix="leveret-demo-") as folder:
         struck, tally, journal = play(Path(folder), console)
         report(console, struck, tally, journal)
-    sys.exit(0 if tally.done == TASKS and struck else 1)
+    return 0 if tally.done == TASKS and struck else 1
 
 
 def play(folder: Path, console: Console) -> tuple[Struck | None, Tally, Journal]:
