@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from leveret.cli.benching.node import Node, worker_command
-from leveret.cli.demo_tasks import JOURNAL, Journal, app, crunch
+from leveret.cli.benching.demo_tasks import JOURNAL, Journal, app, crunch
 from leveret.client.result import AsyncResult
 
 TASKS, PROCESSES = 500, 2

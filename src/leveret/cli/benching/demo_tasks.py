@@ -10,7 +10,7 @@ from leveret.app import Leveret
 JOURNAL = "LEVERET_DEMO_JOURNAL"
 RUN_SECONDS = 0.02
 
-app = Leveret("leveret.cli.demo_tasks")
+app = Leveret("leveret.cli.benching.demo_tasks")
 
 
 @app.task(bind=True)
