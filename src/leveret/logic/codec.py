@@ -13,9 +13,9 @@ from typing import Any
 
 from leveret.errors import ContentDisallowed, DecodeError, EncodeError, MessageTooLarge
 from leveret.logic.compression import Compressions
-from leveret.logic.jsontags import dress, is_plain, step
-from leveret.logic.protocol import OUR_HEADER, RESERVED, embed_to_wire, read_embed, read_header_fields, to_iso
 from leveret.logic.serializers import Serializers
+from leveret.logic.wire.jsontags import dress, is_plain, step
+from leveret.logic.wire.protocol import OUR_HEADER, RESERVED, embed_to_wire, read_embed, read_header_fields, to_iso
 from leveret.model.delivery import Encoded, Posting
 from leveret.model.message import Message, TaskId
 

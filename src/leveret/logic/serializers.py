@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from leveret.errors import DecodeError, EncodeError, ImproperlyConfigured, MissingExtra
-from leveret.logic.jsontags import Unfit, dress, has_tags, is_plain, undress, undress_one, unfit_error
+from leveret.logic.wire.jsontags import Unfit, dress, has_tags, is_plain, undress, undress_one, unfit_error
 
 MAX_DEPTH = 64
 MAX_ITEMS = 1_000_000

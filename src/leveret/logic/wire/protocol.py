@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from leveret.errors import DecodeError, EncodeError
-from leveret.logic.jsontags import undress
 from leveret.logic.serializers import dumps_json
+from leveret.logic.wire.jsontags import undress
 from leveret.model.message import Embed
 from leveret.model.signature import SignatureSpec
 

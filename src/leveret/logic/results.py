@@ -1,0 +1,312 @@
+"""Celery's result document, and exceptions as data and back.
+
+`{"status", "result", "traceback", "children", "date_done", "task_id"}`, then what there is of the extended fields; an
+exception is `{"exc_type", "exc_message", "exc_module"}` in `result` (`celery/backends/base.py`).
+"""
+
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, TypedDict, Unpack
+
+from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec.json import Encoder
+
+from leveret.errors import ContentDisallowed, DecodeError, EncodeError, RemoteError
+from leveret.logic.codec import Codec
+from leveret.logic.compression import Compressions, builtin_compressions
+from leveret.logic.serializers import JSON, MSGPACK, YAML, Serializer, dumps_json
+from leveret.logic.wire.jsontags import is_plain
+from leveret.model.message import Message
+from leveret.model.outcome import ErrorInfo
+from leveret.model.settlement import Record
+from leveret.model.state import EXCEPTION_STATES, SUCCESS
+
+TRACEBACK_CHARS = 64 * 1024
+
+
+class ResultMeta(Struct, frozen=True, kw_only=True):
+    """A result document read. Of a FAILURE, RETRY or REVOKED, `error` is what was raised and `result` is None."""
+
+    task_id: str
+    status: str
+    result: Any = None
+    """The value of a SUCCESS; what `update_state` was given for states of the user's own."""
+    error: ErrorInfo | None = None
+    traceback: str | None = None
+    children: tuple[Any, ...] = ()
+    """Each as Celery's `as_tuple`: `[[id, parent or None], children or None]`."""
+    date_done: datetime | None = None
+    name: str | None = None
+    args: Any = None
+    kwargs: Any = None
+    worker: str | None = None
+    retries: int | None = None
+    queue: str | None = None
+    group_id: str | None = None
+    parent_id: str | None = None
+
+
+class MetaFields(TypedDict, total=False):
+    """What may go into a result document besides id, status and value; None is left out of the extended fields."""
+
+    error: ErrorInfo | None
+    traceback: str | None
+    children: tuple[Any, ...]
+    date_done: float | None
+    """Unix seconds; a state that is not the end has none."""
+    name: str | None
+    args: Any
+    kwargs: Any
+    worker: str | None
+    retries: int | None
+    queue: str | None
+    group_id: str | None
+    parent_id: str | None
+
+
+# Writing
+
+
+class _Success(Struct):
+    """The commonest document in Celery's field order; the value is spliced in as it was encoded."""
+
+    status: str
+    result: Raw
+    traceback: None
+    children: tuple[Any, ...]
+    date_done: str
+    task_id: str
+    group_id: str | UnsetType = UNSET
+    parent_id: str | UnsetType = UNSET
+
+
+_encode = Encoder().encode
+
+
+def write_success(codec: Codec, message: Message, encoded: bytes, now: float, **extra: Unpack[MetaFields]) -> bytes:
+    """The document of a SUCCESS. `encoded` is the value as `codec.encode_value` wrote it, `now` unix seconds."""
+    if codec.result_serializer is JSON and extra.keys() <= _FAST:
+        return _encode(
+            _Success(
+                SUCCESS,
+                Raw(encoded),
+                None,
+                extra.get("children", ()),
+                datetime.fromtimestamp(now, UTC).isoformat(),
+                message.id,
+                UNSET if message.group is None else message.group,
+                UNSET if message.parent_id is None else message.parent_id,
+            )
+        )
+    fields: MetaFields = {"date_done": now, "group_id": message.group, "parent_id": message.parent_id}
+    fields.update(extra)
+    return write_meta(codec, id=message.id, status=SUCCESS, result=codec.decode_value(encoded), **fields)
+
+
+_FAST = frozenset(("children",))
+_EXTENDED = ("group_id", "parent_id", "name", "args", "kwargs", "worker", "retries", "queue")
+
+
+def write_meta(codec: Codec, *, id: str, status: str, result: Any = None, **fields: Unpack[MetaFields]) -> bytes:
+    """The document of any state, as the codec's result serializer writes it. Raises `EncodeError` for the value only:
+    arguments that cannot be written are kept as text."""
+    error, done = fields.get("error"), fields.get("date_done")
+    document = {
+        "status": status,
+        "result": result if error is None else error_to_wire(error),
+        "traceback": fields.get("traceback") or (error.traceback if error is not None else None) or None,
+        "children": fields.get("children", ()),
+        "date_done": None if done is None else datetime.fromtimestamp(done, UTC).isoformat(),
+        "task_id": id,
+    }
+    table: Mapping[str, Any] = fields
+    document |= {name: table[name] for name in _EXTENDED if table.get(name) is not None}
+    try:
+        return codec.result_serializer.dumps(document)
+    except EncodeError:
+        for name in ("args", "kwargs"):
+            if name in document:
+                document[name] = safe_repr(document[name])
+        return codec.result_serializer.dumps(document)
+
+
+def error_to_wire(error: ErrorInfo) -> dict[str, Any]:
+    return {"exc_type": error.type, "exc_message": list(error.args), "exc_module": error.module}
+
+
+def error_info(exception: BaseException, traceback_text: str = "") -> ErrorInfo:
+    """An exception as data. Arguments the json serializer cannot carry become their repr."""
+    kind = type(exception)
+    try:
+        text = str(exception)
+    except Exception as broken:  # user code: an exception whose __str__ raises must not hide itself
+        text = f"<{kind.__qualname__} whose str() raises {type(broken).__qualname__}>"
+    return ErrorInfo(
+        type=kind.__qualname__,
+        module=kind.__module__,
+        args=tuple(_carriable(argument) for argument in exception.args),
+        text=text,
+        traceback=shorten(traceback_text),
+    )
+
+
+def _carriable(argument: Any) -> Any:
+    if is_plain(argument):
+        return argument
+    try:
+        dumps_json(argument)
+    except EncodeError:
+        return safe_repr(argument)
+    return argument
+
+
+def safe_repr(value: Any) -> str:
+    """repr() of anything, at most 1,024 characters."""
+    try:
+        text = repr(value)
+    except Exception as broken:  # user code
+        text = f"<{type(value).__qualname__} whose repr() raises {type(broken).__qualname__}>"
+    return text if len(text) <= 1024 else text[:1021] + "..."
+
+
+def shorten(text: str, limit: int = TRACEBACK_CHARS) -> str:
+    """Cut the middle out of a traceback that is too long: both ends are worth reading."""
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return f"{text[:half]}\n... {len(text) - 2 * half} characters left out ...\n{text[-half:]}"
+
+
+# Reading
+
+_SAFE: Mapping[str, Serializer] = {serializer.content_type: serializer for serializer in (JSON, MSGPACK, YAML)}
+_COMPRESSED = b"\x00celery-compressed\x00"
+_COMPRESSIONS = Compressions(builtin_compressions())
+_INFLATED_BYTES = 64 * 1024 * 1024
+
+
+def read_meta(record: Record, codec: Codec | None = None) -> ResultMeta:
+    """Read a record's document, also one Celery wrote. Raises `DecodeError`.
+
+    pickle is read only where the codec's own result serializer is pickle.
+    """
+    if not record.meta:
+        return ResultMeta(task_id=record.id, status=record.state)
+    serializer = _SAFE.get(record.content_type)
+    if codec is not None and codec.result_serializer.content_type == record.content_type:
+        serializer = codec.result_serializer
+    if serializer is None:
+        raise ContentDisallowed(f"a result of content type {record.content_type!r:.100} is not accepted here")
+    return read_document(serializer.loads(_inflate(record.meta)), record.id)
+
+
+def _inflate(data: bytes) -> bytes:
+    """Celery 5.7 puts the method's name before a compressed result."""
+    if not data.startswith(_COMPRESSED):
+        return data
+    name, _, compressed = data[len(_COMPRESSED) :].partition(b"\x00")
+    return _COMPRESSIONS.decompress(compressed, name.decode("utf-8", "replace"), _INFLATED_BYTES)
+
+
+def read_document(document: Any, id: str) -> ResultMeta:
+    """A decoded result document as a value."""
+    if not isinstance(document, Mapping):
+        raise DecodeError(f"result: expected an object, got {type(document).__name__}")
+    status = document.get("status")
+    if type(status) is not str:
+        raise DecodeError("result.status: expected a string")
+    result, error = document.get("result"), None
+    traceback = _text(document, "traceback")
+    if status in EXCEPTION_STATES:
+        error = _read_error(result, traceback or "")
+        result = None if error is not None else result
+    children = document.get("children")
+    retries = document.get("retries")
+    return ResultMeta(
+        task_id=_text(document, "task_id") or id,
+        status=status,
+        result=result,
+        error=error,
+        traceback=traceback,
+        children=tuple(children) if isinstance(children, list | tuple) else (),
+        date_done=_read_done(document.get("date_done")),
+        name=_text(document, "name"),
+        args=document.get("args"),
+        kwargs=document.get("kwargs"),
+        worker=_text(document, "worker"),
+        retries=retries if type(retries) is int else None,
+        queue=_text(document, "queue"),
+        group_id=_text(document, "group_id"),
+        parent_id=_text(document, "parent_id"),
+    )
+
+
+def _text(document: Mapping[str, Any], field: str) -> str | None:
+    value = document.get(field)
+    return value if isinstance(value, str) else None
+
+
+def _read_done(value: Any) -> datetime | None:
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+    if not isinstance(value, datetime):
+        return None
+    return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+
+
+def _read_error(wire: Any, traceback: str) -> ErrorInfo | None:
+    if isinstance(wire, BaseException):  # pickle stores the exception itself
+        return error_info(wire, traceback)
+    if not isinstance(wire, Mapping) or type(wire.get("exc_type")) is not str:
+        return None
+    message = wire.get("exc_message")
+    # Celery before 4.3 stored the text alone.
+    args = tuple(message) if isinstance(message, list | tuple) else () if message is None else (message,)
+    return ErrorInfo(
+        type=wire["exc_type"],
+        module=wire["exc_module"] if type(wire.get("exc_module")) is str else "builtins",
+        args=args,
+        text=str(args[0]) if len(args) == 1 else ", ".join(map(str, args)),
+        traceback=traceback,
+    )
+
+
+# Exceptions from data
+
+_CELERYS = frozenset(("celery.exceptions", "billiard.exceptions"))
+
+
+def rebuild(error: ErrorInfo) -> BaseException:
+    """The exception again if its class is loaded here and is an error; else, or if it refuses its arguments, a
+    `RemoteError`. Data never imports, and never raises what stops a process or a loop."""
+    kind = _find_exception(error)
+    if kind is not None:
+        try:
+            made = kind(*error.args)
+        except Exception:  # user code: a constructor that wants other arguments than it passed on
+            made = None
+        if isinstance(made, kind):
+            return made
+    return RemoteError(error.type, error.module, *error.args)
+
+
+def _find_exception(error: ErrorInfo) -> type[Exception] | None:
+    # Celery's own errors are ours under the same name where Celery itself is not loaded.
+    module = sys.modules.get(error.module)
+    if module is None and error.module in _CELERYS:
+        module = sys.modules.get("leveret.errors")
+    found: Any = module
+    try:
+        for part in error.type.split("."):
+            # vars(), not getattr: a lazy module or a descriptor must not run for the sake of data.
+            found = vars(found)[part]
+    except (KeyError, TypeError):
+        return None
+    # Only Exception: SystemExit, KeyboardInterrupt, GeneratorExit and asyncio's CancelledError are none.
+    if not isinstance(found, type) or not issubclass(found, Exception):
+        return None
+    return None if issubclass(found, StopIteration | StopAsyncIteration) else found

@@ -1,0 +1,1 @@
+"""Details of the wire: JSON tags, protocol fields."""
