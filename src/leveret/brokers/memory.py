@@ -101,6 +101,9 @@ class MemoryLeases:
     async def reconcile(self, session: SessionId, held: tuple[Receipt, ...]) -> tuple[Delivery, ...]:
         return self._server.reconcile(session, held)
 
+    async def release(self, session: SessionId, keep: tuple[Receipt, ...]) -> int:
+        return self._server.release(session, keep)
+
     async def leave(self, node: Node) -> None:
         self._server.leave(node)
 

@@ -127,6 +127,10 @@ class MemoryServer:
         with self.lock:
             return self.messages.reconcile(session, frozenset(held), self.clock.now())
 
+    def release(self, session: SessionId, keep: tuple[Receipt, ...]) -> int:
+        with self.lock:
+            return self.messages.release_others(session, frozenset(keep), self.clock.now())
+
     def leave(self, node: Node) -> None:
         with self.lock:
             self.nodes.leave(node, self.clock.now())

@@ -1,0 +1,170 @@
+"""What an operator asks: counts, purge, dead letters."""
+
+from leveret.model.delivery import Charge, DeadLetter, Verdict
+from leveret.model.settlement import Committed
+from leveret.testing.conformance.rig import QUEUE, Rig, case, encoded, ids, success
+
+
+class TestCounts:
+    @case
+    async def test_every_place_is_counted(self, rig: Rig) -> None:
+        sent = rig.clock.now()
+        await rig.send("a", "b", "c", "d")
+        await rig.send("later", not_before=sent + 100)
+        await rig.join()
+        a, _ = await rig.claim(credit=2)
+        await rig.settle(a, Verdict.REJECT, reason="poison")
+
+        (counts,) = await rig.admin.counts((QUEUE,))
+
+        assert (counts.ready, counts.delayed, counts.claimed, counts.dead) == (2, 1, 1, 1)
+        assert counts.queue == QUEUE and counts.oldest == sent
+
+    @case
+    async def test_an_empty_queue_has_no_oldest(self, rig: Rig) -> None:
+        await rig.admin.declare((QUEUE,))
+
+        (counts,) = await rig.admin.counts((QUEUE,))
+
+        assert (counts.ready, counts.oldest) == (0, None)
+
+    @case
+    async def test_without_names_every_known_queue_is_counted(self, rig: Rig) -> None:
+        await rig.admin.declare(("empty",))
+        await rig.send("a", queue="x")
+        await rig.send("b", queue="y")
+
+        found = {counts.queue: counts.ready for counts in await rig.admin.counts()}
+
+        assert found == {"empty": 0, "x": 1, "y": 1}
+
+    @case
+    async def test_declaring_twice_changes_nothing(self, rig: Rig) -> None:
+        await rig.admin.declare((QUEUE,))
+        await rig.send("a")
+        await rig.admin.declare((QUEUE,))
+
+        assert await rig.counts() == (1, 0, 0, 0)
+
+
+class TestPurge:
+    @case
+    async def test_purge_forgets_what_waits_and_leaves_what_is_claimed(self, rig: Rig) -> None:
+        await rig.send("held", "a", "b")
+        await rig.send("later", not_before=rig.clock.now() + 100)
+        await rig.send("elsewhere", queue="other")
+        await rig.join()
+        held = await rig.one()
+
+        assert await rig.admin.purge((QUEUE,)) == 3
+
+        assert await rig.counts() == (0, 0, 1, 0)
+        assert await rig.counts("other") == (1, 0, 0, 0)
+        assert await rig.settle(held) == Committed()
+
+    @case
+    async def test_purging_nothing_answers_zero(self, rig: Rig) -> None:
+        assert await rig.admin.purge((QUEUE, "never heard of")) == 0
+
+    @case
+    async def test_a_purged_id_may_be_sent_again(self, rig: Rig) -> None:
+        await rig.send("a", once=True)
+        await rig.admin.purge((QUEUE,))
+        await rig.send("a", once=True)
+
+        assert await rig.counts() == (1, 0, 0, 0)
+
+
+class TestDeadLetters:
+    @case
+    async def test_a_dead_letter_keeps_everything(self, rig: Rig) -> None:
+        await rig.send("a")
+        await rig.join("s1")
+        await rig.join("s2")
+        await rig.reap("s1", await rig.one("s1"))
+        charged_at = rig.clock.now()
+        await rig.advance(5)
+        await rig.settle(await rig.one("s2"), Verdict.REJECT, reason="3 lost processes")
+
+        (letter,) = await rig.admin.dead()
+
+        assert letter == DeadLetter(
+            id="a",
+            queue=QUEUE,
+            reason="3 lost processes",
+            at=rig.clock.now(),
+            encoded=encoded("a"),
+            charges=(Charge(reason="signal 9", at=charged_at, session="s1"),),
+        )
+
+    @case
+    async def test_the_newest_come_first_and_the_limit_holds(self, rig: Rig) -> None:
+        await self._park(rig, "a", "b", "c")
+
+        assert [letter.id for letter in await rig.admin.dead(limit=2)] == ["c", "b"]
+
+    @case
+    async def test_dead_letters_are_listed_by_queue(self, rig: Rig) -> None:
+        await self._park(rig, "a")
+        await rig.send("b", queue="other")
+        await rig.settle((await rig.claim(queues=("other",)))[0], Verdict.REJECT, reason="poison")
+
+        assert [letter.id for letter in await rig.admin.dead("other")] == ["b"]
+        assert len(await rig.admin.dead()) == 2
+
+    @case
+    async def test_a_redriven_letter_is_a_message_again_without_its_past(self, rig: Rig) -> None:
+        await rig.send("a")
+        await rig.join("s1")
+        await rig.join("s2")
+        await rig.reap("s1", await rig.one("s1"))
+        await rig.settle(await rig.one("s2"), Verdict.REJECT, reason="poison")
+
+        assert await rig.admin.redrive(("a", "nobody")) == 1
+
+        assert await rig.admin.dead() == ()
+        delivery = await rig.one("s2")
+        assert (delivery.encoded, delivery.charges, delivery.count) == (encoded("a"), (), 1)
+
+    @case
+    async def test_a_redriven_letter_may_have_an_outcome_again(self, rig: Rig) -> None:
+        await rig.send("a")
+        await rig.join()
+        await rig.commit(await rig.one(), Verdict.REJECT, record=success("a", meta=b"first life"), reason="killer")
+        await rig.admin.redrive(("a",))
+
+        answer = await rig.commit(await rig.one(), record=success("a", meta=b"second life"))
+
+        assert isinstance(answer, Committed)
+
+    @case
+    async def test_a_redriven_letter_passes_the_door(self, rig: Rig) -> None:
+        await rig.send("a", once=True)
+        await rig.join()
+        await rig.commit(await rig.one(), Verdict.REJECT, record=success("a"), reason="killer")
+
+        assert await rig.admin.redrive(("a",)) == 1
+        assert ids(await rig.claim()) == ["a"]
+
+    @case
+    async def test_a_redriven_letter_stands_at_the_end(self, rig: Rig) -> None:
+        await self._park(rig, "a")
+        await rig.send("b")
+        await rig.admin.redrive(("a",))
+
+        assert ids(await rig.claim()) == ["b", "a"]
+
+    @case
+    async def test_buried_is_gone(self, rig: Rig) -> None:
+        await self._park(rig, "a", "b")
+
+        assert await rig.admin.bury(("a", "nobody")) == 1
+        assert [letter.id for letter in await rig.admin.dead()] == ["b"]
+        assert await rig.admin.redrive(("a",)) == 0
+
+    async def _park(self, rig: Rig, *names: str) -> None:
+        await rig.join()
+        for name in names:
+            await rig.send(name)
+            await rig.settle(await rig.one(), Verdict.REJECT, reason="poison")
+            rig.clock.advance(1)
