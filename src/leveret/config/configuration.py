@@ -11,7 +11,7 @@ from typing import Any
 from leveret.client.project import default_broker_url
 from leveret.config.row import Mark, Row
 from leveret.config.settings import DEFAULTS, FIELDS, Settings, convert, shown
-from leveret.config.sources import from_environment, from_object, load_object, unknown
+from leveret.config.sources import CONFIG_MODULE, from_environment, from_object, load_object, unknown
 from leveret.config.table import ROWS, find
 from leveret.errors import ImproperlyConfigured
 from leveret.model.endpoint import Url
@@ -38,7 +38,7 @@ class Configuration:
         environ: Mapping[str, str] | None = None,
     ) -> None:
         """`app_file` is the file of the app: without `broker_url` the queue lives in its project's folder.
-        `environ` stands in for `os.environ`, which is read when a setting is first needed."""
+        `environ` stands in for `os.environ`; either is read when a setting is first needed."""
         vars(self).update(
             _layers={origin: {} for origin in ORIGINS},
             _pending=[],
@@ -150,7 +150,7 @@ class Configuration:
 
     def config_from_envvar(self, variable: str, *, silent: bool = False, namespace: str | None = None) -> bool:
         """Read the module that an environment variable names; false when it is not set and `silent`."""
-        name = (os.environ if self._environ is None else self._environ).get(variable)
+        name = self._variable(variable)
         if not name:
             if silent:
                 return False
@@ -161,6 +161,9 @@ class Configuration:
         return True
 
     # -- inside
+
+    def _variable(self, name: str) -> str | None:
+        return (os.environ if self._environ is None else self._environ).get(name)
 
     def _row(self, name: str) -> Row:
         row = find(name)
@@ -202,6 +205,9 @@ class Configuration:
         if not self._environment_read:
             for name, value in from_environment(self._environ).items():
                 self._set(ENVIRONMENT, ROWS[name], value)
+            module = self._variable(CONFIG_MODULE)
+            if module:
+                self._pending.insert(0, (module, False, None))
             vars(self)["_environment_read"] = True
         while self._pending:
             source, silent, namespace = self._pending[0]

@@ -10,8 +10,18 @@ from leveret.config.table import find, looks_like_setting, nearest
 from leveret.errors import ImproperlyConfigured, UnknownSetting
 
 ENVIRONMENT_PREFIX = "LEVERET_"
-NOT_SETTINGS = frozenset({"LEVERET_APP", "LEVERET_CONFIG_MODULE", "LEVERET_CHAOS", "LEVERET_LOGLEVEL"})
-"""Variables of ours that are no settings; so is everything that begins with LEVERET__ or LEVERET_TEST_."""
+CONFIG_MODULE = "LEVERET_CONFIG_MODULE"
+"""A settings module that every app of the process reads (`leveret --config`)."""
+NOT_SETTINGS = (
+    "LEVERET_APP",
+    "LEVERET_CHANNEL",
+    "LEVERET_CHAOS",
+    "LEVERET_BENCH_",
+    "LEVERET_DEMO_",
+    "LEVERET_TEST_",
+    "LEVERET__",
+)
+"""Beginnings of our variables that are no settings."""
 
 _CODE = (ModuleType, FunctionType, BuiltinFunctionType, type)
 
@@ -90,9 +100,7 @@ def from_environment(environ: Mapping[str, str] | None) -> dict[str, str]:
     """Pick `LEVERET_*`; an unknown one is an error naming the nearest, an empty one is as if not set."""
     values: dict[str, str] = {}
     for key, value in (os.environ if environ is None else environ).items():
-        if not key.startswith(ENVIRONMENT_PREFIX) or key in NOT_SETTINGS or not value:
-            continue
-        if key.startswith((ENVIRONMENT_PREFIX + "_", ENVIRONMENT_PREFIX + "TEST_")):
+        if not key.startswith(ENVIRONMENT_PREFIX) or key.startswith((*NOT_SETTINGS, CONFIG_MODULE)) or not value:
             continue
         row = find(key.removeprefix(ENVIRONMENT_PREFIX))
         if row is None:

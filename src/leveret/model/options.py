@@ -1,6 +1,8 @@
 """Options that cross a seam as one value."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from msgspec import Struct
 
@@ -49,5 +51,7 @@ class WorkerOptions(Struct, frozen=True, kw_only=True):
     app: str = ""
     """Where a worker process finds the app: `package.module:attribute`."""
     workdir: str = ""
+    settings: Mapping[str, Any] = {}
+    """What the command line says about settings, under their names; it wins over the app's own."""
     page: str = ""
     """Path of this process's slot page; empty: none (in-process workers)."""

@@ -1,0 +1,119 @@
+"""`leveret`: one verb per file, imported when it is called; every error is one clear line."""
+
+import os
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from importlib.metadata import entry_points, version
+from typing import Any, NoReturn
+
+import click
+
+from leveret.cli.invocation import invocation, invocation_options
+from leveret.errors import LeveretError
+
+VERBS = {
+    "worker": "Start a worker: processes that run tasks.",
+    "call": "Send a task, and wait for its result if asked.",
+    "result": "Show a task's state and result.",
+    "status": "Show the nodes that are alive.",
+    "queues": "Show what waits in each queue.",
+    "purge": "Forget what waits in queues.",
+    "dead": "Look after dead letters: list, show, redrive, purge.",
+    "config": "Show each setting and where it came from.",
+    "report": "Show versions and every part found, for bug reports.",
+    "bench": "Measure this machine.",
+    "demo": "Watch tasks survive a killed process.",
+}
+"""Verb -> help line, so that `leveret --help` imports none of them. Each is `command` in `leveret.cli.<verb>`."""
+
+INTERRUPTED = 130
+
+
+class Verbs(click.Group):
+    """The verbs above, then those of installed packages (entry points `leveret.commands`)."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*VERBS, *sorted(set(_installed()) - set(VERBS))]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name in VERBS:
+            found = import_module(f"leveret.cli.{name}").command
+        elif (point := _installed().get(name)) is not None:
+            found = point.load()
+        else:
+            return None
+        assert isinstance(found, click.Command)
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        command = self.get_command(ctx, name)
+        if command is None:
+            near = get_close_matches(name, self.list_commands(ctx), n=1)
+            ctx.fail(f"no verb named {name!r}" + (f"; did you mean {near[0]}?" if near else ""))
+        return name, command, args[1:]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = [*VERBS.items(), *((name, point.value) for name, point in sorted(_installed().items()))]
+        with formatter.section("Verbs"):
+            formatter.write_dl(rows)
+
+
+def _installed() -> dict[str, Any]:
+    return {point.name: point for point in entry_points(group="leveret.commands")}
+
+
+def _show_version(context: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked:
+        click.echo(f"leveret {version('leveret')}")
+        context.exit()
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show it.")
+@invocation_options
+@click.pass_context
+def leveret(context: click.Context) -> None:
+    """Run tasks, look at queues and results. The app: -A, else LEVERET_APP, else [tool.leveret] in pyproject.toml."""
+    context.obj = invocation()
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit: 0 done, 1 an error, 2 wrongly called."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; answers the exit code."""
+    try:
+        answer = leveret.main(
+            None if arguments is None else list(arguments), prog_name="leveret", standalone_mode=False
+        )
+        return answer if isinstance(answer, int) else 0
+    except click.UsageError as error:
+        where = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
+        return _complain(error.format_message() + where, 2)
+    except click.ClickException as error:
+        return _complain(error.format_message(), error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # `leveret queues | head`: the reader has gone, and so may we; without this the interpreter complains at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except LeveretError as error:
+        return _complain(str(error), 1)
+    except Exception as error:
+        if "LEVERET__TRACEBACK" in os.environ:
+            raise
+        return _complain(f"{type(error).__name__}: {error} (LEVERET__TRACEBACK=1 shows where)", 1)
+
+
+def _complain(message: str, code: int) -> int:
+    line = " ".join(part for part in message.split())
+    click.echo(click.style("Error: ", fg="red") + line, err=True)
+    return code

@@ -1,0 +1,1 @@
+"""How `leveret worker` starts a node: its name, its size, what it says, what it learns of the app."""

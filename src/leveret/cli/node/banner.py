@@ -1,0 +1,71 @@
+"""What a worker says when it starts: whom it serves, and what to look at when nothing happens."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from leveret.cli.node.plan import Plan
+from leveret.config.settings import Settings
+from leveret.model.options import WorkerOptions
+
+MOST_TASKS = 40
+
+PROFILES = {
+    "leveret": "queue default, 9 is the most urgent priority, settled after the outcome is stored",
+    "celery": "as a Celery cluster has it: queue celery, its queue declarations, on Redis 0 is the most urgent, "
+    "naive datetimes are UTC",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the banner shows besides the options; addresses are full paths, passwords masked."""
+
+    plan: Plan
+    settings: Settings
+    broker: str
+    results: str
+    fused: bool
+    """Broker and store are one server."""
+
+
+def banner(options: WorkerOptions, facts: Facts) -> str:
+    """All lines of it, without colours."""
+    rows = [
+        ("app", f"{facts.plan.name or facts.plan.app} ({options.app})"),
+        ("broker", facts.broker),
+        ("results", facts.results),
+        ("pool", _pool(options)),
+        ("profile", f"{facts.settings.profile}: {PROFILES[facts.settings.profile]}"),
+        ("connections", _connections(options, facts.fused)),
+        ("queues", ", ".join(options.queues)),
+    ]
+    unserved = [queue for queue in facts.plan.routed if queue not in options.queues]
+    if unserved:
+        rows.append(("not served", f"{', '.join(unserved)}: tasks are routed there, this worker does not consume it"))
+    lines = [f"leveret {version('leveret')} · {options.node.name}", *(f"  {name:<12}{text}" for name, text in rows)]
+    return "\n".join([*lines, *_tasks(facts.plan.tasks), *(f"  note        {line}" for line in facts.plan.notices)])
+
+
+def _pool(options: WorkerOptions) -> str:
+    if options.slots == 1:
+        return f"{options.pool}, {_count(options.processes, 'process', 'processes')}"
+    return f"{options.pool}, {options.slots} slots in {_count(options.processes, 'process', 'processes')}"
+
+
+def _connections(options: WorkerOptions, fused: bool) -> str:
+    each = 1 if fused else 2
+    return f"{options.processes * each + 2} ({options.processes} x {each}, and 2 for the supervisor)"
+
+
+def _tasks(tasks: Sequence[str]) -> list[str]:
+    own = [name for name in tasks if not name.startswith("celery.")]
+    if not own:
+        return ["  tasks       none: does the app import the modules that define them (imports, autodiscover_tasks)?"]
+    shown = [f"  tasks       {own[0]}", *(f"              {name}" for name in own[1:MOST_TASKS])]
+    rest = len(own) - MOST_TASKS
+    return [*shown, f"              and {rest} more"] if rest > 0 else shown
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"

@@ -1,0 +1,120 @@
+"""What a supervisor must know of an app that it never imports, told by the process that does.
+
+That process becomes the node's forkserver where forking is possible, so that the app is imported once.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from leveret.config.settings import FIELDS, Settings
+from leveret.errors import ImproperlyConfigured
+from leveret.model.node import Node
+from leveret.model.options import WorkerOptions
+from leveret.supervisor.nursery import Forkserver, can_fork
+
+ENTRY = "leveret.cli.child"
+"""What worker processes run; by name, because it imports the app's machinery, which the supervisor stays without."""
+
+TELL = "LEVERET__PLAN"
+"""The descriptor on which `child.preload` tells its plan, once."""
+
+_NEED_THE_APP = frozenset({"task_queues", "task_routes", "task_annotations"})
+
+
+class Plan(Struct, frozen=True, kw_only=True, tag="plan"):
+    """`settings` are those that are plain data."""
+
+    app: str
+    """`module:attribute`."""
+    name: str = ""
+    settings: Mapping[str, Any] = {}
+    tasks: tuple[str, ...] = ()
+    queues: tuple[str, ...] = ()
+    """Queues that `task_queues` lists."""
+    routed: tuple[str, ...] = ()
+    """Queues that the app's tasks go to."""
+    notices: tuple[str, ...] = ()
+    """What the user should know at start, one line each."""
+
+
+class Refused(Struct, frozen=True, tag="refused"):
+    """The app cannot be used; one line that says why."""
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The plan, and the process that made it where children can be forked from it; closing it ends it."""
+
+    plan: Plan
+    forkserver: Forkserver | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """The supervisor's own settings value."""
+        return Settings(**self.plan.settings)
+
+
+_plans: msgspec.json.Decoder[Plan | Refused] = msgspec.json.Decoder(Plan | Refused)
+
+
+def ask(app: str | None, overrides: Mapping[str, Any]) -> Asked:
+    """Have the app imported and described; `None` is wherever `finder.wanted` finds one named.
+
+    Call before any thread or loop exists.
+    """
+    draft = WorkerOptions(
+        node=Node(name="", incarnation="", boot="", pid=0), app=app or "", workdir=os.getcwd(), settings=overrides
+    )
+    if not can_fork():
+        return Asked(_read(_spawned(draft)))
+    reader, writer = os.pipe()
+    os.environ[TELL] = str(writer)
+    try:
+        forkserver = Forkserver.fork(ENTRY, draft)
+    finally:
+        del os.environ[TELL]
+        os.close(writer)
+    with open(reader, "rb") as stream:
+        return Asked(_read(stream.read()), forkserver)
+
+
+def _spawned(draft: WorkerOptions) -> bytes:
+    done = subprocess.run(
+        [sys.executable, "-m", "leveret.cli.node.planner"],
+        input=msgspec.json.encode(draft),
+        stdout=subprocess.PIPE,
+        check=False,
+    )
+    return done.stdout
+
+
+def plain_settings(settings: Settings) -> dict[str, Any]:
+    """Those of an app's settings that survive JSON."""
+    return {name: value for name in FIELDS if name not in _NEED_THE_APP and _is_plain(value := getattr(settings, name))}
+
+
+def _read(data: bytes) -> Plan:
+    if not data:
+        raise ImproperlyConfigured("the process that imports the app died before it was done")
+    answer = _plans.decode(data)
+    if isinstance(answer, Refused):
+        raise ImproperlyConfigured(answer.error)
+    return answer
+
+
+def _is_plain(value: Any) -> bool:
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""The verbs that look at queues, results and settings, one per file."""

@@ -1,0 +1,218 @@
+"""`leveret worker`: read the command line, learn from a child what the app is, and supervise its processes."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from leveret.cli.invocation import Invocation, invocation, invocation_options
+from leveret.cli.node.banner import Facts, banner
+from leveret.cli.node.cpus import usable_cpus
+from leveret.cli.node.logs import set_up_logging
+from leveret.cli.node.name import node_name
+from leveret.cli.node.pidfile import pidfile
+from leveret.cli.node.plan import Plan, ask
+from leveret.cli.node.queues import consumed_queues, split_names
+from leveret.config.settings import Settings
+from leveret.errors import ImproperlyConfigured
+from leveret.model.node import Node
+from leveret.model.options import WorkerOptions
+from leveret.supervisor.options import SupervisorHooks
+from leveret.supervisor.supervisor import supervise
+from leveret.wiring.clock import SystemClock
+from leveret.wiring.drivers import open_drivers
+from leveret.wiring.parts import find
+from leveret.wiring.supervisor import build_supervisor
+
+LEVELS = click.Choice(["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], case_sensitive=False)
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+SETTINGS = {
+    "concurrency": "worker_concurrency",
+    "pool": "worker_pool",
+    "max_tasks_per_child": "worker_max_tasks_per_child",
+    "time_limit": "task_time_limit",
+    "soft_time_limit": "task_soft_time_limit",
+    "prefetch_multiplier": "worker_prefetch_multiplier",
+    "soft_shutdown_timeout": "worker_soft_shutdown_timeout",
+    "include": "include",
+}
+"""Option -> the setting it stands for; each process lays them over the app's own."""
+
+UNNEEDED = {
+    "optimization": "-O is not needed: a slot never fetches what it cannot start soon",
+    "without_gossip": "--without-gossip is not needed: nodes do not gossip",
+    "without_mingle": "--without-mingle is not needed: nodes do not mingle",
+    "without_heartbeat": "--without-heartbeat is not needed: a node's lease is its only heartbeat",
+    "heartbeat_interval": "--heartbeat-interval is not needed: see the setting lease_seconds",
+    "task_events": "-E is not needed yet: events come later",
+    "statedb": "--statedb is not needed: revocations live in the store",
+    "disable_prefetch": "--disable-prefetch is not needed: nothing waits behind a running task",
+    "pool_start_method": "--pool-start-method is not needed: forking is left off where it is not safe",
+}
+REFUSED = {
+    "detach": "--detach: a worker stays in the foreground; let systemd or a container start it (--pidfile, --logfile)",
+    "beat": "--beat: schedules are not here yet",
+    "autoscale": "--autoscale is not here yet; -c sets the number of slots",
+    "max_memory_per_child": "--max-memory-per-child is not here yet; --max-tasks-per-child recycles processes",
+}
+
+
+def _hidden(command: F) -> F:
+    """Celery's remaining options: taken where leaving them out changes nothing, refused by name where it would."""
+    flags = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--disable-prefetch")
+    for name in flags:
+        command = click.option(name, is_flag=True, hidden=True)(command)
+    command = click.option("-O", "--optimization", hidden=True)(command)
+    command = click.option("-E", "--task-events", is_flag=True, hidden=True)(command)
+    command = click.option("-S", "--statedb", hidden=True)(command)
+    command = click.option("-D", "--detach", is_flag=True, hidden=True)(command)
+    command = click.option("-B", "--beat", is_flag=True, hidden=True)(command)
+    for name in ("--heartbeat-interval", "--pool-start-method", "--autoscale", "--max-memory-per-child"):
+        command = click.option(name, hidden=True)(command)
+    return command
+
+
+@click.command("worker")
+@click.argument("app", required=False)
+@click.option("-c", "--concurrency", metavar="N|auto", help="Slots; auto: the CPUs this process may use.")
+@click.option("-P", "--pool", metavar="POOL", help="prefork, threads, solo, asyncio or package.module:Class.")
+@click.option("-Q", "--queues", metavar="A,B", multiple=True, help="Queues to consume.")
+@click.option("-X", "--exclude-queues", metavar="A,B", multiple=True, help="Queues not to consume.")
+@click.option("-n", "--hostname", metavar="NAME", help="This node's name, like w1@%h.")
+@click.option("-l", "--loglevel", type=LEVELS, default="WARNING", show_default=True, help="Least level logged.")
+@click.option("-f", "--logfile", metavar="FILE", help="Where the log goes, instead of stderr.")
+@click.option("--log-json", is_flag=True, help="Log lines as JSON objects.")
+@click.option("-I", "--include", metavar="A,B", help="Modules to import too.")
+@click.option("--max-tasks-per-child", type=int, metavar="N", help="Replace a process after N tasks.")
+@click.option("--time-limit", type=float, metavar="SECONDS", help="Stop a task that runs longer.")
+@click.option("--soft-time-limit", type=float, metavar="SECONDS", help="Raise SoftTimeLimitExceeded in it.")
+@click.option("--prefetch-multiplier", type=int, metavar="N", help="Messages a slot may hold; adaptive without it.")
+@click.option("--soft-shutdown-timeout", type=float, metavar="SECONDS", help="What running tasks get when stopped now.")
+@click.option("--pidfile", metavar="FILE", help="Write the process id here.")
+@click.option("--burst", is_flag=True, help="Stop when the queues are empty.")
+@click.option("--check", is_flag=True, help="Check app, settings, broker and permissions, then exit.")
+@_hidden
+@invocation_options
+def command(app: str | None, **given: Any) -> int:
+    """Start a worker for APP, as in `leveret worker tasks:app`."""
+    call = invocation()
+    call.app = app or call.app
+    notes = _judge(given)
+    overrides = _overrides(call, given)
+    asked = ask(call.app, overrides)
+    settings = asked.settings
+    options = worker_options(asked.plan, settings, overrides, given)
+    facts = _facts(asked.plan, settings)
+    if given["check"]:
+        return asyncio.run(_check(options, facts))
+    set_up_logging(settings, options, color=not call.no_color)
+    with pidfile(given["pidfile"]):
+        supervisor = build_supervisor(settings, options, SupervisorHooks())
+        if not call.quiet:
+            click.echo("\n".join([banner(options, facts), *(f"  note        {note}" for note in notes)]))
+        return supervise(supervisor)
+
+
+def _judge(given: dict[str, Any]) -> list[str]:
+    for name, reason in REFUSED.items():
+        if given[name]:
+            raise click.UsageError(reason)
+    return [note for name, note in UNNEEDED.items() if given[name]]
+
+
+def _overrides(call: Invocation, given: dict[str, Any]) -> dict[str, Any]:
+    named = {setting: given[option] for option, setting in SETTINGS.items() if given[option] is not None}
+    if given["log_json"]:
+        named["worker_log_json"] = True
+    return {**call.overrides(), **named}
+
+
+def worker_options(plan: Plan, settings: Settings, overrides: dict[str, Any], given: dict[str, Any]) -> WorkerOptions:
+    """The node as plain data for every process of it."""
+    _check_pool(settings.worker_pool)
+    processes, slots = layout(settings.worker_pool, settings.worker_concurrency)
+    queues = consumed_queues(settings, plan.queues, split_names(given["queues"]), split_names(given["exclude_queues"]))
+    clock = SystemClock()
+    node = Node(
+        name=node_name(given["hostname"]),
+        incarnation=clock.new_id(),
+        boot=boot_id(),
+        pid=os.getpid(),
+        queues=queues,
+        tasks=plan.tasks,
+        slots=processes * slots,
+        pool=settings.worker_pool,
+        started=clock.now(),
+    )
+    return WorkerOptions(
+        node=node,
+        pool=settings.worker_pool,
+        processes=processes,
+        slots=slots,
+        queues=queues,
+        max_tasks_per_child=settings.worker_max_tasks_per_child,
+        time_limit=settings.task_time_limit,
+        soft_time_limit=settings.task_soft_time_limit,
+        prefetch_multiplier=settings.worker_prefetch_multiplier,
+        soft_shutdown_timeout=settings.worker_soft_shutdown_timeout,
+        burst=given["burst"],
+        loglevel=given["loglevel"].upper(),
+        logfile=given["logfile"],
+        log_json=settings.worker_log_json,
+        app=plan.app,
+        workdir=os.getcwd(),
+        settings=overrides,
+    )
+
+
+def layout(pool: str, concurrency: int | None) -> tuple[int, int]:
+    """(processes, slots in each): prefork has one slot a process, the others have all slots in one process."""
+    wanted = concurrency or usable_cpus()
+    match pool:
+        case "solo":
+            return 1, 1
+        case "prefork" | "processes":
+            return wanted, 1
+        case _:
+            return 1, wanted
+
+
+def _check_pool(pool: str) -> None:
+    if pool in ("eventlet", "gevent"):
+        raise ImproperlyConfigured(f"-P {pool} is not offered: -P asyncio runs async def tasks, -P threads the others")
+    find("executors", pool)
+
+
+def boot_id() -> str:
+    """What tells this start of the machine from the last; empty where the system does not say."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def _facts(plan: Plan, settings: Settings) -> Facts:
+    drivers = open_drivers(settings, SystemClock())
+    return Facts(
+        plan=plan,
+        settings=settings,
+        broker=drivers.broker.address,
+        results=drivers.backend.address if drivers.results else "disabled",
+        fused=drivers.fused,
+    )
+
+
+async def _check(options: WorkerOptions, facts: Facts) -> int:
+    """Do what a start does, up to the first claim: open the broker and the store, and write."""
+    drivers = open_drivers(facts.settings, SystemClock())
+    await drivers.broker.admin().declare(options.queues)
+    await drivers.backend.backend().get(("leveret-check",))
+    await drivers.broker.broker().close()
+    click.echo(banner(options, facts))
+    click.echo("ok: app, settings, broker and results are usable")
+    return 0
