@@ -1,0 +1,26 @@
+"""Results in a SQLite file, for programs whose broker is another server. Where broker and store are the same file
+wiring takes `brokers.sql.driver.SqlDriver` alone: it is both, and settles in one transaction."""
+
+from leveret.links.sql.backend import SqlBackend, SqlBlockingBackend
+from leveret.links.sql.database import Database
+from leveret.model.endpoint import Url
+from leveret.model.options import DriverOptions
+from leveret.ports.clock import Clock
+
+
+class SqlBackendDriver:
+    """`ports.driver.BackendDriver`. Opens nothing until asked."""
+
+    def __init__(self, url: Url, options: DriverOptions, clock: Clock) -> None:
+        self._database = Database(url, options.publish_timeout)
+        self._options, self._clock = options, clock
+        self.address = str(self._database.path)
+
+    def backend(self, *, inline: bool = True) -> SqlBackend:
+        return SqlBackend(self._database, self._options, self._clock, inline=inline)
+
+    def blocking_backend(self) -> SqlBlockingBackend:
+        return SqlBlockingBackend(self._database, self._options, self._clock)
+
+    def close(self) -> None:
+        self._database.close()

@@ -1,0 +1,121 @@
+"""What an operator asks of the file."""
+
+import asyncio
+from functools import partial
+from typing import TypeVar
+
+from leveret.links.sql import messages
+from leveret.links.sql.connection import Connection
+from leveret.links.sql.database import Database, Work
+from leveret.model.delivery import DeadLetter, QueueCounts
+from leveret.model.options import DriverOptions
+from leveret.ports.clock import Clock
+
+T = TypeVar("T")
+
+PURGE_STEP = 2000
+LEVELS = range(messages.URGENT + 1)
+
+
+class SqlAdmin:
+    """`ports.admin.Admin`."""
+
+    def __init__(self, database: Database, options: DriverOptions, clock: Clock) -> None:
+        self._database, self._options, self._clock = database, options, clock
+
+    async def declare(self, queues: tuple[str, ...]) -> None:
+        def work(connection: Connection) -> None:
+            for name in queues:
+                connection.queue(name)
+
+        await self._write(work)
+
+    async def counts(self, queues: tuple[str, ...] = ()) -> tuple[QueueCounts, ...]:
+        return self._database.read(lambda connection: count(connection, queues))
+
+    async def purge(self, queues: tuple[str, ...]) -> int:
+        """In steps, so that workers of other queues go on."""
+        gone = 0
+        for name in queues:
+            while step := await self._write(partial(purge_step, name=name)):
+                gone += step
+                await asyncio.sleep(0)
+        return gone
+
+    async def dead(self, queue: str | None = None, limit: int = 100) -> tuple[DeadLetter, ...]:
+        rows = self._database.read(lambda connection: connection.execute("read_dead", (queue, limit)).fetchall())
+        return tuple(map(messages.read_letter, rows))
+
+    async def redrive(self, ids: tuple[str, ...]) -> int:
+        now = self._clock.now()
+        return await self._write(lambda connection: sum(redrive(connection, key, now) for key in ids))
+
+    async def bury(self, ids: tuple[str, ...]) -> int:
+        return await self._write(lambda connection: connection.executemany("bury", [(key,) for key in ids]))
+
+    async def _write(self, work: Work[T]) -> T:
+        return await self._database.perform(work)
+
+
+def count(connection: Connection, queues: tuple[str, ...]) -> tuple[QueueCounts, ...]:
+    names = queues or tuple(name for (name,) in connection.execute("all_queues").fetchall())
+    delayed: dict[int, int] = dict(connection.execute("count_delayed").fetchall())
+    claimed: dict[int, int] = dict(connection.execute("count_claimed").fetchall())
+    dead: dict[int, int] = dict(connection.execute("count_dead").fetchall())
+
+    def one(name: str) -> QueueCounts:
+        number = connection.known_queue(name)
+        if number is None:
+            return QueueCounts(queue=name)
+        return QueueCounts(
+            queue=name,
+            ready=sum(connection.execute("count_ready", (suspect, number)).fetchone()[0] for suspect in (0, 1)),
+            delayed=delayed.get(number, 0),
+            claimed=claimed.get(number, 0),
+            dead=dead.get(number, 0),
+            oldest=oldest(connection, number),
+        )
+
+    return tuple(map(one, names))
+
+
+def oldest(connection: Connection, queue: int) -> float | None:
+    """Answer when the oldest ready message was sent: the first of each level, so that a million cost no more."""
+    rows = [
+        row
+        for suspect in (0, 1)
+        for level in LEVELS
+        if (row := connection.execute("oldest_ready", (suspect, queue, level)).fetchone())
+    ]
+    return min((float(sent) for (sent,) in rows), default=None)
+
+
+def purge_step(connection: Connection, name: str) -> int:
+    queue = connection.known_queue(name)
+    if queue is None:
+        return 0
+    gone: list[tuple[int]] = []
+    for suspect in (0, 1):
+        gone += connection.execute("purge_ready", (suspect, queue, PURGE_STEP)).fetchall()
+    waiting = connection.execute("delayed_of_queue", (queue, PURGE_STEP)).fetchall()
+    connection.executemany("drop_delayed", waiting)
+    gone += [(seq,) for _, seq in waiting]
+    connection.executemany("open_door", gone)
+    connection.executemany("drop_message", gone)
+    return len(gone)
+
+
+def redrive(connection: Connection, id: str, now: float) -> int:
+    """Send a dead letter to its queue again, charges cleared. What was stored of its first life would refuse the
+    outcome of the second: it goes."""
+    rows = connection.execute("take_dead", (id,)).fetchall()
+    for _, queue, place, attempt, once, encoded in rows:
+        (last,) = connection.execute("last_sequence").fetchone()
+        connection.execute("add_message", (last + 1, id, queue, place, attempt, once, now, encoded))
+        connection.execute("add_ready", (queue, place, last + 1))
+        connection.added[queue] = connection.added.get(queue, 0) + 1
+        if once:
+            connection.execute("shut_door", (id, attempt))
+    if rows:
+        connection.execute("forget_record", (id,))
+    return len(rows)

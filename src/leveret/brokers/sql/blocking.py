@@ -1,0 +1,119 @@
+"""The caller's face: on the calling thread, no thread and no loop of its own; threads share a commit."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from leveret.errors import LeveretError, OperationalError, PublishFailed, PublishUnknown, StoreBusy
+from leveret.links.sql import messages
+from leveret.links.sql.connection import Connection
+from leveret.links.sql.database import Database
+from leveret.model.delivery import Posting
+from leveret.model.options import DriverOptions
+from leveret.ports.clock import Clock
+
+
+class Ticket:
+    """One thread's postings on their way into the next commit."""
+
+    __slots__ = ("done", "error", "postings")
+
+    def __init__(self, postings: Sequence[Posting]) -> None:
+        self.postings = postings
+        self.done = False
+        self.error: Exception | None = None
+
+
+class Publisher:
+    """Group commit: whoever gets `_leading` takes everything that waits into one transaction, one fsync.
+
+    `_guard` guards the waiting list.
+    """
+
+    def __init__(self, database: Database, options: DriverOptions, clock: Clock) -> None:
+        self._database, self._options, self._clock = database, options, clock
+        self._leading = threading.Lock()
+        self._guard = threading.Lock()
+        self._waiting: list[Ticket] = []
+
+    def publish(self, postings: Sequence[Posting], timeout: float) -> None:
+        """Return when all are durable; fail within `timeout` seconds."""
+        if not postings:
+            return
+        deadline = time.monotonic() + timeout
+        ticket = Ticket(postings)
+        with self._guard:
+            self._waiting.append(ticket)
+        if not self._leading.acquire(timeout=max(timeout, 0.0)):
+            self._give_up(ticket)
+        try:
+            if not ticket.done:
+                self._lead(deadline)
+        finally:
+            self._leading.release()
+        if ticket.error is not None:
+            raise ticket.error
+
+    def _lead(self, deadline: float) -> None:
+        with self._guard:
+            tickets, self._waiting = self._waiting, []
+        now, high_first = self._clock.now(), self._options.high_first
+
+        def work(connection: Connection) -> None:
+            for ticket in tickets:
+                messages.add(connection, ticket.postings, now, high_first)
+
+        error = self._write(work, deadline)
+        if error is not None and len(tickets) > 1:
+            self._write_apart(tickets, deadline)
+            return
+        for ticket in tickets:
+            ticket.done, ticket.error = True, error
+
+    def _write_apart(self, tickets: list[Ticket], deadline: float) -> None:
+        """One of a group failed: each alone, so that only the guilty hears of it."""
+        now, high_first = self._clock.now(), self._options.high_first
+        for ticket in tickets:
+
+            def work(connection: Connection, postings: Sequence[Posting] = ticket.postings) -> None:
+                messages.add(connection, postings, now, high_first)
+
+            ticket.error = self._write(work, deadline)
+            ticket.done = True
+
+    def _write(self, work: Callable[[Connection], None], deadline: float) -> Exception | None:
+        try:
+            self._database.write(work, timeout=deadline - time.monotonic(), durable=True)
+        except (OperationalError, StoreBusy) as error:
+            failure = PublishFailed(f"nothing was sent: {error}")
+            failure.__cause__ = error
+            return failure
+        except LeveretError as error:
+            return error
+        return None
+
+    def _give_up(self, ticket: Ticket) -> None:
+        with self._guard:
+            waits = ticket in self._waiting
+            if waits:
+                self._waiting.remove(ticket)
+        if waits:
+            raise PublishFailed(f"nothing was sent: {self._database.path} stayed locked until the deadline")
+        raise PublishUnknown(f"{self._database.path}: the commit was still under way at the deadline")
+
+
+class SqlBlockingBroker:
+    """`ports.broker.BlockingBroker`."""
+
+    def __init__(self, database: Database, publisher: Publisher) -> None:
+        self._database, self._publisher = database, publisher
+
+    def publish(self, postings: tuple[Posting, ...], *, timeout: float) -> None:
+        self._publisher.publish(postings, timeout)
+
+    def reply_address(self) -> str | None:
+        """The address of this process's bell, bound when first asked for and anew after a fork."""
+        return self._database.reply_bell().address
+
+    def close(self) -> None:
+        self._database.close()

@@ -1,0 +1,148 @@
+"""The broker's face for workers and for callers' loops; on the same connection also `Commit`."""
+
+import asyncio
+import time
+from typing import TypeVar
+
+from leveret.brokers.sql import claims, endings
+from leveret.brokers.sql.blocking import Publisher
+from leveret.errors import OperationalError, PublishFailed
+from leveret.links.sql import idle, messages
+from leveret.links.sql.bell import Bell
+from leveret.links.sql.connection import Connection
+from leveret.links.sql.database import Database
+from leveret.model.delivery import Claim, Delivery, Posting, Return
+from leveret.model.options import DriverOptions
+from leveret.model.settlement import Commitment, Committed, Stale
+from leveret.ports.broker import Capability
+from leveret.ports.clock import Clock
+
+T = TypeVar("T")
+
+CAPABILITIES = frozenset(
+    {Capability.DELAY, Capability.PRIORITY, Capability.DEDUPE, Capability.LEASE, Capability.COMMIT}
+)
+
+
+class SqlBroker:
+    """`ports.broker.Broker` and `Commit`. Inline it runs its statements on the calling loop, as a worker's I/O loop
+    wants it; else a thread does, so that no caller's loop waits for a disk."""
+
+    capabilities = CAPABILITIES
+
+    def __init__(self, database: Database, publisher: Publisher, options: DriverOptions, clock: Clock) -> None:
+        self._database, self._publisher, self._options, self._clock = database, publisher, options, clock
+        self._bell: Bell | None = None
+        self._changes = -1
+        self._session = ""
+        self._suspects = False
+
+    async def publish(self, postings: tuple[Posting, ...]) -> None:
+        now = self._clock.now()
+        try:
+            await self._database.perform(
+                lambda connection: messages.add(connection, postings, now, self._options.high_first), durable=True
+            )
+        except OperationalError as error:
+            raise PublishFailed(str(error)) from error
+
+    async def claim(self, claim: Claim) -> tuple[Delivery, ...]:
+        now = self._clock.now()
+        self._session, self._suspects = claim.session, claim.suspects
+        if claim.credit < 1 or self._database.peek(lambda connection: claims.is_futile(connection, claim, now)):
+            return ()
+        return await self._database.perform(lambda connection: claims.take(connection, claim, now))
+
+    async def settle(self, commitments: tuple[Commitment, ...]) -> tuple[Committed | Stale, ...]:
+        now = self._clock.now()
+        if endings.is_plain(commitments):
+            try:
+                return await self._database.perform(lambda connection: endings.acknowledge_all(connection, commitments))
+            except endings.Uneven:
+                pass
+        return await self._database.perform(
+            lambda connection: tuple(endings.settle(connection, commitment, now) for commitment in commitments)
+        )
+
+    async def commit(self, commitments: tuple[Commitment, ...]) -> tuple[Committed | Stale, ...]:
+        now, options = self._clock.now(), self._options
+        if endings.is_plain(commitments):
+            try:
+                return await self._database.perform(
+                    lambda connection: endings.commit_plain(connection, commitments, now, options)
+                )
+            except endings.Uneven:
+                pass
+        return await self._database.perform(
+            lambda connection: tuple(endings.commit(connection, item, now, options) for item in commitments)
+        )
+
+    async def give_back(self, returns: tuple[Return, ...]) -> None:
+        now = self._clock.now()
+
+        def work(connection: Connection) -> None:
+            for back in returns:
+                endings.give_back(connection, back, now)
+
+        await self._database.perform(work)
+
+    async def bell(self, queues: tuple[str, ...], timeout: float) -> None:
+        """Mark this session idle, then wait for its bell; look at the file's change counter every 0.5 s behind it."""
+        bell = self._own_bell()
+        heard, end = bell.generation, time.monotonic() + timeout
+        self._database.peek(self._note_changes)
+        if await self._lie_down(bell, queues):
+            return
+        while (left := end - time.monotonic()) > 0:
+            await bell.listen(heard, min(left, self._options.poll_seconds))
+            if bell.generation != heard or self._database.peek(lambda connection: self._has_news(connection, queues)):
+                return
+
+    async def close(self) -> None:
+        bell, self._bell = self._bell, None
+        if bell is not None:
+            await self._database.perform(lambda connection: connection.execute("drop_bell", (bell.address,)))
+            bell.close()
+
+    def _own_bell(self) -> Bell:
+        if self._bell is None:
+            self._bell = Bell()
+        return self._bell
+
+    async def _lie_down(self, bell: Bell, queues: tuple[str, ...]) -> bool:
+        """Mark the session idle unless there is work; True when there is. Work that comes after this transaction
+        rings; what came before it is seen by it: nothing falls between."""
+
+        def is_idle_already(connection: Connection) -> bool:
+            return idle.is_waiting(connection, bell.address) and not self._has_work(connection, queues)
+
+        def lie_down(connection: Connection) -> bool:
+            if self._has_work(connection, queues):
+                return True
+            numbers = [connection.queue(name) for name in queues]
+            idle.wait_for(connection, bell.address, self._session, numbers)
+            return False
+
+        if self._database.peek(is_idle_already):
+            return False
+        return await self._database.perform(lie_down)
+
+    def _has_work(self, connection: Connection, queues: tuple[str, ...]) -> bool:
+        return claims.has_ready(connection, queues, self._suspects)
+
+    def _note_changes(self, connection: Connection) -> None:
+        self._changes = connection.changes()
+
+    def _has_news(self, connection: Connection, queues: tuple[str, ...]) -> bool:
+        changes = connection.changes()
+        if changes == self._changes:
+            return False
+        self._changes = changes
+        return self._has_work(connection, queues)
+
+
+class SqlCallerBroker(SqlBroker):
+    """For loops that serve others: a publish (its fsync) runs in a thread, where it shares a commit with others."""
+
+    async def publish(self, postings: tuple[Posting, ...]) -> None:
+        await asyncio.to_thread(self._publisher.publish, postings, self._options.publish_timeout)

@@ -1,0 +1,110 @@
+"""Handing messages over: which, to whom, under which receipts. Every function works inside a transaction."""
+
+from leveret.errors import LeaseLost
+from leveret.links.sql import messages
+from leveret.links.sql.connection import Connection
+from leveret.links.sql.receipts import write_receipt
+from leveret.model.delivery import Claim, Delivery, SessionId
+
+PROMOTE_AT_ONCE = 100
+"""Due messages a claim moves by itself; chores do the rest."""
+
+Cut = tuple[int, int, int]
+"""(level, last place taken, queue): what is taken of one queue is always the head of one of its levels."""
+
+
+def find_session(connection: Connection, session: SessionId) -> tuple[int, int]:
+    """Answer the session's number in the file and the number of its last claim."""
+    row = connection.execute("find_session", (session,)).fetchone()
+    if row is None:
+        raise LeaseLost(f"session {session} is not registered, or was reaped")
+    return int(row[0]), int(row[1])
+
+
+def is_futile(connection: Connection, claim: Claim, now: float) -> bool:
+    """Whether nothing can be taken: found out without the write lock, so that idle workers disturb nobody."""
+    _, number = find_session(connection, claim.session)
+    if claim.number == number:
+        return False
+    if claim.number < number:
+        return True  # a late copy of an earlier request: its answer was taken or given back long ago
+    due = messages.next_due(connection)
+    if due is not None and due <= now:
+        return False
+    return not has_ready(connection, claim.queues, claim.suspects)
+
+
+def has_ready(connection: Connection, queues: tuple[str, ...], suspects: bool) -> bool:
+    numbers = [number for name in queues if (number := connection.known_queue(name)) is not None]
+    return any(connection.execute("any_ready", (suspects, number)).fetchone() for number in numbers)
+
+
+def take(connection: Connection, claim: Claim, now: float) -> tuple[Delivery, ...]:
+    """Hand over at most `claim.credit` messages; the same number answers the same deliveries again."""
+    session, number = find_session(connection, claim.session)
+    if claim.number <= number:
+        return replay(connection, session, number) if claim.number == number else ()
+    due = messages.next_due(connection)
+    if due is not None and due <= now:
+        messages.promote(connection, now, PROMOTE_AT_ONCE)
+    taken: list[tuple[int, int, Delivery]] = []
+    for cut in choose(connection, claim):
+        taken += take_cut(connection, cut, claim, session)
+    connection.execute("number_claim", (claim.number, session))
+    if len(claim.queues) > 1:
+        taken.sort(key=lambda item: item[:2])
+    return tuple(delivery for _, _, delivery in taken)
+
+
+def choose(connection: Connection, claim: Claim) -> list[Cut]:
+    """Pick the most urgent, then the oldest, over all queues; the work does not grow with the backlog."""
+    heads: list[tuple[int, int, int]] = []
+    for name in dict.fromkeys(claim.queues):
+        queue = connection.known_queue(name)
+        if queue is not None:
+            rows = connection.execute("first_ready", (claim.suspects, queue, claim.credit))
+            heads += [(place, seq, queue) for place, seq in rows]
+    heads.sort()
+    cuts = {(place, queue): seq for place, seq, queue in heads[: claim.credit]}
+    return [(place, seq, queue) for (place, queue), seq in cuts.items()]
+
+
+def take_cut(connection: Connection, cut: Cut, claim: Claim, session: int) -> list[tuple[int, int, Delivery]]:
+    place, last, queue = cut
+    name, suspect, number = connection.queue_name(queue), claim.suspects, claim.number
+    head = (suspect, queue, place, last)
+    rows = connection.execute("read_taken", head).fetchall()
+    connection.execute(
+        "take_ready",
+        {"session": session, "number": number, "suspect": suspect, "queue": queue, "level": place, "last": last},
+    )
+    connection.execute("drop_ready", head)
+    return [
+        (
+            place,
+            seq,
+            messages.deliver(write_receipt(seq, session, number, once), name, (count, charges, blob), suspect),
+        )
+        for seq, count, once, charges, blob in rows
+    ]
+
+
+def replay(connection: Connection, session: int, number: int) -> tuple[Delivery, ...]:
+    """Answer again what that claim took and the session still holds."""
+    return tuple(delivery for given, delivery in held(connection, session) if given == number)
+
+
+def held(connection: Connection, session: int) -> list[tuple[int, Delivery]]:
+    """What a session holds, each with the number of the claim that took it."""
+    return [
+        (
+            number,
+            messages.deliver(
+                write_receipt(seq, session, number, once),
+                connection.queue_name(queue),
+                (count, charges, blob),
+                suspect,
+            ),
+        )
+        for seq, number, once, count, charges, blob, queue, suspect in connection.execute("read_claimed", (session,))
+    ]

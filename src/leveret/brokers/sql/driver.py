@@ -1,0 +1,55 @@
+"""SQLite: the embedded default. One file is broker, leases and result store (DESIGN 6)."""
+
+from leveret.brokers.sql.admin import SqlAdmin
+from leveret.brokers.sql.blocking import Publisher, SqlBlockingBroker
+from leveret.brokers.sql.broker import CAPABILITIES, SqlBroker, SqlCallerBroker
+from leveret.brokers.sql.chores import SqlChores
+from leveret.brokers.sql.leases import SqlLeases
+from leveret.links.sql.backend import SqlBackend, SqlBlockingBackend
+from leveret.links.sql.database import Database
+from leveret.model.endpoint import Url
+from leveret.model.options import DriverOptions
+from leveret.ports.clock import Clock
+
+
+class SqlDriver:
+    """`ports.driver.FusedDriver` for `sqlite:///file.db`. Opens nothing until asked; its parts share three
+    connections; any thread, any loop and any forked child may use them."""
+
+    capabilities = CAPABILITIES
+
+    def __init__(self, url: Url, options: DriverOptions, clock: Clock) -> None:
+        self._database = Database(url, options.publish_timeout)
+        self._publisher = Publisher(self._database, options, clock)
+        self._options, self._clock = options, clock
+        self.address = str(self._database.path)
+
+    def broker(self, *, inline: bool = True) -> SqlBroker:
+        """`inline=False`: for a loop that serves others (`adelay`): no publish waits for the disk on it."""
+        make = SqlBroker if inline else SqlCallerBroker
+        return make(self._database, self._publisher, self._options, self._clock)
+
+    def commit(self) -> SqlBroker:
+        return self.broker()
+
+    def leases(self) -> SqlLeases:
+        return SqlLeases(self._database, self._options, self._clock)
+
+    def chores(self) -> SqlChores:
+        return SqlChores(self._database, self._options, self._clock)
+
+    def admin(self) -> SqlAdmin:
+        return SqlAdmin(self._database, self._options, self._clock)
+
+    def blocking(self) -> SqlBlockingBroker:
+        return SqlBlockingBroker(self._database, self._publisher)
+
+    def backend(self, *, inline: bool = True) -> SqlBackend:
+        return SqlBackend(self._database, self._options, self._clock, inline=inline)
+
+    def blocking_backend(self) -> SqlBlockingBackend:
+        return SqlBlockingBackend(self._database, self._options, self._clock)
+
+    def close(self) -> None:
+        """Close the connections; the next use opens them again."""
+        self._database.close()

@@ -1,0 +1,110 @@
+"""Leases of nodes, sessions of worker processes, and the fleet's tick (DESIGN 3)."""
+
+from typing import TypeVar
+
+import msgspec
+
+from leveret.brokers.sql import claims, endings, reaping
+from leveret.links.sql.connection import Connection
+from leveret.links.sql.database import Database, Work
+from leveret.model.delivery import Delivery, Receipt, Return, SessionId
+from leveret.model.node import Node, Pulse, Reaping, Session
+from leveret.model.options import DriverOptions
+from leveret.ports.clock import Clock
+
+T = TypeVar("T")
+
+_ENCODE = msgspec.json.Encoder().encode
+_DECODE_NODE = msgspec.json.Decoder(Node).decode
+
+
+class SqlLeases:
+    """`ports.leases.Leases`: each verb is one transaction."""
+
+    def __init__(self, database: Database, options: DriverOptions, clock: Clock) -> None:
+        self._database, self._options, self._clock = database, options, clock
+
+    async def register(self, node: Node, sessions: tuple[Session, ...]) -> None:
+        now = self._clock.now()
+
+        def work(connection: Connection) -> None:
+            reaping.succeed(connection, node, now)
+            self._renew(connection, node, now)
+            for session in sessions:
+                row = (session.id, session.incarnation, session.pid, session.quarantine)
+                connection.execute("add_session", row)
+
+        await self._database.perform(work)
+
+    async def beat(self, node: Node) -> Pulse:
+        now = self._clock.now()
+
+        def work(connection: Connection) -> Pulse:
+            reap_from = tick(connection, now, self._options)
+            revived = self._renew(connection, node, now)
+            reaped = reaping.reap_orphans(connection, now)
+            if now >= reap_from:
+                for (incarnation,) in connection.execute("lost_nodes", (now,)).fetchall():
+                    reaped += reaping.lose_node(connection, incarnation, now)
+            return Pulse(suspects=self._suspects(connection, node), revived=revived, reaped=reaped)
+
+        return await self._database.perform(work)
+
+    async def reap(self, reapings: tuple[Reaping, ...]) -> int:
+        now = self._clock.now()
+        return await self._write(
+            lambda connection: sum(reaping.end_session(connection, item, now) for item in reapings)
+        )
+
+    async def reconcile(self, session: SessionId, held: tuple[Receipt, ...]) -> tuple[Delivery, ...]:
+        now, known = self._clock.now(), frozenset(held)
+
+        def work(connection: Connection) -> tuple[Delivery, ...]:
+            number, _ = claims.find_session(connection, session)
+            lost = [item for _, item in claims.held(connection, number) if item.receipt not in known]
+            for delivery in lost:
+                endings.give_back(connection, Return(receipt=delivery.receipt), now)
+            return tuple(lost)
+
+        return await self._write(work)
+
+    async def leave(self, node: Node) -> None:
+        now = self._clock.now()
+
+        def work(connection: Connection) -> None:
+            for row in connection.execute("node_sessions", (node.incarnation,)).fetchall():
+                reaping.close(connection, row, now, charges={}, suspect_others=False)
+            connection.execute("drop_node", (node.incarnation,))
+
+        await self._write(work)
+
+    async def nodes(self) -> tuple[Node, ...]:
+        now = self._clock.now()
+        rows = self._database.peek(lambda connection: connection.execute("alive_nodes", (now,)).fetchall())
+        return tuple(_DECODE_NODE(facts) for (facts,) in rows)
+
+    async def _write(self, work: Work[T]) -> T:
+        return await self._database.perform(work)
+
+    def _renew(self, connection: Connection, node: Node, now: float) -> bool:
+        """Renew or grant the lease; True when there was none (any more). Expired is not dead."""
+        expires = now + self._options.lease_seconds
+        if connection.execute("renew_node", (expires, node.incarnation)).rowcount == 1:
+            return False
+        row = (node.incarnation, node.name, node.boot, node.pid, _ENCODE(node), expires)
+        connection.execute("save_node", row)
+        return True
+
+    def _suspects(self, connection: Connection, node: Node) -> int:
+        numbers = [number for name in node.queues if (number := connection.known_queue(name)) is not None]
+        return sum(connection.execute("count_ready", (1, number)).fetchone()[0] for number in numbers)
+
+
+def tick(connection: Connection, now: float, options: DriverOptions) -> float:
+    """Note that the store answers, and answer from when on nodes may be reaped: after a silence in which nobody
+    could have renewed, all get one lease of grace."""
+    last, reap_from = connection.execute("read_fleet").fetchone()
+    if last is None or now - last > options.tick_stale_seconds:
+        reap_from = now + options.lease_seconds
+    connection.execute("write_tick", (now, reap_from))
+    return float(reap_from)

@@ -1,0 +1,114 @@
+"""The end of sessions: who is charged, who becomes suspect, what goes back. Works inside a transaction."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from leveret.links.sql import messages
+from leveret.links.sql.connection import Connection
+from leveret.links.sql.receipts import read_receipt
+from leveret.model.delivery import Charge
+from leveret.model.node import Node, Reaping
+
+NODE_LOST = "node lost"
+ORPHAN_SECONDS = 3.0
+"""How long the processes of a dead supervisor may finish what they run."""
+
+SessionRow = tuple[int, str, int, int]
+"""(number, id, pid, quarantine)."""
+
+
+def end_session(connection: Connection, reaping: Reaping, now: float) -> int:
+    """End one session as its supervisor tells it: the charges first, so that no hand-over comes before them."""
+    row = connection.execute("session_row", (reaping.session,)).fetchone()
+    if row is None:
+        return 0
+    charges: dict[int, Charge] = {read_receipt(receipt).seq: charge for receipt, charge in reaping.charged}
+    return close(connection, row, now, charges=charges, suspect_others=reaping.suspect_others)
+
+
+def lose_session(connection: Connection, row: SessionRow, now: float) -> int:
+    """End a session that vanished: what it held becomes suspect, or is convicted where it was held alone."""
+    number, name, _, quarantine = row
+    charges: dict[int, Charge] = {}
+    if quarantine:
+        charge = Charge(reason=NODE_LOST, at=now, session=name)
+        charges = {seq: charge for (seq,) in connection.execute("session_claims", (number,)).fetchall()}
+    return close(connection, row, now, charges=charges, suspect_others=True)
+
+
+def close(
+    connection: Connection, row: SessionRow, now: float, *, charges: Mapping[int, Charge], suspect_others: bool
+) -> int:
+    """Give back what a session holds, and forget it. The work may have begun, so the next delivery counts one more:
+    `admit` then looks for an outcome that was stored before the end."""
+    number, name = row[:2]
+    held = [seq for (seq,) in connection.execute("session_claims", (number,)).fetchall()]
+    for seq in held:
+        if seq in charges:
+            messages.charge(connection, seq, charges[seq])
+            if row[3]:  # convicted in quarantine: it is run nowhere else until it ends
+                connection.execute("suspect_message", (seq,))
+        elif suspect_others:
+            connection.execute("suspect_message", (seq,))
+        messages.put_back(connection, seq, now, delay=0.0, counted=True)
+    connection.execute("drop_claims", (number,))
+    connection.execute("drop_session", (number,))
+    connection.execute("drop_session_bells", (name,))
+    return len(held)
+
+
+def lose_node(connection: Connection, incarnation: str, now: float) -> int:
+    """End a node whose lease ran out."""
+    sessions = connection.execute("node_sessions", (incarnation,)).fetchall()
+    connection.execute("drop_node", (incarnation,))
+    return sum(lose_session(connection, row, now) for row in sessions)
+
+
+def succeed(connection: Connection, node: Node, now: float) -> int:
+    """Reap the node's predecessors: same name, same boot, process gone. Their worker processes that still live
+    finish what they run; the next beats reap them."""
+    back = 0
+    for incarnation, pid in connection.execute("predecessors", (node.name, node.boot, node.incarnation)).fetchall():
+        if pid != node.pid and is_alive(pid):
+            continue
+        connection.execute("drop_node", (incarnation,))
+        for row in connection.execute("node_sessions", (incarnation,)).fetchall():
+            if row[2] not in (pid, node.pid) and is_alive(row[2]):
+                connection.execute("orphan_session", (now, row[0]))
+            else:
+                back += lose_session(connection, row, now)
+    return back
+
+
+def reap_orphans(connection: Connection, now: float) -> int:
+    """Reap the sessions a predecessor left, when their process is gone or has had its time."""
+    back = 0
+    for number, name, pid, quarantine, since in connection.execute("orphans").fetchall():
+        if now - since >= ORPHAN_SECONDS or not is_alive(pid):
+            back += lose_session(connection, (number, name, pid, quarantine), now)
+    return back
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of that number lives on this machine. A number given away again reads as alive: the lease
+    then decides."""
+    if pid <= 0:
+        return False
+    if os.name == "nt":  # os.kill would end it: leave it to the lease
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return not _is_zombie(pid)
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return text.rpartition(")")[2].split()[:1] == ["Z"]

@@ -1,0 +1,26 @@
+"""Who waits for work: the table `bells`. A session marks itself idle; whoever adds work calls as many as it needs."""
+
+import json
+from collections.abc import Iterable
+
+from leveret.links.sql.connection import Connection
+
+
+def call(connection: Connection) -> None:
+    """Choose idle sessions for the work added in this transaction, one a message, and mark them no longer idle."""
+    for address, names in connection.execute("idle_bells").fetchall():
+        wanted = [number for number in json.loads(names) if connection.added.get(number, 0) > 0]
+        if wanted:
+            connection.added[wanted[0]] -= 1
+            connection.rings.add(address)
+            connection.execute("busy_bell", (address,))
+
+
+def wait_for(connection: Connection, address: str, session: str, queues: Iterable[int]) -> None:
+    """Mark a session idle."""
+    connection.execute("set_bell", (address, session, json.dumps(list(queues))))
+
+
+def is_waiting(connection: Connection, address: str) -> bool:
+    row = connection.execute("find_bell", (address,)).fetchone()
+    return row is not None and bool(row[0])

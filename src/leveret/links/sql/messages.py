@@ -1,0 +1,145 @@
+"""Messages at rest: coming in, going back, parked. Every function works inside a transaction of its caller's."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from leveret.errors import EncodeError
+from leveret.links.sql.connection import Connection
+from leveret.model.delivery import Charge, DeadLetter, Delivery, Encoded, Posting, Receipt
+
+URGENT = 9
+"""Celery's highest priority; larger numbers count as it."""
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise EncodeError(f"a header of type {type(value).__name__} cannot be stored")
+
+
+# MessagePack and not JSON: headers may hold bytes and NaN, and a body needs no base64.
+_ENCODE = msgspec.msgpack.Encoder(enc_hook=_plain).encode
+_DECODE = msgspec.msgpack.Decoder(Encoded).decode
+_DECODE_CHARGES = msgspec.msgpack.Decoder(tuple[Charge, ...]).decode
+
+
+def encode(encoded: Encoded) -> bytes:
+    try:
+        return _ENCODE(encoded)
+    except (OverflowError, TypeError) as error:
+        raise EncodeError(f"a header cannot be stored: {error}") from error
+
+
+def level(priority: int, high_first: bool) -> int:
+    """Answer the place of a priority: 0 is claimed first."""
+    capped = 0 if priority < 0 else min(priority, URGENT)
+    return URGENT - capped if high_first else capped
+
+
+def add(connection: Connection, postings: Iterable[Posting], now: float, high_first: bool) -> None:
+    """Put postings into their queues, in order; copies of a `once` posting are left out."""
+    (seq,) = connection.execute("last_sequence").fetchone()
+    messages: list[tuple[Any, ...]] = []
+    ready: list[tuple[int, int, int]] = []
+    delayed: list[tuple[float, int, int]] = []
+    added = connection.added
+    for posting in postings:
+        if posting.once and is_copy(connection, posting, now):
+            continue
+        seq += 1
+        queue = connection.queue(posting.queue)
+        place = level(posting.priority, high_first)
+        blob = encode(posting.encoded)
+        messages.append((seq, posting.id, queue, place, posting.attempt, posting.once, now, blob))
+        if posting.not_before is not None and posting.not_before > now:
+            delayed.append((posting.not_before, seq, queue))
+        else:
+            ready.append((queue, place, seq))
+            added[queue] = added.get(queue, 0) + 1
+    connection.executemany("add_message", messages)
+    if ready:
+        connection.executemany("add_ready", ready)
+    if delayed:
+        connection.executemany("add_delayed", delayed)
+
+
+def is_copy(connection: Connection, posting: Posting, now: float) -> bool:
+    """Stop a copy at the door, else shut the door behind this one. A predecessor (same id, lower attempt) that is
+    still here never stops its retry."""
+    facts = {"id": posting.id, "attempt": posting.attempt, "now": now}
+    if connection.execute("door_stops", facts).fetchone():
+        return True
+    connection.execute("shut_door", (posting.id, posting.attempt))
+    return False
+
+
+def deliver(receipt: Receipt, queue: str, facts: tuple[int, bytes | None, bytes], suspect: bool) -> Delivery:
+    """Make the delivery of a row's (count, charges, encoded)."""
+    count, charges, blob = facts
+    encoded = _DECODE(blob)
+    if count == 0 and charges is None and not suspect:
+        return Delivery(receipt=receipt, queue=queue, encoded=encoded)
+    return Delivery(
+        receipt=receipt,
+        queue=queue,
+        encoded=encoded,
+        count=count + 1,
+        charges=read_charges(charges),
+        suspect=bool(suspect),
+    )
+
+
+def read_charges(blob: bytes | None) -> tuple[Charge, ...]:
+    return _DECODE_CHARGES(blob) if blob else ()
+
+
+def charge(connection: Connection, seq: int, new: Charge) -> None:
+    row = connection.execute("read_charges", (seq,)).fetchone()
+    if row is not None:
+        connection.execute("charge_message", (_ENCODE((*read_charges(row[0]), new)), seq))
+
+
+def put_back(connection: Connection, seq: int, now: float, *, delay: float, counted: bool) -> None:
+    """Return a message whose claim has just been dropped to its old place, or to it after `delay` seconds."""
+    if counted:
+        connection.execute("count_delivery", (seq,))
+    if delay > 0:
+        connection.execute("delay_message", (now + delay, seq))
+        return
+    for (queue,) in connection.execute("put_back", (seq,)).fetchall():
+        connection.added[queue] = connection.added.get(queue, 0) + 1
+
+
+def remove(connection: Connection, seq: int, once: int) -> None:
+    """Forget a message whose claim has just been dropped, and its door."""
+    if once:
+        connection.execute("open_door", (seq,))
+    connection.execute("drop_message", (seq,))
+
+
+def park(connection: Connection, seq: int, once: int, reason: str, now: float) -> None:
+    """Make a message whose claim has just been dropped a dead letter."""
+    connection.execute("bury_message", (reason, now, seq))
+    remove(connection, seq, once)
+
+
+def promote(connection: Connection, now: float, limit: int) -> int:
+    """Move what is due to its place among the ready; answers how many moved."""
+    queues = connection.execute("ready_due", (now, limit)).fetchall()
+    if queues:
+        connection.execute("drop_due", (now, limit))
+    for (queue,) in queues:
+        connection.added[queue] = connection.added.get(queue, 0) + 1
+    return len(queues)
+
+
+def next_due(connection: Connection) -> float | None:
+    row = connection.execute("next_due").fetchone()
+    return None if row is None else float(row[0])
+
+
+def read_letter(row: tuple[str, str, str, float, bytes, bytes | None]) -> DeadLetter:
+    task, queue, reason, at, blob, charges = row
+    return DeadLetter(id=task, queue=queue, reason=reason, at=at, encoded=_DECODE(blob), charges=read_charges(charges))

@@ -1,0 +1,1 @@
+INSERT INTO messages (seq, id, queue, level, attempt, once, sent, encoded) VALUES (?, ?, ?, ?, ?, ?, ?, ?)

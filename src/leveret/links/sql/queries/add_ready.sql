@@ -1,0 +1,1 @@
+INSERT INTO ready (suspect, queue, level, seq) VALUES (0, ?, ?, ?)

@@ -1,0 +1,1 @@
+SELECT facts FROM nodes WHERE expires > ? ORDER BY name

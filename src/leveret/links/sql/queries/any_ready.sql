@@ -1,0 +1,1 @@
+SELECT 1 FROM ready WHERE suspect = ? AND queue = ? LIMIT 1

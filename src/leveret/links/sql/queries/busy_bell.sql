@@ -1,0 +1,1 @@
+UPDATE bells SET idle = 0 WHERE address = ?

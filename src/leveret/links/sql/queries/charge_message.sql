@@ -1,0 +1,1 @@
+UPDATE messages SET charges = ? WHERE seq = ?

@@ -1,0 +1,1 @@
+SELECT queue, count(*) FROM delayed GROUP BY queue

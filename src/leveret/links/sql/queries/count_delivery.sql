@@ -1,0 +1,1 @@
+UPDATE messages SET count = count + 1 WHERE seq = ?

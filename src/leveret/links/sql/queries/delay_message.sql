@@ -1,0 +1,1 @@
+INSERT INTO delayed (due, seq, queue) SELECT ?, seq, queue FROM messages WHERE seq = ?

@@ -1,0 +1,1 @@
+SELECT due, seq FROM delayed WHERE queue = ? LIMIT ?

@@ -1,0 +1,1 @@
+DELETE FROM claims WHERE seq = ? AND session = ? AND number = ?

@@ -1,0 +1,1 @@
+DELETE FROM ready WHERE suspect = ? AND queue = ? AND level = ? AND seq <= ?

@@ -1,0 +1,1 @@
+SELECT id FROM joins WHERE expires <= ? LIMIT ?

@@ -1,0 +1,1 @@
+SELECT idle, queues FROM bells WHERE address = ?

@@ -1,0 +1,1 @@
+SELECT size, taken FROM joins WHERE id = ?

@@ -1,0 +1,1 @@
+SELECT no FROM queues WHERE name = ?

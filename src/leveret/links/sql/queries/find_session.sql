@@ -1,0 +1,1 @@
+SELECT no, number FROM sessions WHERE id = ?

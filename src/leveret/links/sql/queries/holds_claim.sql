@@ -1,0 +1,1 @@
+SELECT 1 FROM claims WHERE seq = ? AND session = ? AND number = ?

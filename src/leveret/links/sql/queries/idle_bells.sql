@@ -1,0 +1,1 @@
+SELECT address, queues FROM bells WHERE idle

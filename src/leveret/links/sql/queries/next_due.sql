@@ -1,0 +1,1 @@
+SELECT due FROM delayed ORDER BY due LIMIT 1

@@ -1,0 +1,1 @@
+UPDATE sessions SET number = ? WHERE no = ?

@@ -1,0 +1,1 @@
+SELECT no, id, pid, quarantine, orphaned FROM sessions WHERE orphaned IS NOT NULL

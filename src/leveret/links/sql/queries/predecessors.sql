@@ -1,0 +1,1 @@
+SELECT incarnation, pid FROM nodes WHERE name = ? AND boot = ? AND incarnation <> ?

@@ -1,0 +1,1 @@
+DELETE FROM dead WHERE no IN (SELECT no FROM dead WHERE at <= ? ORDER BY at LIMIT ?)

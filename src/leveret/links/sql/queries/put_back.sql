@@ -1,0 +1,2 @@
+INSERT INTO ready (suspect, queue, level, seq) SELECT suspect, queue, level, seq FROM messages WHERE seq = ?
+RETURNING queue

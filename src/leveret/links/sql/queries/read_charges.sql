@@ -1,0 +1,1 @@
+SELECT charges FROM messages WHERE seq = ?

@@ -1,0 +1,1 @@
+SELECT tick, reap_from FROM fleet

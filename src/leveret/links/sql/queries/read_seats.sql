@@ -1,0 +1,1 @@
+SELECT value FROM seats WHERE joined = ? ORDER BY place

@@ -1,0 +1,5 @@
+INSERT INTO ready (suspect, queue, level, seq)
+SELECT messages.suspect, messages.queue, messages.level, messages.seq
+FROM (SELECT seq FROM delayed WHERE due <= ? ORDER BY due, seq LIMIT ?) AS due
+CROSS JOIN messages ON messages.seq = due.seq
+RETURNING queue

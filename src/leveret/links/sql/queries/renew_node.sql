@@ -1,0 +1,1 @@
+UPDATE nodes SET expires = ? WHERE incarnation = ?

@@ -1,0 +1,1 @@
+SELECT seq FROM claims WHERE session = ? ORDER BY seq

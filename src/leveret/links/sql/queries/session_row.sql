@@ -1,0 +1,1 @@
+SELECT no, id, pid, quarantine FROM sessions WHERE id = ?

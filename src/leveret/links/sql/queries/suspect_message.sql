@@ -1,0 +1,1 @@
+UPDATE messages SET suspect = 1 WHERE seq = ?

@@ -1,0 +1,1 @@
+DELETE FROM dead WHERE id = ? RETURNING id, queue, level, attempt, once, encoded

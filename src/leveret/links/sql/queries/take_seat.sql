@@ -1,0 +1,1 @@
+INSERT INTO seats (joined, place, value) VALUES (?, ?, ?) ON CONFLICT DO NOTHING

@@ -1,0 +1,1 @@
+UPDATE fleet SET tick = ?, reap_from = ? WHERE one = 1

@@ -1,0 +1,80 @@
+"""Outcomes, tombstones and joins at rest. Every function works inside a transaction of its caller's."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from leveret.links.sql.connection import Connection
+from leveret.model.message import TaskId
+from leveret.model.options import DriverOptions
+from leveret.model.settlement import Joined, Record, Seat
+
+
+def row_of(record: Record, now: float, options: DriverOptions) -> tuple[Any, ...]:
+    """The parameters of `store_record`."""
+    seconds = record.expires_after
+    if seconds is None and record.tombstone:
+        seconds = options.tombstone_expires
+    return (
+        record.id,
+        record.attempt,
+        record.state,
+        record.terminal,
+        record.tombstone,
+        record.meta,
+        record.content_type,
+        record.not_before,
+        None if seconds is None else now + seconds,
+        now,
+    )
+
+
+def store(connection: Connection, record: Record, now: float, options: DriverOptions) -> bool:
+    """The fence: False when a terminal record or one of a later attempt is there. A retry is the outcome of its
+    attempt: a late STARTED of the same attempt does not hide it."""
+    if connection.execute("store_record", row_of(record, now, options)).rowcount != 1:
+        return False
+    if record.reply_to:
+        connection.rings.add(record.reply_to)
+    return True
+
+
+def get(connection: Connection, ids: Sequence[str], now: float) -> tuple[Record | None, ...]:
+    if len(ids) == 1:
+        return (read_record(connection.execute("get_record", (ids[0], now)).fetchone()),)
+    rows = connection.execute("get_records", (json.dumps(list(ids)), now)).fetchall()
+    known = {row[0]: read_record(row) for row in rows}
+    return tuple(known.get(key) for key in ids)
+
+
+def read_record(row: tuple[Any, ...] | None) -> Record | None:
+    if row is None:
+        return None
+    task, attempt, state, terminal, tombstone, meta, content_type, not_before = row
+    return Record(
+        id=TaskId(task),
+        attempt=attempt,
+        state=state,
+        meta=meta,
+        content_type=content_type,
+        terminal=bool(terminal),
+        tombstone=bool(tombstone),
+        not_before=not_before,
+    )
+
+
+def forget(connection: Connection, ids: Sequence[str]) -> None:
+    connection.executemany("forget_record", [(key,) for key in ids])
+
+
+def arrive(connection: Connection, seat: Seat, now: float, options: DriverOptions) -> Joined:
+    """Take a seat; the first value wins. An open join has no deadline, a complete one lives as long as a result."""
+    connection.execute("open_join", (seat.join, seat.size))
+    if connection.execute("take_seat", (seat.join, seat.index, seat.value)).rowcount == 1:
+        expires = None if options.result_expires is None else now + options.result_expires
+        connection.execute("count_seat", (expires, seat.join))
+    size, taken = connection.execute("find_join", (seat.join,)).fetchone()
+    if taken < size:
+        return Joined(join=seat.join, complete=False)
+    values = connection.execute("read_seats", (seat.join,)).fetchall()
+    return Joined(join=seat.join, complete=True, values=tuple(value for (value,) in values))

@@ -1,0 +1,53 @@
+"""The schema's version, and the steps to it."""
+
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from leveret.errors import ImproperlyConfigured, StoreBusy
+from leveret.links.sql.dialects import SQLITE, migration
+
+APPLICATION_ID = 0x4C565254
+"""`LVRT`: tells our file from another program's database."""
+PATIENCE_SECONDS = 10.0
+
+
+def migrate(raw: sqlite3.Connection, path: Path, take_turn: Callable[[], bool], end_turn: Callable[[], None]) -> None:
+    """Bring the file to this version's schema, one process at a time."""
+    newest = len(SQLITE.migrations)
+    if check(raw, path) == newest:
+        return
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not take_turn():
+        if time.monotonic() > deadline:
+            raise StoreBusy(f"{path} stayed locked while its schema had to be made")
+        time.sleep(0.01)
+    try:
+        done = check(raw, path)
+        if done == 0:
+            # Both must come before the first table. Freed pages can be given back to the file system only so.
+            raw.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            raw.execute("PRAGMA journal_mode = WAL")
+        for number in range(done, newest):
+            raw.executescript(
+                f"BEGIN IMMEDIATE;\n{migration(SQLITE.migrations[number])}\n"
+                f"PRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {number + 1};\nCOMMIT;"
+            )
+    finally:
+        end_turn()
+
+
+def check(raw: sqlite3.Connection, path: Path) -> int:
+    """Answer the file's version; refuse a file that is not ours or comes from a newer Leveret."""
+    version = int(raw.execute("PRAGMA user_version").fetchone()[0])
+    owner = int(raw.execute("PRAGMA application_id").fetchone()[0])
+    if owner != APPLICATION_ID and (version or raw.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]):
+        raise ImproperlyConfigured(f"{path} is another program's database: give Leveret a file of its own")
+    newest = len(SQLITE.migrations)
+    if version > newest:
+        raise ImproperlyConfigured(
+            f"{path} was written by a newer Leveret (schema {version}, this one knows {newest}): "
+            "update this installation, or use another file"
+        )
+    return version
