@@ -18,7 +18,7 @@ from leveret.model.control import FromChild, ToChild
 Incoming = TypeVar("Incoming")
 
 SEND_SECONDS = 1.0
-"""A peer that has not read 100 kB of earlier lines for so long is as good as gone (SIGSTOP); never wait for it longer."""
+"""A peer that has not read 100 kB of earlier lines for so long is as good as gone (SIGSTOP)."""
 
 
 class ChannelClosed(LeveretError):

@@ -1,0 +1,106 @@
+"""Keeps the node's lease: registers, renews, and never stops a child because a broker is out."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from leveret.errors import BrokerError
+from leveret.model.node import Node, Pulse, Session
+from leveret.ports.clock import Clock
+from leveret.ports.leases import Chores, Leases
+from leveret.supervisor.options import Log
+
+_FIRST_RETRY: Final = 0.2
+
+
+class LeaseKeeper:
+    """`sessions` answers those of the children alive now; `on_pulse` hears every answer of the store."""
+
+    def __init__(
+        self,
+        leases: Leases,
+        node: Node,
+        clock: Clock,
+        *,
+        lease_seconds: float,
+        sessions: Callable[[], tuple[Session, ...]],
+        log: Log,
+    ) -> None:
+        self._leases = leases
+        self._node = node
+        self._clock = clock
+        self._period = lease_seconds / 4
+        self._sessions = sessions
+        self._log = log
+        self._failures = 0
+
+    async def register(self) -> None:
+        """Announce the node, which takes over a dead predecessor's work; returns when the store has it."""
+        while True:
+            try:
+                await self._leases.register(self._node, self._sessions())
+            except BrokerError as error:
+                await self._outage(error)
+            else:
+                self._over()
+                return
+
+    async def run(self, on_pulse: Callable[[Pulse], None]) -> None:
+        """Beat until cancelled."""
+        while True:
+            await asyncio.sleep(self._period)
+            pulse = await self._beat()
+            if pulse is not None:
+                on_pulse(pulse)
+
+    async def leave(self) -> None:
+        """Say goodbye; a store that does not answer finds out by the lease."""
+        try:
+            async with asyncio.timeout(self._period):
+                await self._leases.leave(self._node)
+        except (BrokerError, TimeoutError) as error:
+            self._log("warning", "the store did not hear that this node stopped; its lease will end", error=error)
+
+    async def beat_once(self) -> Pulse | None:
+        """Beat now, outside the rhythm; None when the store does not answer."""
+        try:
+            async with asyncio.timeout(self._period):
+                return await self._leases.beat(self._node)
+        except (BrokerError, TimeoutError):
+            return None
+
+    async def _beat(self) -> Pulse | None:
+        try:
+            async with asyncio.timeout(self._period * 2):
+                pulse = await self._leases.beat(self._node)
+                if pulse.revived:
+                    self._log("warning", "this node's lease had ended; its sessions register again")
+                    await self._leases.register(self._node, self._sessions())
+        except Exception as error:  # an actor's loop: whatever a store does, the next beat is tried
+            await self._outage(error)
+            return None
+        self._over()
+        return pulse
+
+    async def _outage(self, error: Exception) -> None:
+        if not self._failures:
+            self._log("warning", "the store cannot be reached; children go on, renewing is tried again", error=error)
+        self._failures += 1
+        # Full jitter: a fleet that lost one store must not come back in step.
+        await asyncio.sleep(self._clock.jitter() * min(self._period, _FIRST_RETRY * 2.0 ** min(self._failures, 16)))
+
+    def _over(self) -> None:
+        if self._failures:
+            self._log("info", "the store answers again", failures=self._failures)
+        self._failures = 0
+
+
+async def keep_up(chores: Chores, log: Log, *, retry_seconds: float) -> None:
+    """Do the store's upkeep until cancelled."""
+    while True:
+        try:
+            delay = await chores.upkeep()
+        except BrokerError as error:
+            log("warning", "upkeep of the store failed and is tried again", error=error)
+            delay = retry_seconds
+        await asyncio.sleep(delay)

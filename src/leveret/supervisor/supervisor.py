@@ -1,0 +1,289 @@
+"""One node: starts worker processes, watches them, replaces them, keeps the node's lease. No user code runs here."""
+
+import asyncio
+import shutil
+import signal
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, Final
+
+from leveret.errors import LeveretError
+from leveret.model.node import Pulse, Session
+from leveret.ports.clock import Clock
+from leveret.ports.leases import Chores, Leases
+from leveret.supervisor.child import Child, end_those_still_starting, stop_now
+from leveret.supervisor.forkserver import become_subreaper
+from leveret.supervisor.lease import LeaseKeeper, keep_up
+from leveret.supervisor.nursery import AppDoesNotImport
+from leveret.supervisor.options import END_OF_A_WAIT, SupervisorHooks, SupervisorOptions
+from leveret.supervisor.place import NodeParts, Place, Quarantine
+from leveret.supervisor.signals import Orders, Signals
+from leveret.supervisor.slots import private_folder
+from leveret.supervisor.source import ChildSource, GaveUp
+from leveret.supervisor.statuses import Statuses, kill
+
+_LOOK_SECONDS: Final = 1.0
+
+
+class Supervisor:
+    """`start()` before any thread or loop exists, then `await run()`; or `supervise(supervisor)` for both."""
+
+    def __init__(
+        self,
+        options: SupervisorOptions,
+        leases: Leases,
+        clock: Clock,
+        hooks: SupervisorHooks | None = None,
+        chores: Chores | None = None,
+    ) -> None:
+        self._options = options
+        self._worker = options.worker
+        self._hooks = hooks or SupervisorHooks()
+        self._log = self._hooks.log
+        self._leases = leases
+        self._clock = clock
+        self._chores = chores
+        self._statuses = Statuses()
+        self._source = ChildSource(options, self._statuses, self._log)
+        self._keeper = LeaseKeeper(
+            leases,
+            options.worker.node,
+            clock,
+            lease_seconds=options.lease_seconds,
+            sessions=self._sessions,
+            log=self._log,
+        )
+        self._parts: NodeParts
+        self._places: list[Place] = []
+        self._quarantine: Quarantine | None = None
+        self._stop = asyncio.Event()
+        self._softly = False
+        self._registered = False
+        self._reloading = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._tending: set[asyncio.Task[None]] = set()
+        self._code = 0
+
+    def start(self) -> None:
+        """Fork the forkserver."""
+        self._source.fork_early()
+
+    async def run(self) -> int:
+        """Serve until told to stop; answers the exit code."""
+        become_subreaper()
+        folder = private_folder()
+        orders = Orders(self.stop, self.interrupt, self.quit, self.reload, self.dump)
+        with Signals(orders):
+            try:
+                if await self._open():
+                    await self._serve(folder)
+            finally:
+                await self._close()
+                shutil.rmtree(folder, ignore_errors=True)
+        return self._code
+
+    # Orders: called on the loop, by a signal or by whoever runs us.
+
+    def stop(self) -> None:
+        """Warm stop: what runs is finished, the rest is given back."""
+        if self._stop.is_set():
+            return
+        self._stop.set()
+        self._close_places(None, "stopping")
+        self._later(self._say_what_is_waited_for())
+        self._later(end_those_still_starting(self._children))
+
+    def interrupt(self) -> None:
+        """Warm stop; at the second time stop now."""
+        if self._stop.is_set():
+            self.quit()
+        else:
+            self.stop()
+
+    def quit(self) -> None:
+        """Stop now, giving everything back; `soft_shutdown_timeout` lets what runs finish for so long, once."""
+        soft = 0.0 if self._softly else self._worker.soft_shutdown_timeout
+        self._softly = True
+        self.stop()
+        if soft:
+            self._close_places(soft, "stopping now")
+        self._later(stop_now(self._children, after=soft, answer=self._options.answer_seconds))
+
+    def reload(self) -> None:
+        """Replace the forkserver, then the children one by one."""
+        if not self._stop.is_set():
+            self._later(self._reload())
+
+    def dump(self) -> None:
+        """Have every child write its stacks to its standard error."""
+        for child in self._children():
+            kill(child.pid, signal.SIGUSR1)
+
+    # Opening.
+
+    async def _open(self) -> bool:
+        """Register the node while the forkserver imports the app; False when that fails or we are told to stop."""
+        opening = asyncio.ensure_future(self._prepare())
+        stopped = asyncio.ensure_future(self._stop.wait())
+        await asyncio.wait({opening, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if not opening.done():
+            opening.cancel()
+            return False
+        try:
+            opening.result()
+        except (AppDoesNotImport, GaveUp) as error:
+            self._fail(error)
+            return False
+        return True
+
+    async def _prepare(self) -> None:
+        registering = asyncio.ensure_future(self._register())
+        try:
+            await self._source.open()
+            await registering
+        finally:
+            registering.cancel()
+
+    async def _register(self) -> None:
+        await self._keeper.register()
+        self._registered = True
+
+    # Serving.
+
+    async def _serve(self, folder: Path) -> None:
+        self._parts = NodeParts(
+            options=self._options,
+            hooks=self._hooks,
+            leases=self._leases,
+            clock=self._clock,
+            source=self._source,
+            statuses=self._statuses,
+            folder=folder,
+            on_suspects=self._start_quarantine,
+        )
+        self._places = [Place(self._parts, self._worker) for _ in range(self._worker.processes)]
+        for place in self._places:
+            self._tend(place)
+        self._later(self._announce())
+        self._later(self._watch())
+        self._later(self._keeper.run(self._hear_pulse))
+        if self._chores is not None:
+            self._later(keep_up(self._chores, self._log, retry_seconds=self._options.lease_seconds / 4))
+        while self._tending or await self._suspects_left():
+            done, _ = await asyncio.wait(set(self._tending), return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                self._tending.discard(task)
+                if (error := task.exception()) is not None:
+                    self._fail(error)
+        if self._parts.debts:
+            await asyncio.wait(self._parts.debts)
+
+    def _tend(self, place: Place) -> None:
+        self._tending.add(asyncio.ensure_future(place.run()))
+
+    def _fail(self, error: BaseException) -> None:
+        """Nothing can start: say why, let who lives finish, end with an exit code."""
+        self._code = 1
+        self._log("error", "this node gives up", error=error if isinstance(error, LeveretError) else repr(error))
+        self.stop()
+
+    async def _suspects_left(self) -> bool:
+        """A burst ends when the suspects have been tried too."""
+        if self._stop.is_set() or not self._worker.burst:
+            return False
+        pulse = await self._keeper.beat_once()
+        if pulse is None or not pulse.suspects:
+            return False
+        self._start_quarantine()
+        return True
+
+    def _hear_pulse(self, pulse: Pulse) -> None:
+        if pulse.suspects:
+            self._start_quarantine()
+        elif self._quarantine is not None:
+            self._quarantine.rest(self._options.quarantine_idle_seconds)
+
+    def _start_quarantine(self) -> None:
+        if self._stop.is_set():
+            return
+        if self._quarantine is None or self._quarantine.closed:
+            self._quarantine = Quarantine(self._parts, self._worker)
+            self._tend(self._quarantine)
+        self._quarantine.wanted()
+
+    async def _announce(self) -> None:
+        pids = []
+        for place in self._places:
+            child = await place.ready_child()
+            if child is None:
+                return
+            pids.append(child.pid)
+        self._hooks.on_ready(tuple(pids))
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            for place in self._all_places():
+                place.watch()
+            alive = {child.pid for child in self._children()}
+            self._statuses.sweep(alive.__contains__)
+
+    async def _reload(self) -> None:
+        async with self._reloading:
+            try:
+                await self._source.renew()
+            except LeveretError as error:
+                self._log("error", "the new code does not import; the old goes on", error=error)
+                return
+            for place in self._places:
+                place.retire("reload")
+                await place.ready_child()
+            self._log("info", "every worker process was replaced")
+
+    # Stopping.
+
+    def _close_places(self, grace: float | None, reason: str) -> None:
+        for place in self._all_places():
+            place.close(grace, reason)
+
+    async def _say_what_is_waited_for(self) -> None:
+        while True:
+            await asyncio.sleep(self._options.say_every_seconds)
+            waiting = tuple(name for child in self._children() for name in child.runs())
+            self._hooks.on_waiting(waiting)
+            self._log("warning", "still waiting for running tasks", tasks=", ".join(waiting), end=END_OF_A_WAIT)
+
+    async def _close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._source.close()
+        if self._registered:
+            await self._keeper.leave()
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
+
+    def _all_places(self) -> list[Place]:
+        return [*self._places, *([self._quarantine] if self._quarantine else [])]
+
+    def _children(self) -> list[Child]:
+        return [child for place in self._all_places() for child in place.children()]
+
+    def _sessions(self) -> tuple[Session, ...]:
+        sessions = [child.as_session() for child in self._children()]
+        return tuple(session for session in sessions if session is not None)
+
+
+def supervise(supervisor: Supervisor) -> int:
+    """Fork the forkserver, then run the loop; answers the exit code."""
+    supervisor.start()
+    return asyncio.run(supervisor.run())
