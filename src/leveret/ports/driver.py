@@ -20,7 +20,10 @@ class BrokerDriver(Protocol):
     address: str
     """What banners and errors show: full path or host, password masked."""
 
-    def broker(self) -> Broker: ...
+    def broker(self, *, inline: bool = True) -> Broker:
+        """`inline`: blocking work may run on the calling loop, as a worker's I/O loop wants it; callers' loops, which
+        serve others, say False."""
+        ...
 
     def leases(self) -> Leases: ...
 
@@ -34,7 +37,9 @@ class BrokerDriver(Protocol):
 class BackendDriver(Protocol):
     address: str
 
-    def backend(self) -> Backend: ...
+    def backend(self, *, inline: bool = True) -> Backend:
+        """`inline` as in `BrokerDriver.broker`."""
+        ...
 
     def blocking_backend(self) -> BlockingBackend: ...
 

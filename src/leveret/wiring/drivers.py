@@ -39,7 +39,7 @@ def open_drivers(settings: Settings, clock: Clock) -> Drivers:
     options = driver_options(settings)
     broker = cast(BrokerDriver, make("brokers", broker_url, options, clock))
     fused = str(backend_url) == str(broker_url) and hasattr(broker, "commit")
-    backend = cast(BackendDriver, make("backends", backend_url, options, clock))
+    backend = cast(BackendDriver, broker if fused else make("backends", backend_url, options, clock))
     return Drivers(broker=broker, backend=backend, fused=fused, results=results)
 
 

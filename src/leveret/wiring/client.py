@@ -1,0 +1,103 @@
+"""Joins a client: codec, router, drivers, clock."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from leveret.client.client import AsyncParts, Client, ClientParts
+from leveret.client.options import ClientOptions
+from leveret.client.waiting import WaitFacts
+from leveret.config.settings import Settings
+from leveret.logic.routing import Router
+from leveret.model import state
+from leveret.ports.clock import Clock
+from leveret.wiring.clock import SystemClock
+from leveret.wiring.codec import build_codec
+from leveret.wiring.drivers import Drivers, open_drivers
+from leveret.wiring.routes import resolved_routes
+
+
+def build_client(settings: Settings, clock: Clock | None = None) -> Client:
+    """Make the sending side of an app; nothing is opened before the first call."""
+    clock = clock or SystemClock()
+    drivers = open_drivers(settings, clock)
+    broker = drivers.broker.blocking()
+    parts = ClientParts(
+        codec=build_codec(settings),
+        router=build_router(settings),
+        clock=clock,
+        broker=broker,
+        backend=drivers.backend.blocking_backend() if drivers.results else None,
+        connect=_connector(drivers, broker.reply_address),
+        facts=_asker(drivers, clock),
+    )
+    return Client(parts, client_options(settings, drivers))
+
+
+def build_router(settings: Settings) -> Router:
+    return Router(
+        settings.task_queues or (),
+        resolved_routes(settings.task_routes),
+        settings.task_default_queue,
+        settings.task_create_missing_queues,
+    )
+
+
+def client_options(settings: Settings, drivers: Drivers) -> ClientOptions:
+    return ClientOptions(
+        publish_timeout=settings.publish_timeout,
+        serializer=settings.task_serializer,
+        compression=settings.task_compression,
+        ignore_result=settings.task_ignore_result or not drivers.results,
+        always_eager=settings.task_always_eager,
+        eager_propagates=settings.task_eager_propagates,
+        store_eager_result=settings.task_store_eager_result,
+        naive_zone=naive_zone(settings),
+        address=drivers.broker.address,
+    )
+
+
+def naive_zone(settings: Settings) -> tzinfo | None:
+    """The zone of datetimes that name none: refused unless the app says UTC (DESIGN 7)."""
+    if settings.profile == "celery":
+        return UTC if settings.timezone is None else ZoneInfo(settings.timezone)
+    return UTC if settings.timezone and settings.timezone.upper() in ("UTC", "ETC/UTC") else None
+
+
+def _connector(drivers: Drivers, reply_address: Callable[[], str | None]) -> Callable[[], AsyncParts]:
+    def connect() -> AsyncParts:
+        backend = drivers.backend.backend(inline=False) if drivers.results else None
+        return AsyncParts(broker=drivers.broker.broker(inline=False), backend=backend, reply_address=reply_address)
+
+    return connect
+
+
+def _asker(drivers: Drivers, clock: Clock) -> Callable[[str, str | None], WaitFacts | None]:
+    """What broker, store and nodes know of a task that somebody waits for; asked once per silent wait."""
+
+    async def ask(id: str, queue: str | None) -> WaitFacts:
+        record = (await drivers.backend.backend().get((id,)))[0]
+        nodes = await drivers.broker.leases().nodes()
+        counts = await drivers.broker.admin().counts((queue,)) if queue else ()
+        running = record is not None and record.state == state.STARTED
+        retry_at = record.not_before if record is not None else None
+        return WaitFacts(
+            address=drivers.broker.address,
+            queue=queue,
+            ahead=counts[0].ready if counts else None,
+            consumers=tuple(node.name for node in nodes if queue in node.queues) if queue else None,
+            running_on="a worker" if running else None,
+            next_try=None if retry_at is None else retry_at - clock.now(),
+        )
+
+    def facts(id: str, queue: str | None) -> WaitFacts | None:
+        return asyncio.run(_quietly(ask(id, queue)))
+
+    return facts
+
+
+async def _quietly(asking: Any) -> WaitFacts | None:
+    found: WaitFacts = await asking
+    return found

@@ -1,0 +1,32 @@
+"""Joins a supervisor: the store's leases and chores, and the entry its children run."""
+
+from leveret.config.settings import Settings
+from leveret.model.options import WorkerOptions
+from leveret.supervisor.nursery import Forkserver
+from leveret.supervisor.options import SupervisorHooks, SupervisorOptions
+from leveret.supervisor.supervisor import Supervisor
+from leveret.wiring.clock import SystemClock
+from leveret.wiring.drivers import open_drivers
+
+ENTRY = "leveret.cli.child"
+"""By name: it imports the app, which a supervisor never does."""
+
+
+def build_supervisor(
+    settings: Settings, options: WorkerOptions, hooks: SupervisorHooks, forkserver: Forkserver | None = None
+) -> Supervisor:
+    """Make the supervisor of one node. `forkserver` has imported the app already; without one it starts its own."""
+    clock = SystemClock()
+    drivers = open_drivers(settings, clock)
+    supervisor = Supervisor(
+        SupervisorOptions(worker=options, entry=ENTRY, lease_seconds=settings.lease_seconds),
+        drivers.broker.leases(),
+        clock,
+        hooks,
+        drivers.broker.chores(),
+    )
+    if forkserver is None:
+        supervisor.start()
+    else:
+        supervisor.adopt(forkserver)
+    return supervisor
