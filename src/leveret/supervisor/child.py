@@ -13,6 +13,7 @@ from leveret.model.node import Session
 from leveret.model.options import WorkerOptions
 from leveret.supervisor.channel import ChannelClosed
 from leveret.supervisor.nursery import Launched
+from leveret.supervisor.options import END_OF_A_WAIT, SupervisorHooks
 from leveret.supervisor.slots import PageView, SlotReader
 from leveret.supervisor.statuses import kill
 
@@ -172,6 +173,15 @@ async def stop_now(children: Callable[[], Iterable[Child]], *, after: float, ans
     await asyncio.sleep(answer)
     for child in children():
         child.kill("stopped", forgive=True)
+
+
+async def say_what_is_waited_for(children: Callable[[], Iterable[Child]], hooks: SupervisorHooks, every: float) -> None:
+    """A warm stop that takes long says why, and how to end it."""
+    while True:
+        await asyncio.sleep(every)
+        waiting = tuple(name for child in children() for name in child.runs())
+        hooks.on_waiting(waiting)
+        hooks.log("warning", "still waiting for running tasks", tasks=", ".join(waiting), end=END_OF_A_WAIT)
 
 
 class Patience(Struct, frozen=True, kw_only=True):

@@ -30,10 +30,19 @@ class ChildSource:
         self._replacing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def fork_early(self) -> None:
-        """Fork the forkserver out of this process. Call before any thread or loop exists."""
+    def fork_early(self, forkserver: Forkserver | None = None) -> None:
+        """Fork the forkserver out of this process, before any thread or loop exists, or adopt one that was."""
         if not self._spawn:
-            self._forkserver = Forkserver.fork(self._options.entry, self._options.worker)
+            self._forkserver = forkserver or Forkserver.fork(self._options.entry, self._options.worker)
+        elif forkserver is not None:
+            forkserver.close()
+
+    def adopt(self, forkserver: Forkserver) -> None:
+        """As `fork_early`, with a forkserver that exists already."""
+        if self._spawn:
+            forkserver.close()
+        else:
+            self._forkserver = forkserver
 
     async def open(self) -> None:
         """Wait for the app's import. Raises `AppDoesNotImport` or `GaveUp`."""

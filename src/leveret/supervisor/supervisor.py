@@ -11,11 +11,11 @@ from leveret.errors import LeveretError
 from leveret.model.node import Pulse, Session
 from leveret.ports.clock import Clock
 from leveret.ports.leases import Chores, Leases
-from leveret.supervisor.child import Child, end_those_still_starting, stop_now
+from leveret.supervisor.child import Child, end_those_still_starting, say_what_is_waited_for, stop_now
 from leveret.supervisor.forkserver import become_subreaper
 from leveret.supervisor.lease import LeaseKeeper, keep_up
-from leveret.supervisor.nursery import AppDoesNotImport
-from leveret.supervisor.options import END_OF_A_WAIT, SupervisorHooks, SupervisorOptions
+from leveret.supervisor.nursery import AppDoesNotImport, Forkserver
+from leveret.supervisor.options import SupervisorHooks, SupervisorOptions
 from leveret.supervisor.place import NodeParts, Place, Quarantine
 from leveret.supervisor.signals import Orders, Signals
 from leveret.supervisor.slots import private_folder
@@ -64,9 +64,13 @@ class Supervisor:
         self._tending: set[asyncio.Task[None]] = set()
         self._code = 0
 
-    def start(self) -> None:
-        """Fork the forkserver."""
-        self._source.fork_early()
+    def start(self, forkserver: Forkserver | None = None) -> None:
+        """Fork the forkserver, or take over one that was forked to describe the app."""
+        self._source.fork_early(forkserver)
+
+    def adopt(self, forkserver: Forkserver) -> None:
+        """Use a forkserver that was forked earlier, to learn what the app is."""
+        self._source.adopt(forkserver)
 
     async def run(self) -> int:
         """Serve until told to stop; answers the exit code."""
@@ -90,7 +94,7 @@ class Supervisor:
             return
         self._stop.set()
         self._close_places(None, "stopping")
-        self._later(self._say_what_is_waited_for())
+        self._later(say_what_is_waited_for(self._children, self._hooks, self._options.say_every_seconds))
         self._later(end_those_still_starting(self._children))
 
     def interrupt(self) -> None:
@@ -246,13 +250,6 @@ class Supervisor:
     def _close_places(self, grace: float | None, reason: str) -> None:
         for place in self._all_places():
             place.close(grace, reason)
-
-    async def _say_what_is_waited_for(self) -> None:
-        while True:
-            await asyncio.sleep(self._options.say_every_seconds)
-            waiting = tuple(name for child in self._children() for name in child.runs())
-            self._hooks.on_waiting(waiting)
-            self._log("warning", "still waiting for running tasks", tasks=", ".join(waiting), end=END_OF_A_WAIT)
 
     async def _close(self) -> None:
         for task in self._tasks:
