@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, tzinfo
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from leveret.client.client import AsyncParts, Client, ClientParts
@@ -93,11 +92,6 @@ def _asker(drivers: Drivers, clock: Clock) -> Callable[[str, str | None], WaitFa
         )
 
     def facts(id: str, queue: str | None) -> WaitFacts | None:
-        return asyncio.run(_quietly(ask(id, queue)))
+        return asyncio.run(ask(id, queue))
 
     return facts
-
-
-async def _quietly(asking: Any) -> WaitFacts | None:
-    found: WaitFacts = await asking
-    return found
