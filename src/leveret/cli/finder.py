@@ -30,9 +30,14 @@ class Found:
     app: Leveret
 
 
-def wanted(option: str | None, environ: Mapping[str, str], folder: Path) -> str:
+def named(option: str | None, environ: Mapping[str, str], folder: Path) -> str | None:
     """The name of the app, from the strongest source that has one."""
-    name = option or environ.get("LEVERET_APP") or _from_pyproject(folder)
+    return option or environ.get("LEVERET_APP") or _from_pyproject(folder)
+
+
+def wanted(option: str | None, environ: Mapping[str, str], folder: Path) -> str:
+    """As `named`, where there must be one."""
+    name = named(option, environ, folder)
     if not name:
         raise ImproperlyConfigured(
             'which app? Say -A module (or module:attribute), set LEVERET_APP, or put app = "module" under '

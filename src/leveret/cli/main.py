@@ -14,19 +14,19 @@ from leveret.cli.invocation import invocation, invocation_options
 from leveret.errors import LeveretError
 
 VERBS = {
-    "worker": "Start a worker: processes that run tasks.",
-    "call": "Send a task, and wait for its result if asked.",
-    "result": "Show a task's state and result.",
-    "status": "Show the nodes that are alive.",
-    "queues": "Show what waits in each queue.",
-    "purge": "Forget what waits in queues.",
-    "dead": "Look after dead letters: list, show, redrive, purge.",
-    "config": "Show each setting and where it came from.",
-    "report": "Show versions and every part found, for bug reports.",
-    "bench": "Measure this machine.",
-    "demo": "Watch tasks survive a killed process.",
+    "worker": ("leveret.cli.worker", "Start a worker: processes that run tasks."),
+    "call": ("leveret.cli.verbs.call", "Send a task, and wait for its result if asked."),
+    "result": ("leveret.cli.verbs.result", "Show a task's state and result."),
+    "status": ("leveret.cli.verbs.status", "Show the nodes that are alive."),
+    "queues": ("leveret.cli.verbs.queues", "Show what waits in each queue."),
+    "purge": ("leveret.cli.verbs.purge", "Forget what waits in queues."),
+    "dead": ("leveret.cli.verbs.dead", "Look after dead letters: list, show, redrive, purge."),
+    "config": ("leveret.cli.verbs.config", "Show each setting and where it came from."),
+    "report": ("leveret.cli.verbs.report", "Show versions and every part found, for bug reports."),
+    "bench": ("leveret.cli.bench", "Measure this machine."),
+    "demo": ("leveret.cli.demo", "Watch tasks survive a killed process."),
 }
-"""Verb -> help line, so that `leveret --help` imports none of them. Each is `command` in `leveret.cli.<verb>`."""
+"""Verb -> the module whose `command` it is, and its help line, so that `leveret --help` imports none of them."""
 
 INTERRUPTED = 130
 
@@ -39,7 +39,7 @@ class Verbs(click.Group):
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name in VERBS:
-            found = import_module(f"leveret.cli.{name}").command
+            found = import_module(VERBS[name][0]).command
         elif (point := _installed().get(name)) is not None:
             found = point.load()
         else:
@@ -58,7 +58,8 @@ class Verbs(click.Group):
         return name, command, args[1:]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        rows = [*VERBS.items(), *((name, point.value) for name, point in sorted(_installed().items()))]
+        own = [(name, text) for name, (_, text) in VERBS.items()]
+        rows = [*own, *((name, f"From {point.value}.") for name, point in sorted(_installed().items()))]
         with formatter.section("Verbs"):
             formatter.write_dl(rows)
 
