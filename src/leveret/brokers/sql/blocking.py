@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from leveret.errors import LeveretError, OperationalError, PublishFailed, PublishUnknown, StoreBusy
+from leveret.errors import LeveretError, OperationalError, PublishFailed, StoreBusy
 from leveret.links.sql import messages
 from leveret.links.sql.connection import Connection
 from leveret.links.sql.database import Database
@@ -46,6 +46,7 @@ class Publisher:
             self._waiting.append(ticket)
         if not self._leading.acquire(timeout=max(timeout, 0.0)):
             self._give_up(ticket)
+            return
         try:
             if not ticket.done:
                 self._lead(deadline)
@@ -61,7 +62,7 @@ class Publisher:
 
         def work(connection: Connection) -> None:
             for ticket in tickets:
-                messages.add(connection, ticket.postings, now, high_first)
+                messages.publish(connection, ticket.postings, now, high_first)
 
         error = self._write(work, deadline)
         if error is not None and len(tickets) > 1:
@@ -76,7 +77,7 @@ class Publisher:
         for ticket in tickets:
 
             def work(connection: Connection, postings: Sequence[Posting] = ticket.postings) -> None:
-                messages.add(connection, postings, now, high_first)
+                messages.publish(connection, postings, now, high_first)
 
             ticket.error = self._write(work, deadline)
             ticket.done = True
@@ -99,7 +100,10 @@ class Publisher:
                 self._waiting.remove(ticket)
         if waits:
             raise PublishFailed(f"nothing was sent: {self._database.path} stayed locked until the deadline")
-        raise PublishUnknown(f"{self._database.path}: the commit was still under way at the deadline")
+        # Another thread is committing it and has a deadline too: wait for its word, so that it is always known.
+        with self._leading:
+            if ticket.error is not None:
+                raise ticket.error
 
 
 class SqlBlockingBroker:

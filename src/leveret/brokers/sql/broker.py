@@ -41,7 +41,7 @@ class SqlBroker:
         now = self._clock.now()
         try:
             await self._database.perform(
-                lambda connection: messages.add(connection, postings, now, self._options.high_first), durable=True
+                lambda connection: messages.publish(connection, postings, now, self._options.high_first), durable=True
             )
         except OperationalError as error:
             raise PublishFailed(str(error)) from error

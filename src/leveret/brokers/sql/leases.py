@@ -5,8 +5,10 @@ from typing import TypeVar
 import msgspec
 
 from leveret.brokers.sql import claims, endings, reaping
+from leveret.links.sql import messages
 from leveret.links.sql.connection import Connection
 from leveret.links.sql.database import Database, Work
+from leveret.links.sql.receipts import read_receipt
 from leveret.model.delivery import Delivery, Receipt, Return, SessionId
 from leveret.model.node import Node, Pulse, Reaping, Session
 from leveret.model.options import DriverOptions
@@ -65,6 +67,20 @@ class SqlLeases:
             for delivery in lost:
                 endings.give_back(connection, Return(receipt=delivery.receipt), now)
             return tuple(lost)
+
+        return await self._write(work)
+
+    async def release(self, session: SessionId, keep: tuple[Receipt, ...]) -> int:
+        now, kept = self._clock.now(), frozenset(read_receipt(receipt).hold for receipt in keep)
+
+        def work(connection: Connection) -> int:
+            row = connection.execute("find_session", (session,)).fetchone()
+            held = connection.execute("session_claims", (row[0],)).fetchall() if row else []
+            back = [(seq, row[0], number) for seq, number in held if (seq, row[0], number) not in kept]
+            for hold in back:
+                connection.execute("drop_claim", hold)
+                messages.put_back(connection, hold[0], now, delay=0.0, counted=False)
+            return len(back)
 
         return await self._write(work)
 

@@ -33,7 +33,7 @@ def lose_session(connection: Connection, row: SessionRow, now: float) -> int:
     charges: dict[int, Charge] = {}
     if quarantine:
         charge = Charge(reason=NODE_LOST, at=now, session=name)
-        charges = {seq: charge for (seq,) in connection.execute("session_claims", (number,)).fetchall()}
+        charges = {seq: charge for seq, _ in connection.execute("session_claims", (number,)).fetchall()}
     return close(connection, row, now, charges=charges, suspect_others=True)
 
 
@@ -43,7 +43,7 @@ def close(
     """Give back what a session holds, and forget it. The work may have begun, so the next delivery counts one more:
     `admit` then looks for an outcome that was stored before the end."""
     number, name = row[:2]
-    held = [seq for (seq,) in connection.execute("session_claims", (number,)).fetchall()]
+    held = [seq for seq, _ in connection.execute("session_claims", (number,)).fetchall()]
     for seq in held:
         if seq in charges:
             messages.charge(connection, seq, charges[seq])
@@ -74,7 +74,8 @@ def succeed(connection: Connection, node: Node, now: float) -> int:
             continue
         connection.execute("drop_node", (incarnation,))
         for row in connection.execute("node_sessions", (incarnation,)).fetchall():
-            if row[2] not in (pid, node.pid) and is_alive(row[2]):
+            # Process 1 has no supervisor it could have outlived.
+            if row[2] not in (1, pid, node.pid) and is_alive(row[2]):
                 connection.execute("orphan_session", (now, row[0]))
             else:
                 back += lose_session(connection, row, now)

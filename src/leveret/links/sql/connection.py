@@ -17,6 +17,7 @@ from typing import Any
 
 from leveret.errors import ImproperlyConfigured, OperationalError, StoreBusy
 from leveret.links.sql.dialects import SQLITE, statements
+from leveret.links.sql.resends import Resends
 from leveret.links.sql.schema import migrate
 
 fcntl: ModuleType | None
@@ -48,6 +49,7 @@ class Connection:
         """Addresses to ring after the commit."""
         self.added: dict[int, int] = {}
         """Messages of this transaction that may be claimed now, by queue."""
+        self.resends = Resends()
         self._synchronous = synchronous
         self._sql = statements(SQLITE)
         self._raw: sqlite3.Connection | None = None

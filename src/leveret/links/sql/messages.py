@@ -1,6 +1,6 @@
 """Messages at rest: coming in, going back, parked. Every function works inside a transaction of its caller's."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -36,6 +36,21 @@ def level(priority: int, high_first: bool) -> int:
     """Answer the place of a priority: 0 is claimed first."""
     capped = 0 if priority < 0 else min(priority, URGENT)
     return URGENT - capped if high_first else capped
+
+
+def publish(connection: Connection, postings: Sequence[Posting], now: float, high_first: bool) -> None:
+    """As `add`, for postings that may be sent again: what is still here of an earlier sending is left out."""
+    doubtful = connection.resends.doubtful(postings)
+    if doubtful:
+        postings = [posting for posting in postings if posting.id not in doubtful or not is_here(connection, posting)]
+    add(connection, postings, now, high_first)
+    connection.resends.remember(postings)
+
+
+def is_here(connection: Connection, posting: Posting) -> bool:
+    """Look through the whole backlog: only ever for a resend."""
+    place = (posting.id, posting.attempt, connection.queue(posting.queue))
+    return connection.execute("find_message", place).fetchone() is not None
 
 
 def add(connection: Connection, postings: Iterable[Posting], now: float, high_first: bool) -> None:

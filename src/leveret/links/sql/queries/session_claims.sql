@@ -1,1 +1,1 @@
-SELECT seq FROM claims WHERE session = ? ORDER BY seq
+SELECT seq, number FROM claims WHERE session = ? ORDER BY seq
