@@ -64,6 +64,9 @@ def builtin_serializers() -> tuple[Serializer, ...]:
     return (JSON, MSGPACK, YAML, PICKLE)
 
 
+_ENDLESS = "the value refers to itself or is nested too deep"
+
+
 def _depth_error(depth: int) -> str:
     return f"nested deeper than {depth} levels"
 
@@ -96,7 +99,7 @@ def dumps_json(value: Any) -> bytes:
     except EncodeError:
         raise
     except RecursionError:
-        raise EncodeError("the value refers to itself or is nested too deep") from None
+        raise EncodeError(_ENDLESS) from None
     except Unfit as unfit:
         raise unfit_error(value, _fits, unfit.why) from None
     except Exception as error:  # `__json__` and properties are the caller's code
@@ -156,25 +159,39 @@ def _deeper(data: bytes, depth: int) -> bool:
     return bool(bare)
 
 
-def check_shape(value: Any, depth: int = MAX_DEPTH, items: int = MAX_ITEMS) -> None:
-    """Refuse a decoded tree that is deeper or larger than allowed; a YAML alias counts each time it is met."""
+def shape_complaint(value: Any, depth: int = MAX_DEPTH, items: int = MAX_ITEMS) -> str:
+    """Say why a tree is deeper or larger than allowed, "" if it is not; a YAML alias counts each time it is met."""
     level: list[Any] = [value]
     count = 0
-    for _ in range(depth + 1):
+    for _ in range(depth):
         inner: list[Any] = []
         for node in level:
             if isinstance(node, dict):
                 inner.extend(node.values())
-            elif isinstance(node, list | tuple | set | frozenset):
+            elif isinstance(node, _SEQUENCES):
                 inner.extend(node)
             if count + len(inner) > items:
-                raise DecodeError(f"more than {items} items")
+                return f"more than {items} items"
         if not inner:
-            return
+            return ""
         count += len(inner)
         level = inner
-    if any(isinstance(node, dict | list | tuple | set | frozenset) for node in level):
-        raise DecodeError(_depth_error(depth))
+    return _depth_error(depth) if any(isinstance(node, (dict, *_SEQUENCES)) for node in level) else ""
+
+
+_SEQUENCES = (list, tuple, set, frozenset)
+
+
+def _check_written(dressed: Any) -> Any:
+    if complaint := shape_complaint(dressed):
+        raise EncodeError(complaint)
+    return dressed
+
+
+def _check_read(value: Any) -> Any:
+    if complaint := shape_complaint(value):
+        raise DecodeError(complaint)
+    return value
 
 
 # msgpack
@@ -190,16 +207,15 @@ def dumps_msgpack(value: Any) -> bytes:
     Unlike Celery's, keys become text, as in json: one call means the same with either serializer.
     """
     try:
-        data = _encode_msgpack(value if is_plain(value) else dress(value, _MSGPACK_NATIVE, wide=False))
+        return _encode_msgpack(_check_written(dress(value, _MSGPACK_NATIVE, wide=False)))
+    except EncodeError:
+        raise
     except RecursionError:
-        raise EncodeError("the value refers to itself or is nested too deep") from None
+        raise EncodeError(_ENDLESS) from None
     except Unfit as unfit:
         raise unfit_error(value, _fits_msgpack, unfit.why) from None
-    except OverflowError:
-        return _encode_msgpack(dress(value, _MSGPACK_NATIVE, wide=False))
     except Exception as error:
         raise unfit_error(value, _fits_msgpack, f"{type(error).__name__}: {error}") from error
-    return data
 
 
 def _fits_msgpack(value: Any) -> bool:
@@ -215,7 +231,7 @@ def _fits_msgpack(value: Any) -> bool:
 def loads_msgpack(data: bytes) -> Any:
     try:
         value = _decode_msgpack(data)
-        check_shape(value)
+        _check_read(value)
         return undress(value) if b"__value__" in data else value
     except DecodeError:
         raise
@@ -239,9 +255,12 @@ def _yaml() -> Any:
 def dumps_yaml(value: Any) -> bytes:
     yaml = _yaml()
     try:
-        return str(yaml.safe_dump(dress(value, _YAML_NATIVE))).encode("utf-8")
+        dressed = _check_written(dress(value, _YAML_NATIVE))
+        return str(yaml.safe_dump(dressed, sort_keys=False)).encode("utf-8")
+    except EncodeError:
+        raise
     except RecursionError:
-        raise EncodeError("the value refers to itself or is nested too deep") from None
+        raise EncodeError(_ENDLESS) from None
     except Unfit as unfit:
         raise unfit_error(value, _fits, unfit.why) from None
     except Exception as error:
@@ -251,9 +270,9 @@ def dumps_yaml(value: Any) -> bytes:
 def loads_yaml(data: bytes) -> Any:
     yaml = _yaml()
     try:
-        value = yaml.safe_load(data)
-        check_shape(value)
-        return undress(value)
+        return undress(_check_read(yaml.safe_load(data)))
+    except DecodeError:
+        raise
     except (yaml.YAMLError, ValueError, RecursionError, TypeError, AttributeError) as error:
         raise DecodeError(f"not YAML: {error}") from error
 
