@@ -20,7 +20,6 @@ from leveret.errors import ImproperlyConfigured
 from leveret.model.node import Node
 from leveret.model.options import WorkerOptions
 from leveret.supervisor.options import SupervisorHooks
-from leveret.supervisor.supervisor import supervise
 from leveret.wiring.clock import SystemClock
 from leveret.wiring.drivers import open_drivers
 from leveret.wiring.parts import find
@@ -111,10 +110,10 @@ def command(app: str | None, **given: Any) -> int:
         return asyncio.run(_check(options, facts))
     set_up_logging(settings, options, color=not call.no_color)
     with pidfile(given["pidfile"]):
-        supervisor = build_supervisor(settings, options, SupervisorHooks())
+        supervisor = build_supervisor(settings, options, SupervisorHooks(), asked.forkserver)
         if not call.quiet:
             click.echo("\n".join([banner(options, facts), *(f"  note        {note}" for note in notes)]))
-        return supervise(supervisor)
+        return asyncio.run(supervisor.run())
 
 
 def _judge(given: dict[str, Any]) -> list[str]:

@@ -19,9 +19,7 @@ from leveret.errors import ImproperlyConfigured
 from leveret.model.node import Node
 from leveret.model.options import WorkerOptions
 from leveret.supervisor.nursery import Forkserver, can_fork
-
-ENTRY = "leveret.cli.child"
-"""What worker processes run; by name, because it imports the app's machinery, which the supervisor stays without."""
+from leveret.wiring.supervisor import ENTRY
 
 TELL = "LEVERET__PLAN"
 """The descriptor on which `child.preload` tells its plan, once."""
