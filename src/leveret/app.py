@@ -1,0 +1,327 @@
+"""The application object users create: a registry, a client and settings."""
+
+import sys
+import threading
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
+from importlib import import_module
+from typing import Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
+
+from leveret.client import canvas as _canvas  # noqa: F401 - names the kinds of signatures
+from leveret.client import current, sending
+from leveret.client import options as calls
+from leveret.client.client import Client
+from leveret.client.groups import GroupResult, ResultSet
+from leveret.client.options import CallOptions
+from leveret.client.registry import TaskRegistry
+from leveret.client.result import AsyncResult as Result
+from leveret.client.signature import Signature, signature
+from leveret.client.task import CoroutineTask, Task
+from leveret.client.tasks.decorator import BindingDecorator, Decorator
+from leveret.client.tasks.discovery import Discovery, Packages, import_related
+from leveret.client.tasks.lifespan import LifespanFunction, open_lifespan
+from leveret.client.tasks.moments import Moment
+from leveret.client.tasks.making import TaskOptions, make_task, refuse_other, task_name
+from leveret.config.configuration import Configuration
+from leveret.config.settings import Settings
+from leveret.model.message import Message
+from leveret.model.task import TaskDefinition
+
+P = ParamSpec("P")
+R = TypeVar("R")
+FunctionT = TypeVar("FunctionT", bound=LifespanFunction)
+
+
+class Leveret:
+    """An app: `app = Leveret("tasks")` is enough; its queue then lies in `.leveret/queue.db` of its project.
+
+    Every method may be called from any thread.
+    """
+
+    def __init__(
+        self,
+        main: str | None = None,
+        broker: str | None = None,
+        backend: str | None = None,
+        include: Iterable[str] | str = (),
+        *,
+        set_as_current: bool = True,
+        task_cls: Any = None,
+        autofinalize: bool = True,
+        namespace: str | None = None,
+        config_source: Any = None,
+        changes: Mapping[str, Any] | None = None,
+        **settings: Any,
+    ) -> None:
+        """Take Celery's arguments; further keywords are settings. Celery's signature."""
+        self.main = main
+        self.file: str | None = sys._getframe(1).f_globals.get("__file__")
+        """Where the app was made: its project folder holds the embedded queue."""
+        named = {"broker_url": broker, "result_backend": backend, "include": include or None}
+        given = {**(changes or {}), **{name: value for name, value in named.items() if value is not None}, **settings}
+        self.conf = Configuration(given, app_file=self.file)
+        if config_source is not None:
+            self.conf.config_from_object(config_source, namespace=namespace)
+        self.tasks = TaskRegistry(lambda: self.conf.settings, self.finalize)
+        self.on_configure, self.on_after_configure, self.on_after_finalize = Moment(), Moment(), Moment()
+        self.finalized = False
+        self.autofinalize = autofinalize
+        self._task_class: type[Task[..., Any]] = _named(task_cls) or Task
+        self._discovery = Discovery()
+        self._lifespan: LifespanFunction | None = None
+        self._client: Client | None = None
+        self._client_settings: Settings | None = None
+        self._lock = threading.RLock()
+        """Guards making the client and finalizing; nothing is awaited or sent under it."""
+        if set_as_current:
+            self.set_default()
+
+    # Tasks.
+
+    @overload
+    def task(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> CoroutineTask[P, R]: ...
+    @overload
+    def task(self, function: Callable[P, R], /) -> Task[P, R]: ...
+    @overload
+    def task(self, *, bind: Literal[True], **options: Unpack[TaskOptions]) -> BindingDecorator: ...
+    @overload
+    def task(self, *, bind: Literal[False] = False, **options: Unpack[TaskOptions]) -> Decorator: ...
+    @overload
+    def task(self, *, bind: bool = False, **options: Any) -> Any: ...
+    def task(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+        """Make a function a task: `@app.task` or `@app.task(queue="x", bind=True, ...)`."""
+        if function is None:
+            return lambda decorated: self._make(decorated, options)
+        return self._make(function, options)
+
+    def _make(self, function: Callable[..., Any], options: Mapping[str, Any]) -> Any:
+        return self._add(make_task(function, options, self._task_class, self.main))
+
+    def register_task(self, task: Any, **options: Any) -> Any:
+        """Register an instance (or the class) of a `Task` subclass that has `run`."""
+        made = task() if isinstance(task, type) else task
+        made.__dict__.update(options)
+        if not made.name:
+            made.name = self.gen_task_name(type(made).__name__, type(made).__module__)
+        return self._add(made)
+
+    def _add(self, task: Any) -> Any:
+        refuse_other(self.tasks.peek(task.name), task)
+        task.attach(self)
+        self.tasks.register(task)
+        return task
+
+    def definition(self, name: str) -> TaskDefinition | None:
+        """A task's options under the present settings."""
+        return self.tasks.find(name)
+
+    def gen_task_name(self, name: str, module: str) -> str:
+        """The name of a task that says none."""
+        return task_name(name, module, self.main)
+
+    def finalize(self, auto: bool = False) -> None:
+        """Take in what `shared_task` declared, once."""
+        if self.finalized or (auto and not self.autofinalize):
+            return
+        with self._lock:
+            if self.finalized:
+                return
+            self.finalized = True
+            for bind in current.shared():
+                bind(self)
+        self.on_after_finalize.send(self)
+
+    def autodiscover_tasks(self, packages: Packages = None, related_name: str = "tasks", force: bool = False) -> None:
+        """Have the `tasks` module of each package imported when a worker or command wants the tasks, or now."""
+        if force:
+            import_related(packages, related_name)
+        else:
+            self._discovery.add(packages, related_name)
+
+    def import_modules(self) -> None:
+        """Import every module that holds tasks of this app (`include`, `imports`, autodiscovery), then finalize."""
+        settings = self.conf.settings
+        self.on_after_configure.send(self)
+        import_related((*settings.include, *settings.imports), None)
+        self._discovery.import_all()
+        self.finalize()
+
+    @property
+    def Task(self) -> type[Task[..., Any]]:  # noqa: N802 - Celery's name
+        """The base class of this app's tasks."""
+        return self._task_class
+
+    # Sending.
+
+    @property
+    def client(self) -> Client:
+        """The sending side under the present settings; nothing is opened before the first call."""
+        settings = self.conf.settings
+        if settings is self._client_settings and self._client is not None:
+            return self._client
+        with self._lock:
+            if self._client is None or settings is not self._client_settings:
+                self._client, self._client_settings = self.make_client(settings), settings
+            return self._client
+
+    def make_client(self, settings: Settings) -> Client:
+        """Join the parts the settings name."""
+        # Imported here: wiring knows asyncio and the drivers, which a program that only declares tasks never needs.
+        from leveret.wiring.client import build_client  # noqa: PLC0415
+
+        return build_client(settings)
+
+    def send_task(
+        self,
+        name: str,
+        args: Iterable[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Result[Any]:
+        """Send a call by the task's name; the task need not be known here."""
+        calls.check(options)
+        definition = self.definition(name)
+        return sending.send(self.client, name, tuple(args or ()), kwargs or {}, options, definition)
+
+    async def asend_task(
+        self,
+        name: str,
+        args: Iterable[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Result[Any]:
+        calls.check(options)
+        definition = self.definition(name)
+        return await sending.asend(self.client, name, tuple(args or ()), kwargs or {}, options, definition)
+
+    def send_many(self, signatures: Iterable[Signature[R]], timeout: float | None = None) -> list[Result[R]]:
+        """Send many calls in one publish: all are durable when it returns."""
+        messages = self._messages(signatures)
+        sending.submit(self.client, messages, {"timeout": timeout})
+        return sending.handles(self.client, messages)
+
+    async def asend_many(self, signatures: Iterable[Signature[R]], timeout: float | None = None) -> list[Result[R]]:
+        messages = self._messages(signatures)
+        await sending.asubmit(self.client, messages, {"timeout": timeout})
+        return sending.handles(self.client, messages)
+
+    def _messages(self, signatures: Iterable[Signature[Any]]) -> list[Message]:
+        compose, tasks, definition = self.client.compose, self.tasks, self.definition
+        messages = []
+        for one in signatures:
+            name = one["task"]
+            task = tasks.peek(name)
+            if task is None or one.get("subtask_type"):
+                messages.append(one.message())
+            else:
+                args = tuple(one["args"])
+                task.check(args, one["kwargs"])
+                messages.append(compose(name, args, one["kwargs"], one["options"], definition(name)))
+        return messages
+
+    def signature(self, *args: Any, **kwargs: Any) -> Signature[Any]:
+        """A signature of this app."""
+        return signature(*args, app=self, **kwargs)
+
+    def AsyncResult(self, id: str, **kwargs: Any) -> Result[Any]:  # noqa: N802 - Celery's name
+        """The result of an earlier call."""
+        return Result(id, app=self, **kwargs)
+
+    def ResultSet(self, results: Iterable[Any], **kwargs: Any) -> ResultSet:  # noqa: N802 - Celery's name
+        return ResultSet(results, app=self, **kwargs)
+
+    def GroupResult(self, id: str | None = None, results: Iterable[Any] = (), **kwargs: Any) -> GroupResult:  # noqa: N802
+        return GroupResult(id, results, app=self, **kwargs)
+
+    # Settings and life.
+
+    def config_from_object(
+        self, source: Any, silent: bool = False, force: bool = False, namespace: str | None = None
+    ) -> None:
+        """Read settings from an object, module or name, when they are first needed."""
+        self.conf.config_from_object(source, silent=silent, namespace=namespace)
+
+    def config_from_envvar(self, variable: str, silent: bool = False, force: bool = False) -> bool:
+        """Read settings from the module an environment variable names."""
+        return self.conf.config_from_envvar(variable, silent=silent)
+
+    def lifespan(self, function: FunctionT) -> FunctionT:
+        """Open something once per worker process, around everything it runs (`current_task.lifespan`)."""
+        self._lifespan = function
+        return function
+
+    def open_lifespan(self) -> AbstractAsyncContextManager[Any]:
+        """What a worker process enters before its first claim and leaves after its last settle."""
+        return open_lifespan(self._lifespan, self)
+
+    @property
+    def current_task(self) -> Any:
+        return current.current_task
+
+    def set_default(self) -> None:
+        """Be the app that `shared_task`, `AsyncResult(id)`, `signature()` and `current_app` mean."""
+        current.set_default(self)
+
+    set_current = set_default
+
+    def worker_main(self, argv: list[str] | None = None) -> Any:
+        """Run the command line with this app: `app.worker_main(["worker", "-c", "2"])`."""
+        # By name: the command line stands above the app.
+        return import_module("leveret.cli.main").main(argv, app=self)
+
+    start = worker_main
+
+    def close(self) -> None:
+        """Close this process's connection; the app may be used again."""
+        if self._client is not None:
+            self._client.close()
+
+    async def aclose(self) -> None:
+        """Close the running loop's connection and this process's."""
+        if self._client is not None:
+            await self._client.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"<Leveret {self.main or self.file or '(no name)'}>"
+
+
+@overload
+def shared_task(function: Callable[P, Coroutine[Any, Any, R]], /) -> CoroutineTask[P, R]: ...
+@overload
+def shared_task(function: Callable[P, R], /) -> Task[P, R]: ...
+@overload
+def shared_task(*, bind: Literal[True], **options: Unpack[TaskOptions]) -> BindingDecorator: ...
+@overload
+def shared_task(*, bind: Literal[False] = False, **options: Unpack[TaskOptions]) -> Decorator: ...
+def shared_task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Make a task of every app in the program; used where no app can be imported (a reusable Django app)."""
+    if function is None:
+        return lambda decorated: _share(decorated, options)
+    return _share(function, options)
+
+
+def _share(function: Callable[..., Any], options: Mapping[str, Any]) -> Any:
+    task = make_task(function, options, Task, None)
+    task.prepare()
+    current.share(lambda app: app._add(task.copy()))
+    return task
+
+
+def _named(task_class: Any) -> Any:
+    """A class, or the dotted name of one."""
+    if not isinstance(task_class, str):
+        return task_class
+    module, _, name = task_class.replace(":", ".").rpartition(".")
+    return getattr(import_module(module), name)

@@ -65,6 +65,10 @@ class QueueNotFound(CallerError, KeyError):
         return str(self.args[0]) if self.args else ""
 
 
+class NotYet(CallerError, NotImplementedError):
+    """Part of Celery's surface that this version does not have yet; the message says what to do instead."""
+
+
 class EncodeError(CallerError):
     """An argument or result cannot be serialised; `path` says which, like `args[1].user`."""
 
@@ -181,6 +185,8 @@ class Retry(TaskPredicate):
     def __init__(self, message: str | None = None, exc: BaseException | None = None, when: Any = None) -> None:
         super().__init__(message or (repr(exc) if exc else "Task can be retried"))
         self.message, self.exc, self.when = message, exc, when
+        self.outcome: Any = None
+        """The `Retried` value `task.retry` made; None when user code raised `Retry` itself."""
 
 
 class Ignore(TaskPredicate):

@@ -1,0 +1,261 @@
+"""The sending side: a call becomes a message, messages become one publish.
+
+The blocking face runs on the caller's own thread. There is no thread and no loop of ours here, which is what lets
+`delay()` work after a fork, under gevent, in uWSGI without threads and from atexit.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from leveret.client import options as calls
+from leveret.client.loops import running_loop
+from leveret.client.options import ClientOptions
+from leveret.client.specs import follows
+from leveret.client.waiting import WaitFacts
+from leveret.errors import PublishUnknown, ResultIgnored
+from leveret.logic.codec import Codec
+from leveret.logic.routing import Route, Router
+from leveret.model.message import Message, TaskId
+from leveret.model.request import CURRENT
+from leveret.model.task import TaskDefinition
+from leveret.ports.backend import Backend, BlockingBackend
+from leveret.ports.broker import BlockingBroker, Broker
+from leveret.ports.clock import Clock
+
+NO_OPTIONS: Mapping[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AsyncParts:
+    """The asynchronous faces for one running loop; opened by wiring, closed with the loop."""
+
+    broker: Broker
+    backend: Backend | None
+    reply_address: Callable[[], str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientParts:
+    """What wiring joins into a client."""
+
+    codec: Codec
+    router: Router
+    clock: Clock
+    broker: BlockingBroker
+    backend: BlockingBackend | None
+    """None where results are turned off (`disabled://`)."""
+    connect: Callable[[], AsyncParts]
+    """Makes fresh asynchronous parts for the loop that runs now."""
+    facts: Callable[[str, str | None], WaitFacts | None] = lambda id, queue: None
+    """What is known of a task somebody waits for: (task id, queue if known). It may block for a round trip."""
+
+
+class Client:
+    """Composes and sends messages, and lends the result store to `AsyncResult`."""
+
+    def __init__(self, parts: ClientParts, options: ClientOptions) -> None:
+        self.options = options
+        self.clock = parts.clock
+        self.codec = parts.codec
+        self.facts = parts.facts
+        self.warned_of_loop = False
+        self._parts = parts
+        self._routes: dict[str, Route] = {}
+        """Routes of calls without options, where routing depends on the task's name alone."""
+        self._loops: WeakKeyDictionary[Any, AsyncParts] = WeakKeyDictionary()
+
+    def compose(
+        self,
+        name: str,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        options: Mapping[str, Any] = NO_OPTIONS,
+        definition: TaskDefinition | None = None,
+    ) -> Message:
+        """Make the message of one call: its id, route, moments and family. Options are checked by the caller."""
+        if not options and definition is not None and definition.expires is None and definition.result_expires is None:
+            route = self._routes.get(name) or self._route_plain(name, args, kwargs, definition)
+            if not route.options:
+                return self._compose_plain(args, kwargs, definition, route)
+        route = self._parts.router.route(name, args, kwargs, _wishes(options, definition))
+        if route.options:
+            options = {**route.options, **options}
+        return self._compose_with(name, args, kwargs, options, definition, route)
+
+    def _compose_plain(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], definition: TaskDefinition, route: Route
+    ) -> Message:
+        """The common call, with nothing to convert."""
+        request = CURRENT.get()
+        ignored = definition.ignore_result
+        return Message(
+            id=TaskId(self.clock.new_id()),
+            task=definition.name,
+            args=args,
+            kwargs=kwargs,
+            queue=route.queue,
+            exchange=route.exchange,
+            routing_key=route.routing_key,
+            priority=route.priority,
+            ignore_result=True if ignored else None,
+            reply_to=None if ignored else self._parts.broker.reply_address(),
+            root_id=None if request is None else request.root_id or request.id,
+            parent_id=None if request is None else request.id,
+            serializer=definition.serializer,
+            compression=definition.compression,
+        )
+
+    def _route_plain(
+        self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], definition: TaskDefinition
+    ) -> Route:
+        route = self._parts.router.route(name, args, kwargs, _wishes({}, definition))
+        if self._parts.router.static:
+            self._routes[name] = route
+        return route
+
+    def _compose_with(
+        self,
+        name: str,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        options: Mapping[str, Any],
+        definition: TaskDefinition | None,
+        route: Route,
+    ) -> Message:
+        take, clock, zone = options.get, self.clock, self.options.naive_zone
+        request = CURRENT.get()
+        family = (None, None) if request is None else (request.root_id or request.id, request.id)
+        expires = take("expires", None if definition is None else definition.expires)
+        return Message(
+            id=TaskId(take("task_id") or clock.new_id()),
+            task=name,
+            args=args,
+            kwargs=kwargs,
+            queue=route.queue,
+            exchange=route.exchange,
+            routing_key=route.routing_key,
+            priority=route.priority,
+            attempt=take("retries") or 0,
+            not_before=calls.not_before(options, clock.now, zone),
+            expires=calls.deadline(expires, clock.now, zone),
+            time_limit=_seconds(take("time_limit")),
+            soft_time_limit=_seconds(take("soft_time_limit")),
+            ignore_result=True if self.ignored(options, definition) else take("ignore_result"),
+            reply_to=take("reply_to") or self._reply_to(options, definition),
+            root_id=take("root_id") or family[0],
+            parent_id=take("parent_id") or family[1],
+            group=take("group_id"),
+            group_index=take("group_index"),
+            embed=follows(options),
+            shadow=take("shadow"),
+            replaced_task_nesting=take("replaced_task_nesting") or 0,
+            stamped_headers=tuple(take("stamped_headers") or ()),
+            stamps={stamp: options[stamp] for stamp in take("stamped_headers") or () if stamp in options},
+            headers=take("headers") or {},
+            serializer=take("serializer") or (self.options.serializer if definition is None else definition.serializer),
+            compression=take("compression")
+            or (self.options.compression if definition is None else definition.compression),
+            derived=take("task_id") is not None,
+            settings=_travelling(options, definition),
+        )
+
+    def ignored(self, options: Mapping[str, Any], definition: TaskDefinition | None) -> bool:
+        """Whether nobody will find a result: the call's word, else the task's, else the app's."""
+        said = options.get("ignore_result")
+        if said is not None:
+            return bool(said)
+        return self.options.ignore_result if definition is None else definition.ignore_result
+
+    def _reply_to(self, options: Mapping[str, Any], definition: TaskDefinition | None) -> str | None:
+        return None if self.ignored(options, definition) else self._parts.broker.reply_address()
+
+    def submit(self, messages: Sequence[Message], *, timeout: float | None = None) -> None:
+        """Publish all of them at once and return when they are durable; fails within the publish deadline."""
+        postings = tuple(map(self.codec.post, messages))
+        limit = self.options.publish_timeout if timeout is None else timeout
+        started = self.clock.monotonic()
+        try:
+            self._parts.broker.publish(postings, timeout=limit)
+        except PublishUnknown:
+            # The same ids again are safe: the broker stops the second copy (ports.broker).
+            left = limit - (self.clock.monotonic() - started)
+            if left <= 0:
+                raise
+            self._parts.broker.publish(postings, timeout=left)
+
+    async def asubmit(self, messages: Sequence[Message], *, timeout: float | None = None) -> None:
+        """As `submit`, on the running loop's own connection."""
+        import asyncio  # noqa: PLC0415 - a coroutine runs, so it is loaded; `import leveret` must not load it
+
+        postings = tuple(map(self.codec.post, messages))
+        limit = self.options.publish_timeout if timeout is None else timeout
+        broker = self.of_loop().broker
+        async with asyncio.timeout(limit):
+            try:
+                await broker.publish(postings)
+            except PublishUnknown:
+                await broker.publish(postings)
+
+    def of_loop(self) -> AsyncParts:
+        """The running loop's own connection; a client used from a second loop connects anew."""
+        loop = running_loop()
+        parts = self._loops.get(loop)
+        if parts is None:
+            parts = self._loops[loop] = self._parts.connect()
+        return parts
+
+    def backend(self) -> BlockingBackend:
+        if self._parts.backend is None:
+            raise ResultIgnored(_NO_RESULTS)
+        return self._parts.backend
+
+    def backend_of_loop(self) -> Backend:
+        backend = self.of_loop().backend
+        if backend is None:
+            raise ResultIgnored(_NO_RESULTS)
+        return backend
+
+    def close(self) -> None:
+        """Close the calling process's own connection; the client may be used again."""
+        self._parts.broker.close()
+        if self._parts.backend is not None:
+            self._parts.backend.close()
+
+    async def aclose(self) -> None:
+        """Close the running loop's connection, then the blocking one."""
+        parts = self._loops.pop(running_loop(), None)
+        if parts is not None:
+            await parts.broker.close()
+            if parts.backend is not None:
+                await parts.backend.close()
+        self.close()
+
+
+_NO_RESULTS = "results are turned off (result_backend is disabled://): set result_backend, or leave it out"
+
+
+def _wishes(options: Mapping[str, Any], definition: TaskDefinition | None) -> dict[str, Any]:
+    """What the call, else the task, says about where to go; the router reads it."""
+    wishes = {name: options[name] for name in _ROUTING if options.get(name) is not None}
+    if definition is not None:
+        if definition.queue is not None and not wishes.keys() & {"queue", "exchange", "routing_key"}:
+            wishes["queue"] = definition.queue
+        if definition.priority is not None:
+            wishes.setdefault("priority", definition.priority)
+    return wishes
+
+
+_ROUTING = ("queue", "exchange", "routing_key", "priority")
+
+
+def _travelling(options: Mapping[str, Any], definition: TaskDefinition | None) -> Mapping[str, Any]:
+    expires = options.get("result_expires")
+    if expires is None and definition is not None:
+        expires = definition.result_expires
+    return {} if expires is None else {"result_expires": calls.seconds(expires)}
+
+
+def _seconds(value: Any) -> float | None:
+    return None if value is None else calls.seconds(value)

@@ -1,0 +1,10 @@
+"""Whether the calling thread runs an event loop, told without importing asyncio."""
+
+import sys
+from typing import Any
+
+
+def running_loop() -> Any:
+    """The loop that runs in this thread, or None."""
+    asyncio = sys.modules.get("asyncio")
+    return None if asyncio is None else asyncio._get_running_loop()

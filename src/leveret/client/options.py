@@ -1,0 +1,134 @@
+"""What a call may be told, and what it becomes: one table for `apply_async`, `options`, `send_task` and signatures."""
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from typing import Any, TypedDict
+
+from leveret.errors import ImproperlyConfigured
+
+Seconds = float | timedelta
+
+
+class CallOptions(TypedDict, total=False):
+    """The options of one call, under Celery's names. Durations are seconds or `timedelta`."""
+
+    task_id: str | None
+    countdown: Seconds | None
+    eta: datetime | None
+    expires: Seconds | datetime | None
+    queue: Any
+    """A name or a `Queue`."""
+    exchange: Any
+    routing_key: str | None
+    priority: int | None
+    serializer: str | None
+    compression: str | None
+    headers: Mapping[str, Any] | None
+    time_limit: Seconds | None
+    soft_time_limit: Seconds | None
+    ignore_result: bool | None
+    result_expires: Seconds | None
+    link: Any
+    link_error: Any
+    add_to_parent: bool
+    shadow: str | None
+    reply_to: str | None
+    root_id: str | None
+    parent_id: str | None
+    group_id: str | None
+    group_index: int | None
+    chord: Any
+    chain: Sequence[Any] | None
+    retries: int
+    replaced_task_nesting: int
+    stamped_headers: Sequence[str] | None
+    timeout: Seconds | None
+    """How long the publish itself may take."""
+    retry: bool
+    retry_policy: Mapping[str, Any] | None
+
+
+KNOWN = frozenset(CallOptions.__annotations__)
+
+NOT_NEEDED = frozenset(
+    "producer connection publisher router declare exchange_type delivery_mode mandatory immediate confirm_timeout "
+    "route_name task_type result_cls taskset_id".split()
+)
+"""Celery's remaining names for a call: taken, so that ported code runs, and without effect here."""
+
+
+def check(options: Mapping[str, Any]) -> None:
+    """Refuse a name that is no option, and name the nearest one."""
+    unknown = [name for name in options if name not in KNOWN and name not in NOT_NEEDED]
+    if not unknown:
+        return
+    stamps = options.get("stamped_headers") or ()
+    for name in unknown:
+        if name not in stamps:
+            raise TypeError(_unknown(name))
+
+
+def _unknown(name: str) -> str:
+    near = difflib.get_close_matches(name, KNOWN, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else "your own message headers go into headers={...}"
+    return f"{name!r} is not an option of a task call; {hint}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientOptions:
+    """What a client is told by the settings; wiring makes it."""
+
+    publish_timeout: float = 10.0
+    serializer: str = "json"
+    compression: str | None = None
+    ignore_result: bool = False
+    always_eager: bool = False
+    eager_propagates: bool = False
+    store_eager_result: bool = False
+    naive_zone: tzinfo | None = None
+    """The zone of a datetime without one (UTC apps and profile `celery`); None: such a datetime is refused."""
+    address: str = ""
+    """Where messages go, passwords masked: what warnings show."""
+
+
+def seconds(value: Seconds) -> float:
+    """Read a duration."""
+    return value.total_seconds() if isinstance(value, timedelta) else float(value)
+
+
+def moment(value: datetime, naive_zone: tzinfo | None, name: str) -> float:
+    """Read a point in time as unix seconds; a naive one only where the app says which zone it means."""
+    if value.tzinfo is not None:
+        return value.timestamp()
+    if naive_zone is None:
+        raise ImproperlyConfigured(
+            f"{name}={value!r} has no time zone: give it one (datetime.now(timezone.utc) ...), use countdown=, "
+            'or set timezone = "UTC"'
+        )
+    return value.replace(tzinfo=naive_zone).timestamp()
+
+
+def not_before(options: Mapping[str, Any], now: Callable[[], float], naive_zone: tzinfo | None) -> float | None:
+    """When the call may start: `eta`, else `countdown` from now, else None."""
+    eta = options.get("eta")
+    if eta is not None:
+        if isinstance(eta, str):
+            eta = datetime.fromisoformat(eta)
+        return moment(eta, naive_zone, "eta")
+    countdown = options.get("countdown")
+    if not countdown:
+        return None
+    return now() + seconds(countdown)
+
+
+def deadline(value: Any, now: Callable[[], float], naive_zone: tzinfo | None) -> float | None:
+    """When an unstarted call is worthless: `expires` as a duration from now or a point in time."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    if isinstance(value, datetime):
+        return moment(value, naive_zone, "expires")
+    return now() + seconds(value)

@@ -1,0 +1,284 @@
+"""A task with arguments, not yet sent: a dict under Celery's keys, so that it travels as one."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, Generic, Self, TypeVar, Unpack
+
+from leveret.client import options as calls
+from leveret.client import sending
+from leveret.client.current import App, default_app
+from leveret.client.options import CallOptions
+from leveret.client.result import AsyncResult
+from leveret.errors import NotRegistered
+from leveret.model.message import Message
+
+T = TypeVar("T")
+
+
+class Signature(dict[str, Any], Generic[T]):
+    """One call that can be kept, changed, sent and hung behind another (`link=`).
+
+    Arguments given when it is sent go before its own, unless it is immutable (`.si`).
+    """
+
+    kinds: ClassVar[dict[str, "type[Signature[Any]]"]] = {}
+    """`subtask_type` -> class; filled once by the class definitions, read by `from_dict`."""
+
+    _app: App | None
+
+    def __init__(
+        self,
+        task: Any = None,
+        args: Iterable[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+        type: Any = None,
+        subtask_type: str | None = None,
+        immutable: bool = False,
+        app: App | None = None,
+        **more: Any,
+    ) -> None:
+        """Take a task, its name, or a signature as a dict. Celery's signature."""
+        self._app = app if app is not None else getattr(task, "_app", None)
+        if isinstance(task, Mapping):
+            super().__init__(task)
+            return
+        chosen = {**(options or {}), **more}
+        calls.check(chosen)
+        super().__init__(
+            task=task if isinstance(task, str) or task is None else task.name,
+            args=tuple(args or ()),
+            kwargs=dict(kwargs or {}),
+            options=chosen,
+            subtask_type=subtask_type,
+            immutable=immutable,
+        )
+
+    @classmethod
+    def of(
+        cls, app: App | None, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, Any]
+    ) -> Self:
+        """Make one of parts that are checked already (`task.s`)."""
+        self = cls.__new__(cls)
+        self._app = app
+        self["task"], self["args"], self["kwargs"], self["options"] = name, args, kwargs, options
+        self["subtask_type"], self["immutable"] = None, False
+        return self
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], app: App | None = None) -> "Signature[Any]":
+        """Read a signature of any kind from its dict."""
+        kind = data.get("subtask_type")
+        chosen = cls.kinds.get(kind, Signature) if kind else Signature
+        if chosen is not Signature and chosen is not cls:
+            return chosen.from_dict(data, app=app)
+        return Signature(data, app=app)
+
+    @classmethod
+    def register_type(cls, name: str | None = None) -> Callable[["type[Signature[Any]]"], "type[Signature[Any]]"]:
+        """Name the class that a `subtask_type` is read as."""
+
+        def register(subclass: "type[Signature[Any]]") -> "type[Signature[Any]]":
+            cls.kinds[name or subclass.__name__] = subclass
+            return subclass
+
+        return register
+
+    # What it says.
+
+    @property
+    def task(self) -> str:
+        return str(self["task"])
+
+    @property
+    def name(self) -> str:
+        return str(self["task"])
+
+    @property
+    def args(self) -> tuple[Any, ...]:
+        return tuple(self.get("args") or ())
+
+    @property
+    def kwargs(self) -> dict[str, Any]:
+        return dict(self.get("kwargs") or {})
+
+    @property
+    def options(self) -> dict[str, Any]:
+        options: dict[str, Any] = self.setdefault("options", {})
+        return options
+
+    @property
+    def subtask_type(self) -> str | None:
+        return self.get("subtask_type")
+
+    @property
+    def immutable(self) -> bool:
+        return bool(self.get("immutable"))
+
+    @property
+    def id(self) -> str | None:
+        return self.options.get("task_id")
+
+    @property
+    def app(self) -> App:
+        return self._app if self._app is not None else default_app()
+
+    @property
+    def type(self) -> Any:
+        """The `Task` it calls."""
+        return self.app.tasks[self["task"]]
+
+    # Changing it: each answers a new one, except those Celery defines as changing in place (`set`, `link`).
+
+    def clone(self, args: Iterable[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Any) -> Self:
+        """A copy with arguments put in front and options laid over."""
+        copy = self.__class__.__new__(self.__class__)
+        copy._app = self._app
+        merged_args, merged_kwargs, merged_options = self._merged(tuple(args), kwargs or {}, options)
+        copy.update(self)
+        copy.update(args=merged_args, kwargs=merged_kwargs, options=dict(merged_options))
+        return copy
+
+    partial = clone
+
+    def set(self, immutable: bool | None = None, **options: Unpack[CallOptions]) -> Self:
+        """Lay options over its own; `immutable` decides whether it takes a predecessor's result."""
+        calls.check(options)
+        if immutable is not None:
+            self["immutable"] = immutable
+        self.options.update(options)
+        return self
+
+    def set_immutable(self, immutable: bool) -> None:
+        self["immutable"] = immutable
+
+    def link(self, callback: "Signature[Any]") -> "Signature[Any]":
+        """Have `callback` called with the value; answers it, so that links can be strung."""
+        self._hang("link", callback)
+        return callback
+
+    def link_error(self, errback: "Signature[Any]") -> "Signature[Any]":
+        """Have `errback` called when the task fails for good."""
+        self._hang("link_error", errback)
+        return errback
+
+    def on_error(self, errback: "Signature[Any]") -> Self:
+        """As `link_error`, answering itself."""
+        self.link_error(errback)
+        return self
+
+    def _hang(self, key: str, signature: "Signature[Any]") -> None:
+        hung = self.options.get(key) or []
+        hung = list(hung) if isinstance(hung, list | tuple) else [hung]
+        if signature not in hung:
+            hung.append(signature)
+        self.options[key] = hung
+
+    # Sending it.
+
+    def delay(self, *args: Any, **kwargs: Any) -> AsyncResult[T]:
+        return self.apply_async(args, kwargs)
+
+    def apply_async(
+        self, args: Iterable[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Unpack[CallOptions]
+    ) -> AsyncResult[T]:
+        """Send it; options given here win over its own."""
+        calls.check(options)
+        merged = self._merged(tuple(args or ()), kwargs or {}, options)
+        task = self._registered()
+        if task is not None:
+            sent: AsyncResult[T] = task.send(*merged)
+            return sent
+        return sending.send(self.app.client, self["task"], *merged, None)
+
+    async def adelay(self, *args: Any, **kwargs: Any) -> AsyncResult[T]:
+        return await self.aapply_async(args, kwargs)
+
+    async def aapply_async(
+        self, args: Iterable[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Unpack[CallOptions]
+    ) -> AsyncResult[T]:
+        """As `apply_async`, on the running loop's connection."""
+        calls.check(options)
+        merged = self._merged(tuple(args or ()), kwargs or {}, options)
+        task = self._registered()
+        if task is not None:
+            sent: AsyncResult[T] = await task.asend(*merged)
+            return sent
+        return await sending.asend(self.app.client, self["task"], *merged, None)
+
+    def apply(self, args: Iterable[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any) -> Any:
+        """Run it here and now; answers an `EagerResult`."""
+        throw = options.pop("throw", None)
+        calls.check(options)
+        merged_args, merged_kwargs, merged = self._merged(tuple(args or ()), kwargs or {}, options)
+        return self.type.apply(merged_args, merged_kwargs, throw=throw, **merged)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> T:
+        """Call the function, in this process, as a function."""
+        merged_args, merged_kwargs, _ = self._merged(args, kwargs, {})
+        value: T = self.type(*merged_args, **merged_kwargs)
+        return value
+
+    def message(self) -> Message:
+        """Compose its message without sending it (`send_many`)."""
+        task = self._registered()
+        args, kwargs, options = self["args"], self["kwargs"], self["options"]
+        if task is not None:
+            composed: Message = task.message(tuple(args), kwargs, options)
+            return composed
+        return self.app.client.compose(self["task"], tuple(args), kwargs, options, None)
+
+    def _registered(self) -> Any:
+        try:
+            return self.app.tasks[self["task"]]
+        except NotRegistered:
+            return None
+
+    def _merged(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any], Mapping[str, Any]]:
+        own = self.get("options") or {}
+        merged = {**own, **options} if options else own
+        if self.get("immutable"):
+            return tuple(self["args"]), self["kwargs"], merged
+        own_args, own_kwargs = tuple(self["args"]), self["kwargs"]
+        return (*args, *own_args), {**own_kwargs, **kwargs} if kwargs else own_kwargs, merged
+
+    def __or__(self, other: Any) -> Any:
+        """`a | b`: a chain."""
+        if not isinstance(other, Signature):
+            return NotImplemented
+        made = self.kinds["chain"](self, other)
+        made._app = self._app
+        return made
+
+    def __repr__(self) -> str:
+        shown = [*map(repr, self.args), *(f"{key}={value!r}" for key, value in self.kwargs.items())]
+        return f"{self['task']}({', '.join(shown)})"
+
+    def reprcall(self, *args: Any, **kwargs: Any) -> str:
+        return repr(self.clone(args, kwargs))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _read, (dict(self),)
+
+
+def _read(data: dict[str, Any]) -> Signature[Any]:
+    return Signature.from_dict(data)
+
+
+def signature(task: Any, *args: Any, app: App | None = None, **options: Any) -> Signature[Any]:
+    """Make a signature of a task, a task's name (`signature("tasks.add", args=(2, 2))`) or a signature's dict."""
+    if isinstance(task, Signature):
+        return task.clone()
+    if isinstance(task, Mapping):
+        return Signature.from_dict(task, app=app)
+    return Signature(task, *args, app=app, **options)
+
+
+def maybe_signature(value: Any, app: App | None = None, clone: bool = False) -> Signature[Any] | None:
+    """Read a signature from its dict; None stays None."""
+    if value is None:
+        return None
+    if isinstance(value, Signature):
+        return value.clone() if clone else value
+    return Signature.from_dict(value, app=app)

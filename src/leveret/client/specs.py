@@ -1,0 +1,72 @@
+"""Celery's signature dict and our plain value for it, both ways."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from leveret.model.message import NOTHING_FOLLOWS, Embed
+from leveret.model.signature import SignatureSpec
+
+
+def to_spec(signature: Mapping[str, Any] | SignatureSpec) -> SignatureSpec:
+    """Read a signature (a `Signature` is its own dict)."""
+    if isinstance(signature, SignatureSpec):
+        return signature
+    return SignatureSpec(
+        task=signature["task"],
+        args=tuple(signature.get("args") or ()),
+        kwargs=plain(signature.get("kwargs") or {}),
+        options=plain(signature.get("options") or {}),
+        subtask_type=signature.get("subtask_type"),
+        immutable=bool(signature.get("immutable")),
+        chord_size=signature.get("chord_size"),
+    )
+
+
+def from_spec(spec: SignatureSpec) -> dict[str, Any]:
+    """Write a signature in Celery's JSON shape."""
+    written: dict[str, Any] = {
+        "task": spec.task,
+        "args": list(spec.args),
+        "kwargs": dict(spec.kwargs),
+        "options": dict(spec.options),
+        "subtask_type": spec.subtask_type,
+        "immutable": spec.immutable,
+    }
+    if spec.chord_size is not None:
+        written["chord_size"] = spec.chord_size
+    return written
+
+
+def plain(value: Any) -> Any:
+    """The same value with every signature in it as an ordinary dict, so that any serializer writes it."""
+    if isinstance(value, SignatureSpec):
+        return from_spec(value)
+    if isinstance(value, Mapping):
+        return {key: plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    return value
+
+
+def many(value: Any) -> tuple[SignatureSpec, ...]:
+    """Read one signature, several, or none."""
+    if not value:
+        return ()
+    if isinstance(value, Mapping | SignatureSpec):
+        return (to_spec(value),)
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return tuple(to_spec(one) for one in value)
+    raise TypeError(f"{value!r} is no signature: link=task.s(...) or a list of signatures")
+
+
+def follows(options: Mapping[str, Any]) -> Embed:
+    """What the options of a call say is to follow it."""
+    if not ("link" in options or "link_error" in options or "chain" in options or "chord" in options):
+        return NOTHING_FOLLOWS
+    chord = options.get("chord")
+    return Embed(
+        callbacks=many(options.get("link")),
+        errbacks=many(options.get("link_error")),
+        chain=many(options.get("chain")),
+        chord=None if chord is None else to_spec(chord),
+    )

@@ -1,0 +1,350 @@
+"""What `@app.task` returns: a function that can also be sent."""
+
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from datetime import datetime
+from types import MethodType
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, Unpack
+
+from leveret.client import options as calls
+from leveret.client import sending
+from leveret.client.client import NO_OPTIONS
+from leveret.client.current import App, default_app
+from leveret.client.options import CallOptions, Seconds
+from leveret.client.result import AsyncResult as Result
+from leveret.client.signature import Signature
+from leveret.client.tasks import inside
+from leveret.client.tasks.arguments import Check, checker
+from leveret.client.tasks.bound import BoundTask
+from leveret.client.tasks.eager import EagerResult, aapply, apply
+from leveret.errors import MaxRetriesExceededError, Retry
+from leveret.model.message import Message
+from leveret.model.request import CURRENT, Request
+from leveret.model.task import TaskDefinition
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _default_hook(function: F) -> F:
+    """Mark a hook that does nothing: the worker does not call it."""
+    function.is_default_hook = True  # type: ignore[attr-defined] # functions take attributes; mypy does not know
+    return function
+
+
+class Task(Generic[P, R]):
+    """A registered function with a name and options.
+
+    Subclass it for hooks or for a task with state of its own (`base=`, or `run` and `app.register_task(Mine())`).
+    An option that is None falls back to the app's setting when it is used.
+    """
+
+    name: str = ""
+    typing: bool = True
+    """Check a call's arguments against the function's signature."""
+    abstract: bool = True
+
+    max_retries: int | None = 3
+    default_retry_delay: Seconds = 180.0
+    autoretry_for: Any = ()
+    dont_autoretry_for: Any = ()
+    retry_kwargs: Mapping[str, Any] | None = None
+    retry_backoff: Any = False
+    retry_backoff_max: Seconds = 600.0
+    retry_jitter: bool = True
+
+    acks_late: bool | None = None
+    reject_on_worker_lost: bool | None = None
+    ignore_result: bool | None = None
+    store_errors_even_if_ignored: bool | None = None
+    track_started: bool | None = None
+    throws: Any = ()
+    dead_letter: bool = False
+    lane: str | None = None
+
+    time_limit: Seconds | None = None
+    soft_time_limit: Seconds | None = None
+    rate_limit: Any = None
+    priority: int | None = None
+    queue: Any = None
+    serializer: str | None = None
+    compression: str | None = None
+    expires: Seconds | None = None
+    result_expires: Seconds | None = None
+
+    MaxRetriesExceededError = MaxRetriesExceededError
+
+    _app: App | None = None
+    _check: Check | None = None
+    run: Callable[..., Any]
+
+    def __init__(self) -> None:
+        """Take nothing: a subclass sets options as class attributes."""
+
+    # Its life in an app.
+
+    @property
+    def app(self) -> App:
+        return default_app() if self._app is None else self._app
+
+    def attach(self, app: App) -> None:
+        """Belong to `app` from now on."""
+        self._app = app
+        self.prepare()
+        self.on_bound(app)
+
+    def prepare(self) -> None:
+        """Look at the function's signature once."""
+        if self.typing:
+            self._check = checker(self.run)
+
+    def copy(self) -> Self:
+        """The same task for another app (`shared_task`)."""
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        if isinstance(twin.run, MethodType) and twin.run.__self__ is self:
+            twin.run = MethodType(twin.run.__func__, twin)
+        return twin
+
+    def check(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Raise TypeError when the function cannot be called so; `typing=False` turns it off."""
+        if self._check is not None:
+            self._check(args, kwargs)
+
+    def on_bound(self, app: Any) -> None:
+        """Called when the task has been given to its app."""
+
+    @classmethod
+    def of_function(cls, function: Callable[..., Any], name: str, options: Mapping[str, Any], *, bind: bool) -> Any:
+        """Make the task of one function; `bind` passes the task itself as first argument."""
+        task = cls()
+        task.name = name
+        task.run = MethodType(function, task) if bind else function
+        task.__dict__.update(options)
+        task.__dict__.update(
+            __name__=getattr(function, "__name__", name),
+            __doc__=function.__doc__,
+            __module__=function.__module__,
+            __wrapped__=function,
+        )
+        return task
+
+    def runnable(self) -> Callable[..., Any]:
+        """What a worker calls with the message's arguments: the function, or an overridden `__call__` around it."""
+        return self.run if type(self).__call__ is Task.__call__ else self
+
+    @property
+    def definition(self) -> TaskDefinition:
+        found = self.app.definition(self.name)
+        assert found is not None
+        return found
+
+    # Calling it.
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function as a function, in this process."""
+        request = CURRENT.get()
+        if request is None or request.called_directly or inside.is_own_entry(request, self.name):
+            value: R = self.run(*args, **kwargs)
+            return value
+        token = CURRENT.set(inside.direct_request(self.name))
+        try:
+            inner: R = self.run(*args, **kwargs)
+            return inner
+        finally:
+            CURRENT.reset(token)
+
+    def delay(self, *args: P.args, **kwargs: P.kwargs) -> Result[R]:
+        """Send it; returns when the broker has it."""
+        return self.send(args, kwargs, NO_OPTIONS)
+
+    async def adelay(self, *args: P.args, **kwargs: P.kwargs) -> Result[R]:
+        return await self.asend(args, kwargs, NO_OPTIONS)
+
+    def apply_async(
+        self, args: Iterable[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Unpack[CallOptions]
+    ) -> Result[R]:
+        """Send it with options (`countdown=10, queue="x"` ...)."""
+        if options:
+            calls.check(options)
+        return self.send(tuple(args or ()), kwargs or {}, options)
+
+    async def aapply_async(
+        self, args: Iterable[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Unpack[CallOptions]
+    ) -> Result[R]:
+        if options:
+            calls.check(options)
+        return await self.asend(tuple(args or ()), kwargs or {}, options)
+
+    def options(self, **options: Unpack[CallOptions]) -> BoundTask[P, R]:
+        """The same task with call options laid down: `add.options(queue="x", countdown=10).delay(1, 2)`."""
+        return BoundTask(self, options)
+
+    def apply(
+        self,
+        args: Iterable[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        throw: bool | None = None,
+        **options: Unpack[CallOptions],
+    ) -> EagerResult[R]:
+        """Run it here and now, with arguments and result serialised as a broker would."""
+        calls.check(options)
+        return apply(self, tuple(args or ()), kwargs or {}, options, throw)
+
+    async def aapply(
+        self,
+        args: Iterable[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        throw: bool | None = None,
+        **options: Unpack[CallOptions],
+    ) -> EagerResult[R]:
+        """As `apply`, inside a running loop."""
+        calls.check(options)
+        return await aapply(self, tuple(args or ()), kwargs or {}, options, throw)
+
+    def send(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+        """Send a call whose options are checked."""
+        if self._check is not None:
+            self._check(args, kwargs)
+        app = self.app
+        client = app.client
+        if client.options.always_eager:
+            return apply(self, args, kwargs, options, None)
+        return sending.send(client, self.name, args, kwargs, options, app.definition(self.name))
+
+    async def asend(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+        if self._check is not None:
+            self._check(args, kwargs)
+        app = self.app
+        client = app.client
+        if client.options.always_eager:
+            return await aapply(self, args, kwargs, options, None)
+        return await sending.asend(client, self.name, args, kwargs, options, app.definition(self.name))
+
+    def message(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> Message:
+        """Compose a call without sending it."""
+        if self._check is not None:
+            self._check(args, kwargs)
+        app = self.app
+        return app.client.compose(self.name, args, kwargs, options, app.definition(self.name))
+
+    # Signatures.
+
+    def s(self, *args: P.args, **kwargs: P.kwargs) -> Signature[R]:
+        return Signature.of(self._app, self.name, args, dict(kwargs), {})
+
+    def si(self, *args: P.args, **kwargs: P.kwargs) -> Signature[R]:
+        """An immutable signature: it takes no result of a predecessor."""
+        made: Signature[R] = Signature.of(self._app, self.name, args, dict(kwargs), {})
+        made["immutable"] = True
+        return made
+
+    def signature(
+        self,
+        args: Iterable[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        immutable: bool = False,
+        **options: Any,
+    ) -> Signature[R]:
+        """A signature with options; under Celery's name."""
+        return Signature(self.name, args, kwargs, options, immutable=immutable, app=self._app)
+
+    subtask = signature
+
+    # Inside a run.
+
+    @property
+    def request(self) -> Request:
+        """The running call; outside of a run one that says `called_directly`."""
+        return CURRENT.get() or inside.direct_request(self.name)
+
+    def retry(
+        self,
+        args: Iterable[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        exc: BaseException | None = None,
+        throw: bool = True,
+        eta: datetime | None = None,
+        countdown: Seconds | None = None,
+        max_retries: int | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Retry:
+        """Ask for another try and leave the run; past the limit raise `MaxRetriesExceededError` caused by `exc`.
+
+        Celery's signature. `raise self.retry(...)` reads well and does the same.
+        """
+        calls.check(options)
+        request = self.request
+        inside.raise_unless_running(request, exc)
+        inside.check_retries(request, exc, self.max_retries if max_retries is None else max_retries)
+        delay = inside.retry_delay(self.app.client, eta, countdown, self.default_retry_delay)
+        signal = inside.retry_signal(request, exc, delay, (args, kwargs), options)
+        if throw:
+            raise signal
+        request.pending_retry = signal
+        return signal
+
+    def update_state(self, task_id: str | None = None, state: str | None = None, meta: Any = None, **more: Any) -> None:
+        """Tell how far the run is (`update_state(state="PROGRESS", meta={"done": 3})`); readers see it as `info`."""
+        client = self.app.client
+        record = inside.progress_record(client, CURRENT.get(), task_id or self.request.id, state or "PROGRESS", meta)
+        client.backend().store((record,))
+
+    async def aupdate_state(
+        self, task_id: str | None = None, state: str | None = None, meta: Any = None, **more: Any
+    ) -> None:
+        client = self.app.client
+        record = inside.progress_record(client, CURRENT.get(), task_id or self.request.id, state or "PROGRESS", meta)
+        await client.backend_of_loop().store((record,))
+
+    def AsyncResult(self, task_id: str, **kwargs: Any) -> Result[R]:  # noqa: N802 - Celery's name
+        """The result of an earlier call of this task."""
+        return Result(task_id, task_name=self.name, app=self.app, **kwargs)
+
+    # Hooks, for subclasses.
+
+    @_default_hook
+    def before_start(self, task_id: str, args: Any, kwargs: Any) -> Any:
+        """Called before the function runs."""
+
+    @_default_hook
+    def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> Any:
+        """Called when the function has returned."""
+
+    @_default_hook
+    def on_failure(self, exc: Exception, task_id: str, args: Any, kwargs: Any, einfo: Any) -> Any:
+        """Called when the task has failed for good."""
+
+    @_default_hook
+    def on_retry(self, exc: Exception, task_id: str, args: Any, kwargs: Any, einfo: Any) -> Any:
+        """Called when the task will be tried again."""
+
+    @_default_hook
+    def after_return(self, status: str, retval: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> Any:
+        """Called after every run, whatever came of it."""
+
+    def __repr__(self) -> str:
+        return f"<@task: {self.name}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _task_named, (self.name,)
+
+
+def _task_named(name: str) -> Any:
+    return default_app().tasks[name]
+
+
+if TYPE_CHECKING:
+
+    class CoroutineTask(Task[P, R]):
+        """A task of an `async def`: a direct call gives a coroutine, a result gives what it returns."""
+
+        def __call__(  # type: ignore[override] # the one place where the two kinds differ
+            self, *args: P.args, **kwargs: P.kwargs
+        ) -> Coroutine[Any, Any, R]: ...
+
+else:
+    CoroutineTask = Task

@@ -1,0 +1,124 @@
+"""What a `Task` object says of itself, and the settings' word where it says nothing, as one frozen value."""
+
+import difflib
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+from leveret.client.options import Seconds, seconds
+from leveret.model.task import RetryPolicy, TaskDefinition
+
+HOOKS = ("before_start", "on_success", "on_failure", "on_retry", "after_return")
+
+
+class TaskDefaults(Protocol):
+    """The settings a task falls back to (`config.Settings` is one)."""
+
+    @property
+    def task_acks_late(self) -> bool: ...
+    @property
+    def task_reject_on_worker_lost(self) -> bool | None: ...
+    @property
+    def task_ignore_result(self) -> bool: ...
+    @property
+    def task_store_errors_even_if_ignored(self) -> bool: ...
+    @property
+    def task_track_started(self) -> bool: ...
+    @property
+    def task_time_limit(self) -> float | None: ...
+    @property
+    def task_soft_time_limit(self) -> float | None: ...
+    @property
+    def task_default_rate_limit(self) -> str | None: ...
+    @property
+    def task_default_priority(self) -> int | None: ...
+    @property
+    def task_serializer(self) -> str: ...
+    @property
+    def task_compression(self) -> str | None: ...
+
+
+def define(task: Any, settings: TaskDefaults) -> TaskDefinition:
+    """Make the definition of one task under these settings."""
+    own = _OwnWord(task)
+    return TaskDefinition(
+        name=task.name,
+        run=task.runnable(),
+        task=task,
+        bind=False,  # `runnable()` is bound already
+        is_async=inspect.iscoroutinefunction(task.run),
+        retry=_retry_policy(task),
+        acks_late=own("acks_late", settings.task_acks_late),
+        reject_on_worker_lost=own("reject_on_worker_lost", settings.task_reject_on_worker_lost),
+        ignore_result=own("ignore_result", settings.task_ignore_result),
+        store_errors_even_if_ignored=own("store_errors_even_if_ignored", settings.task_store_errors_even_if_ignored),
+        track_started=own("track_started", settings.task_track_started),
+        time_limit=own.seconds("time_limit", settings.task_time_limit),
+        soft_time_limit=own.seconds("soft_time_limit", settings.task_soft_time_limit),
+        rate_limit=own.text("rate_limit", settings.task_default_rate_limit),
+        priority=own("priority", settings.task_default_priority),
+        queue=own.text("queue", None),
+        serializer=own("serializer", settings.task_serializer),
+        compression=own("compression", settings.task_compression),
+        expires=own.seconds("expires", None),
+        throws=_classes(task.throws),
+        dead_letter=bool(task.dead_letter),
+        lane=task.lane,
+        result_expires=own.seconds("result_expires", None),
+        hooks=overridden_hooks(task),
+    )
+
+
+class _OwnWord:
+    """Reads an option of a task, or the default where the task leaves it open (None)."""
+
+    def __init__(self, task: Any) -> None:
+        self._task = task
+
+    def __call__(self, name: str, default: Any) -> Any:
+        value = getattr(self._task, name)
+        return default if value is None else value
+
+    def seconds(self, name: str, default: float | None) -> float | None:
+        value: Seconds | None = self(name, default)
+        return None if value is None else seconds(value)
+
+    def text(self, name: str, default: str | None) -> str | None:
+        value = self(name, default)
+        return None if value is None else str(getattr(value, "name", value))
+
+
+def _retry_policy(task: Any) -> RetryPolicy:
+    backoff = task.retry_backoff
+    return RetryPolicy(
+        max_retries=task.max_retries,
+        default_retry_delay=seconds(task.default_retry_delay),
+        autoretry_for=_classes(task.autoretry_for),
+        dont_autoretry_for=_classes(task.dont_autoretry_for),
+        retry_backoff=(1.0 if backoff is True else seconds(backoff or 0.0)),
+        retry_backoff_max=seconds(task.retry_backoff_max),
+        retry_jitter=bool(task.retry_jitter),
+        retry_kwargs=dict(task.retry_kwargs or {}),
+    )
+
+
+def _classes(value: Any) -> tuple[type[BaseException], ...]:
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, type) else tuple(value)
+
+
+def overridden_hooks(task: Any) -> frozenset[str]:
+    """The hooks a task's class (or the task itself) defines; the runner calls only these."""
+    return frozenset(name for name in HOOKS if not getattr(getattr(task, name), "is_default_hook", False))
+
+
+def check_task_options(options: Mapping[str, Any], known: Iterable[str], base: type) -> None:
+    """Refuse a misspelt task option; a base class may declare attributes of its own."""
+    names = set(known)
+    for name in options:
+        if name in names or hasattr(base, name):
+            continue
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise TypeError(f"{name!r} is not a task option{hint}")

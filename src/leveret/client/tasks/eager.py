@@ -1,0 +1,210 @@
+"""A task run here and now (`apply`, `task_always_eager`), its arguments and result serialised as a broker would.
+
+One `EagerRun` decides; `apply` and `aapply` only call the function. A retry follows at once, without its delay.
+"""
+
+import inspect
+import socket
+import traceback
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+
+from leveret.client.client import Client
+from leveret.client.tasks.eager_result import EagerResult
+from leveret.client.loops import running_loop
+from leveret.client.signature import Signature
+from leveret.client.specs import from_spec
+from leveret.errors import Cancel, Ignore, MaxRetriesExceededError, Reject, Retry, Snooze, TaskRevokedError
+from leveret.logic import retry as retries
+from leveret.logic.following import again, changed
+from leveret.model import state as states
+from leveret.model.message import Message
+from leveret.model.outcome import Retried
+from leveret.model.request import CURRENT, Request
+from leveret.model.signature import SignatureSpec
+from leveret.model.task import TaskDefinition
+
+T = TypeVar("T")
+
+
+def apply(
+    task: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: Mapping[str, Any], throw: bool | None
+) -> EagerResult[Any]:
+    """Run on the calling thread; a coroutine task gets a loop of its own for the call."""
+    run = EagerRun(task, args, kwargs, options)
+    while True:
+        token = run.begin()
+        try:
+            value = _finished(task, run.call())
+            once_more = run.returned(value)
+        except Exception as error:
+            once_more = run.raised(error)
+        finally:
+            CURRENT.reset(token)
+        if not once_more:
+            return run.result(throw)
+
+
+async def aapply(
+    task: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: Mapping[str, Any], throw: bool | None
+) -> EagerResult[Any]:
+    """Run on the running loop."""
+    run = EagerRun(task, args, kwargs, options)
+    while True:
+        token = run.begin()
+        try:
+            value = run.call()
+            once_more = run.returned(await value if inspect.isawaitable(value) else value)
+        except Exception as error:
+            once_more = run.raised(error)
+        finally:
+            CURRENT.reset(token)
+        if not once_more:
+            return run.result(throw)
+
+
+def _finished(task: Any, value: Any) -> Any:
+    if not inspect.iscoroutine(value):
+        return value
+    if running_loop() is not None:
+        value.close()
+        raise RuntimeError(f"{task.name} is an `async def` and this thread runs a loop: use `await task.aapply(...)`")
+    return _run_coroutine(value)
+
+
+def _run_coroutine(coroutine: Coroutine[Any, Any, T]) -> T:
+    import asyncio  # noqa: PLC0415 - `import leveret` must not load it; only eager coroutine tasks need it here
+
+    return asyncio.run(coroutine)
+
+
+class ExceptionInfo:
+    """What hooks get as `einfo`, under Celery's names."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.type, self.exception = type(error), error
+        self.traceback = "".join(traceback.format_exception(error))
+        self.internal = False
+
+    def __str__(self) -> str:
+        return self.traceback
+
+
+@dataclass(slots=True)
+class _Ended:
+    state: str
+    value: Any
+    traceback: str | None = None
+
+
+class EagerRun:
+    """One call from its first attempt to its end; owned by the caller of `apply`."""
+
+    def __init__(self, task: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+        self._task = task
+        self._client: Client = task.app.client
+        self._definition: TaskDefinition = task.definition
+        message = self._client.compose(task.name, args, kwargs, options, self._definition)
+        self._message = _through_the_wire(self._client, message)
+        self._request = Request(self._message, is_eager=True)
+        self._end: _Ended | None = None
+
+    def begin(self) -> Any:
+        """Enter the next attempt; answers the token to leave it with."""
+        self._request = Request(self._message, hostname=socket.gethostname(), is_eager=True)
+        return CURRENT.set(self._request)
+
+    def call(self) -> Any:
+        message = self._message
+        self._hook("before_start", message.id, message.args, message.kwargs)
+        return self._definition.run(*message.args, **message.kwargs)
+
+    def returned(self, value: Any) -> bool:
+        """The function came back; True: try again (`retry(throw=False)`)."""
+        if self._request.pending_retry is not None:
+            return self.raised(self._request.pending_retry)
+        codec = self._client.codec
+        value = codec.decode_value(codec.encode_value(value))
+        message = self._message
+        self._end = _Ended(states.SUCCESS, value)
+        self._hook("on_success", value, message.id, message.args, message.kwargs)
+        self._after(states.SUCCESS, value, None)
+        self._follow(message.embed.callbacks, (value,))
+        if message.embed.chain:
+            self._continue(message.embed.chain, value)
+        return False
+
+    def raised(self, error: BaseException) -> bool:
+        """The function raised; True: try again."""
+        match error:
+            case Retry() if isinstance(error.outcome, Retried):
+                return self._again(error.outcome, error.exc)
+            case Ignore():
+                self._end = _Ended(states.IGNORED, error)
+            case Reject():
+                self._end = _Ended(states.REJECTED, error)
+            case Snooze() | Retry():
+                self._end = _Ended(states.RETRY, error)
+            case Cancel():
+                self._end = _Ended(states.REVOKED, TaskRevokedError(error.reason))
+            case _:
+                return self._failed(error)
+        return False
+
+    def _failed(self, error: BaseException) -> bool:
+        policy = self._definition.retry
+        if isinstance(error, MaxRetriesExceededError) and error.__cause__ is not None:
+            error = error.__cause__
+        elif retries.retries_on(policy, error) and not retries.exhausted(policy, self._message.attempt):
+            return self._again(Retried(delay=0.0), error)
+        message, einfo = self._message, ExceptionInfo(error)
+        self._end = _Ended(states.FAILURE, error, einfo.traceback)
+        self._hook("on_failure", error, message.id, message.args, message.kwargs, einfo)
+        self._after(states.FAILURE, error, einfo)
+        self._follow(message.embed.errbacks, (message.id,))
+        return False
+
+    def _again(self, retried: Retried, error: BaseException | None) -> bool:
+        message, now = self._message, self._client.clock.now()
+        einfo = ExceptionInfo(error or Retry())
+        self._hook("on_retry", error, message.id, message.args, message.kwargs, einfo)
+        self._after(states.RETRY, error, einfo)
+        following = again(changed(message, retried.options, now), now)
+        if retried.args is not None:
+            following = msgspec.structs.replace(following, args=retried.args)
+        if retried.kwargs is not None:
+            following = msgspec.structs.replace(following, kwargs=retried.kwargs)
+        self._message = _through_the_wire(self._client, following)
+        return True
+
+    def _hook(self, name: str, *args: Any) -> None:
+        if name in self._definition.hooks:
+            getattr(self._task, name)(*args)
+
+    def _after(self, state: str, value: Any, einfo: Any) -> None:
+        message = self._message
+        self._hook("after_return", state, value, message.id, message.args, message.kwargs, einfo)
+
+    def _follow(self, specs: tuple[SignatureSpec, ...], lead: tuple[Any, ...]) -> None:
+        for spec in specs:
+            Signature.from_dict(from_spec(spec), app=self._task.app).apply(lead)
+
+    def _continue(self, chain: tuple[SignatureSpec, ...], value: Any) -> None:
+        step = Signature.from_dict(from_spec(chain[-1]), app=self._task.app)
+        step.apply((value,), chain=[from_spec(spec) for spec in chain[:-1]])
+
+    def result(self, throw: bool | None) -> EagerResult[Any]:
+        """What the caller gets; raises the failure where asked to (`throw`, `task_eager_propagates`)."""
+        end = self._end
+        assert end is not None
+        if self._client.options.eager_propagates if throw is None else throw:
+            if end.state in states.PROPAGATE_STATES:
+                raise end.value
+        return EagerResult(self._message.id, end.value, end.state, end.traceback, self._task.name)
+
+
+def _through_the_wire(client: Client, message: Message) -> Message:
+    return client.codec.decode(client.codec.encode(message), message.queue)

@@ -1,0 +1,99 @@
+"""From a decorated function to a `Task`: its name, its options, and what is worth a warning at decoration."""
+
+import dis
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, TypedDict
+
+from leveret.client.options import Seconds
+from leveret.client.project import module_name
+from leveret.client.tasks.definition import check_task_options
+from leveret.errors import AlreadyRegistered, LeveretWarning
+
+
+class TaskOptions(TypedDict, total=False):
+    """What `@app.task(...)` takes besides `bind`. Durations are seconds or `timedelta`; None: the app's setting."""
+
+    name: str | None
+    base: Any
+    max_retries: int | None
+    default_retry_delay: Seconds
+    autoretry_for: Any
+    dont_autoretry_for: Any
+    retry_backoff: Any
+    retry_backoff_max: Seconds
+    retry_jitter: bool
+    retry_kwargs: Mapping[str, Any] | None
+    acks_late: bool | None
+    reject_on_worker_lost: bool | None
+    ignore_result: bool | None
+    store_errors_even_if_ignored: bool | None
+    track_started: bool | None
+    time_limit: Seconds | None
+    soft_time_limit: Seconds | None
+    rate_limit: Any
+    priority: int | None
+    queue: Any
+    serializer: str | None
+    compression: str | None
+    expires: Seconds | None
+    result_expires: Seconds | None
+    throws: Any
+    dead_letter: bool
+    lane: str | None
+    typing: bool
+    shared: bool
+    lazy: bool
+    trail: bool
+    send_events: bool
+    resultrepr_maxsize: int
+    acks_on_failure_or_timeout: bool | None
+
+
+KNOWN = frozenset(TaskOptions.__annotations__)
+
+
+def make_task(function: Callable[..., Any], options: Mapping[str, Any], default_base: type, main: str | None) -> Any:
+    """Make the task of a function; it is bound to an app by whoever registers it."""
+    given = dict(options)
+    base = given.pop("base", None) or default_base
+    bind = bool(given.pop("bind", False))
+    name = given.pop("name", None) or task_name(function.__name__, function.__module__, main)
+    check_task_options(given, KNOWN, base)
+    if not bind:
+        warn_of_global_self(function, name)
+    return base.of_function(function, name, given, bind=bind)
+
+
+def task_name(name: str, module: str, main: str | None) -> str:
+    """`module.function`, the module as others import it."""
+    return f"{module_name(module, main)}.{name}"
+
+
+def warn_of_global_self(function: Any, name: str) -> None:
+    """A task that uses `self` and is not bound fails at its first run, far from here."""
+    code = getattr(function, "__code__", None)
+    if code is None or "self" not in code.co_names or "self" in function.__globals__:
+        return
+    if any(
+        step.opname in ("LOAD_GLOBAL", "LOAD_NAME") and step.argval == "self" for step in dis.get_instructions(code)
+    ):
+        warnings.warn(
+            f"{name} reads a global `self`: a task gets itself as first argument only with bind=True",
+            LeveretWarning,
+            stacklevel=4,
+        )
+
+
+def refuse_other(existing: Any, task: Any) -> None:
+    """Two functions cannot share a name; the same one decorated again (a reload, a notebook cell) replaces itself."""
+    if existing is None or existing is task or _origin(existing) == _origin(task):
+        return
+    raise AlreadyRegistered(
+        f"{task.name!r} is the task {'.'.join(_origin(existing))} already: give {'.'.join(_origin(task))} another name="
+    )
+
+
+def _origin(task: Any) -> tuple[str, str]:
+    function = task.__dict__.get("__wrapped__", type(task))
+    return module_name(function.__module__), function.__qualname__
