@@ -33,11 +33,13 @@ class System:
 
     def environment(self, data: Path, counter: Path) -> dict[str, str]:
         options = {f"BENCH_{name.upper()}": value for name, value in self.options.items()}
+        site_packages = next(self.python.parents[1].glob("lib/python*/site-packages"))
         places = {
             "BENCH_DATA": str(data),
             "LEVERET_BENCH_COUNTER": str(counter),
             "LEVERET_BROKER_URL": f"sqlite:///{data}/leveret.db",
-            "PYTHONPATH": str(BENCH / "peers"),
+            # flexiq's and taskito's prefork children are started by the interpreter behind the environment's link.
+            "PYTHONPATH": os.pathsep.join((str(BENCH / "peers"), str(site_packages))),
         }
         return {**os.environ, **places, **options}
 
