@@ -1,0 +1,59 @@
+"""How many messages a slot may hold: one at first, as many as it runs in five milliseconds at most (DESIGN 6).
+
+A slot that holds more than it can begin at once keeps work from idle slots elsewhere, so the bound is time, not
+number; and what it holds stays retractable (`RETRACT_SECONDS`).
+"""
+
+from collections import deque
+from collections.abc import Iterable
+
+MOST = 200
+BATCH_SECONDS = 0.005
+"""A batch that took less doubles the credit; a slot never holds more than it runs in this time."""
+RETRACT_SECONDS = 0.050
+"""A job that has run for longer sends everything unstarted behind it back to the broker."""
+_RECENT = 128
+_START = 1
+
+
+class Credit:
+    """One lane's credit per slot. Owned by the I/O thread."""
+
+    def __init__(self, multiplier: int | None = None) -> None:
+        """`multiplier` is `worker_prefetch_multiplier`; 0 is Celery's word for "as many as you like"."""
+        if multiplier is not None and multiplier < 0:
+            raise ValueError(f"worker_prefetch_multiplier is a number from 0 up, not {multiplier}")
+        self._fixed = None if multiplier is None else multiplier or MOST
+        self._amount = _START
+        self._timed: set[str] = set()
+        self._recent: deque[float] = deque(maxlen=_RECENT)
+
+    @property
+    def per_slot(self) -> int:
+        return self._amount if self._fixed is None else self._fixed
+
+    def begin(self, names: Iterable[str]) -> None:
+        """A batch of these tasks was claimed; one that was never timed here starts the credit over."""
+        if not self._timed.issuperset(names):
+            self._amount = _START
+
+    def ran(self, name: str, seconds: float) -> None:
+        """One run ended."""
+        self._timed.add(name)
+        self._recent.append(seconds)
+
+    def end(self, seconds: float) -> None:
+        """The batch has ended, `seconds` after it began."""
+        wanted = self._amount * 2 if seconds < BATCH_SECONDS else self._amount
+        self._amount = max(_START, min(wanted, self.ceiling()))
+
+    def rest(self) -> None:
+        """An idle spell: nobody knows what comes next."""
+        self._amount = _START
+
+    def ceiling(self) -> int:
+        """What the recent p95 run time allows in `BATCH_SECONDS`, from 1 to `MOST`."""
+        if not self._recent:
+            return _START
+        longest = sorted(self._recent)[int(0.95 * (len(self._recent) - 1))]
+        return MOST if longest * MOST <= BATCH_SECONDS else max(_START, int(BATCH_SECONDS / longest))

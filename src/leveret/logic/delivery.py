@@ -1,0 +1,291 @@
+"""What happens to a delivery before a run (`admit`) and after it (`conclude`). Pure: the same facts, the same answer.
+
+The law (DESIGN 4): a stored outcome is replayed, never run again; whatever follows has computed ids, so that a replay
+names the same messages; an exhausted failure is a stored result and an ACK, a dead letter is what could not be run.
+"""
+
+from collections.abc import Mapping
+from typing import Any, assert_never
+
+import msgspec
+from msgspec import Struct
+
+from leveret.errors import NotRegistered, TaskRevokedError, TimeLimitExceeded, WorkerLostError
+from leveret.logic.following import again, changed
+from leveret.logic.recording import Rules
+from leveret.model.delivery import Delivery, Verdict
+from leveret.model.message import Message, TaskId
+from leveret.model.options import CHARGES_TO_PARK
+from leveret.model.outcome import (
+    Cancelled,
+    ErrorInfo,
+    Failed,
+    Finished,
+    Ignored,
+    Rejected,
+    Retried,
+    Snoozed,
+    Succeeded,
+    Unstarted,
+)
+from leveret.model.settlement import Record, Settlement
+from leveret.model.state import FAILURE, RETRY, SUCCESS
+from leveret.model.task import TaskDefinition
+
+UNKNOWN_DELAY = 30.0
+"""Seconds an unknown task rests before the next worker sees it."""
+UNKNOWN_PARKED_AFTER = 900.0
+"""Seconds after which it is a dead letter: each rest counts one delivery, so `count` tells the age."""
+TIME_LIMIT_REASON = "time limit"
+"""The `Charge.reason` of a process killed for a hard time limit it did not answer."""
+
+
+class Facts(Struct, frozen=True):
+    """What a look at the store and the registry says of one message."""
+
+    stored: Record | None = None
+    revoked: bool = False
+    known: bool = True
+
+
+class Run(Struct, frozen=True):
+    message: Message
+
+
+class Skip(Struct, frozen=True):
+    settlement: Settlement
+
+
+Admission = Run | Skip
+PLAIN = Facts()
+"""The facts of nearly every message: nothing stored, registered here."""
+
+
+def needs_lookup(delivery: Delivery, message: Message) -> bool:
+    """Whether the store may know something of this message that decides about its run."""
+    return delivery.count > 1 or message.derived or bool(delivery.charges)
+
+
+def admit(
+    delivery: Delivery, message: Message, facts: Facts, definition: TaskDefinition | None, rules: Rules, now: float
+) -> Admission:
+    """Run it, or the settlement that ends this delivery without a run."""
+    replay = _replay(delivery, message, facts.stored, definition, rules, now)
+    if replay is not None:
+        return Skip(replay)
+    if facts.revoked:
+        return Skip(_revoked(message, "revoked", definition, rules, now))
+    if delivery.charges:
+        verdict = _convicted(delivery, message, definition, rules, now)
+        if verdict is not None:
+            return Skip(verdict)
+    if message.expires is not None and now >= message.expires:
+        return Skip(_revoked(message, "expired", definition, rules, now))
+    if definition is None or not facts.known:
+        return Skip(_unknown(delivery, message, rules, now))
+    return Run(message)
+
+
+def conclude(message: Message, finished: Finished, definition: TaskDefinition, rules: Rules, now: float) -> Settlement:
+    """All that follows one run."""
+    match finished.outcome:
+        case Succeeded(value, encoded):
+            return _succeeded(message, value, encoded, definition, rules, now)
+        case Failed(error):
+            return _failed(message, error, definition, rules, now)
+        case Retried() as retried:
+            return _retried(message, retried, definition, rules, now)
+        case Snoozed(seconds):
+            return _settled(message, Verdict.RELEASE, delay=max(0.0, seconds), counted=False)
+        case Ignored():
+            return _settled(message, Verdict.ACK)
+        case Rejected(reason, requeue):
+            return _rejected(message, reason, requeue, definition, rules, now)
+        case Cancelled(reason):
+            return _revoked(message, reason, definition, rules, now)
+        case Unstarted():
+            return _settled(message, Verdict.RELEASE, counted=False)
+        case other:
+            assert_never(other)
+
+
+def undecodable(delivery: Delivery, error: Exception) -> Settlement:
+    """Park what cannot be read: a dead letter with the reason, nothing lost. Nothing in it is trusted but the id."""
+    name = delivery.encoded.headers.get("id")
+    return Settlement(
+        id=TaskId(name if isinstance(name, str) else ""),
+        attempt=0,
+        verdict=Verdict.REJECT,
+        reason=f"undecodable: {error}",
+    )
+
+
+def _succeeded(
+    message: Message, value: Any, encoded: bytes, definition: TaskDefinition, rules: Rules, now: float
+) -> Settlement:
+    if message.embed:
+        follow = rules.following.success(message, value, now)
+    else:
+        follow = ()
+    return Settlement(
+        id=message.id,
+        attempt=message.attempt,
+        verdict=Verdict.ACK,
+        record=rules.success(message, definition, encoded, bool(follow), now),
+        follow=follow,
+    )
+
+
+def _failed(
+    message: Message, error: ErrorInfo, definition: TaskDefinition | None, rules: Rules, now: float, parked: str = ""
+) -> Settlement:
+    """`parked` makes it a dead letter for that reason; so does a task declared `dead_letter=True`."""
+    follow = rules.following.failure(message, now)
+    if not parked and definition is not None and definition.dead_letter:
+        parked = f"failed: {error.type}: {error.text}"
+    return Settlement(
+        id=message.id,
+        attempt=message.attempt,
+        verdict=Verdict.REJECT if parked else Verdict.ACK,
+        record=rules.failure(message, definition, error, bool(follow), now),
+        follow=follow,
+        reason=parked,
+    )
+
+
+def _retried(message: Message, retried: Retried, definition: TaskDefinition, rules: Rules, now: float) -> Settlement:
+    not_before = now + max(0.0, retried.delay)
+    following = _with_arguments(again(changed(message, retried.options, now), not_before), retried.args, retried.kwargs)
+    return Settlement(
+        id=message.id,
+        attempt=message.attempt,
+        verdict=Verdict.ACK,
+        record=rules.retry(message, definition, retried, not_before, now),
+        follow=(following,),
+    )
+
+
+def _rejected(
+    message: Message, reason: str, requeue: bool, definition: TaskDefinition, rules: Rules, now: float
+) -> Settlement:
+    if requeue:
+        return _settled(message, Verdict.RELEASE)
+    # Stored as FAILURE, as Celery 5.7 does, or a caller would wait for ever; error callbacks are not for rejections.
+    error = ErrorInfo(type="Reject", module="leveret.errors", args=(reason, False), text=reason)
+    return Settlement(
+        id=message.id,
+        attempt=message.attempt,
+        verdict=Verdict.REJECT,
+        record=rules.failure(message, definition, error, False, now),
+        reason=f"rejected: {reason}",
+    )
+
+
+def _revoked(message: Message, reason: str, definition: TaskDefinition | None, rules: Rules, now: float) -> Settlement:
+    error = _error(TaskRevokedError, reason)
+    return Settlement(
+        id=message.id,
+        attempt=message.attempt,
+        verdict=Verdict.ACK,
+        record=rules.revoked(message, definition, error, now),
+    )
+
+
+def _convicted(
+    delivery: Delivery, message: Message, definition: TaskDefinition | None, rules: Rules, now: float
+) -> Settlement | None:
+    charges = delivery.charges
+    reasons = ", ".join(charge.reason for charge in charges)
+    if any(charge.reason.startswith(TIME_LIMIT_REASON) for charge in charges):
+        error = _error(TimeLimitExceeded, "the hard time limit passed and the process had to be killed")
+        return _failed(message, error, definition, rules, now, parked=f"time limit: {reasons}")
+    if len(charges) >= CHARGES_TO_PARK:
+        error = _error(WorkerLostError, f"{len(charges)} processes died running it: {reasons}")
+        return _failed(message, error, definition, rules, now, parked=f"{len(charges)} lost processes: {reasons}")
+    if definition is not None and definition.reject_on_worker_lost is False:
+        # Said explicitly: fail at the first lost process, as Celery does without reject_on_worker_lost.
+        return _failed(message, _error(WorkerLostError, f"the process died: {reasons}"), definition, rules, now)
+    return None
+
+
+def _unknown(delivery: Delivery, message: Message, rules: Rules, now: float) -> Settlement:
+    if (delivery.count - 1) * UNKNOWN_DELAY >= UNKNOWN_PARKED_AFTER:
+        error = _error(NotRegistered, message.task)
+        return _failed(message, error, None, rules, now, parked=f"unknown task {message.task!r} for 15 minutes")
+    return _settled(message, Verdict.RELEASE, delay=UNKNOWN_DELAY, counted=True)
+
+
+def _replay(
+    delivery: Delivery,
+    message: Message,
+    stored: Record | None,
+    definition: TaskDefinition | None,
+    rules: Rules,
+    now: float,
+) -> Settlement | None:
+    """What the stored outcome still asks for; nothing is stored again, its record stands."""
+    if stored is None:
+        return None
+    if not stored.terminal:
+        return _replay_retry(message, stored, rules, now)
+    if stored.state == SUCCESS:
+        follow = rules.following.success(message, rules.value(stored), now) if message.embed else ()
+        return _settled(message, Verdict.ACK, follow=follow)
+    if stored.state == FAILURE:
+        parked = _parked_reason(delivery, message, definition, rules, now)
+        verdict = Verdict.REJECT if parked else Verdict.ACK
+        return _settled(message, verdict, follow=rules.following.failure(message, now), reason=parked)
+    return _settled(message, Verdict.ACK)
+
+
+def _parked_reason(
+    delivery: Delivery, message: Message, definition: TaskDefinition | None, rules: Rules, now: float
+) -> str:
+    """Why a message whose failure is stored is a dead letter too; empty: it is none."""
+    convicted = _convicted(delivery, message, definition, rules, now) if delivery.charges else None
+    if convicted is not None:
+        return convicted.reason
+    return "failed" if definition is not None and definition.dead_letter else ""
+
+
+def _replay_retry(message: Message, stored: Record, rules: Rules, now: float) -> Settlement | None:
+    if stored.attempt > message.attempt:
+        # A copy of an attempt that is over: a later one has been stored, whoever runs it settles the task.
+        return _settled(message, Verdict.ACK)
+    if stored.attempt == message.attempt and stored.state == RETRY:
+        following = again(message, stored.not_before or now)
+        args, kwargs = rules.retried_arguments(stored)
+        return _settled(message, Verdict.ACK, follow=(_with_arguments(following, args, kwargs),))
+    return None
+
+
+def _with_arguments(message: Message, args: tuple[Any, ...] | None, kwargs: Mapping[str, Any] | None) -> Message:
+    if args is not None:
+        message = msgspec.structs.replace(message, args=args)
+    if kwargs is not None:
+        message = msgspec.structs.replace(message, kwargs=kwargs)
+    return message
+
+
+def _settled(
+    message: Message,
+    verdict: Verdict,
+    *,
+    follow: tuple[Message, ...] = (),
+    delay: float = 0.0,
+    reason: str = "",
+    counted: bool = True,
+) -> Settlement:
+    return Settlement(
+        id=message.id,
+        attempt=message.attempt,
+        verdict=verdict,
+        follow=follow,
+        delay=delay,
+        reason=reason,
+        counted=counted,
+    )
+
+
+def _error(kind: type[Exception], text: str) -> ErrorInfo:
+    return ErrorInfo(type=kind.__name__, module=kind.__module__, args=(text,), text=text)

@@ -1,0 +1,184 @@
+"""What follows a task: callbacks, error callbacks, the next step of a chain, as messages with computed ids."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from leveret.logic.ids import derive
+from leveret.logic.routing import Router
+from leveret.model.message import DEFAULT_QUEUE, NOTHING_FOLLOWS, Embed, Message, TaskId
+from leveret.model.signature import SignatureSpec
+from leveret.model.task import Registry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Following:
+    """Makes messages out of the signatures a message carries; the same call makes the same ids again."""
+
+    registry: Registry
+    router: Router | None = None
+    """None: the task's own queue, else the default one."""
+    default_queue: str = DEFAULT_QUEUE
+
+    def success(self, message: Message, value: Any, now: float) -> tuple[Message, ...]:
+        """Callbacks get the value, then the chain's next step, which carries the remaining steps on."""
+        embed = message.embed
+        if not embed:
+            return ()
+        follow = [
+            self.message(spec, message, derive(message.id, "link", index), (value,), now)
+            for index, spec in enumerate(embed.callbacks)
+        ]
+        if embed.chain:
+            step = self.message(embed.chain[-1], message, derive(message.id, "chain"), (value,), now)
+            follow.append(_carrying(step, embed.chain[:-1]))
+        return tuple(follow)
+
+    def failure(self, message: Message, now: float) -> tuple[Message, ...]:
+        """Error callbacks get the id of the task that failed (Celery's old style)."""
+        return tuple(
+            self.message(spec, message, derive(message.id, "errback", index), (message.id,), now)
+            for index, spec in enumerate(message.embed.errbacks)
+        )
+
+    def message(
+        self, spec: SignatureSpec, parent: Message, derived_id: TaskId, lead: tuple[Any, ...], now: float
+    ) -> Message:
+        """One signature as a message. `lead` goes in front of its own arguments unless it is immutable."""
+        options = spec.options
+        definition = self.registry.find(spec.task)
+        args = spec.args if spec.immutable else (*lead, *spec.args)
+        countdown = options.get("countdown")
+        priority = options.get("priority")
+        if priority is None and definition is not None:
+            priority = definition.priority
+        return Message(
+            id=TaskId(str(options.get("task_id") or derived_id)),
+            task=spec.task,
+            args=args,
+            kwargs=dict(spec.kwargs),
+            **self._address(spec, args),
+            priority=priority,
+            not_before=moment(options.get("eta"), now) if countdown is None else now + _seconds(countdown),
+            expires=moment(options.get("expires", definition and definition.expires), now),
+            time_limit=options.get("time_limit"),
+            soft_time_limit=options.get("soft_time_limit"),
+            ignore_result=options.get("ignore_result"),
+            reply_to=options.get("reply_to"),
+            root_id=parent.root_id or parent.id,
+            parent_id=parent.id,
+            group=options.get("group_id"),
+            group_index=options.get("group_index"),
+            embed=_embed(options),
+            shadow=options.get("shadow"),
+            headers=options.get("headers") or {},
+            serializer=options.get("serializer") or (definition.serializer if definition else parent.serializer),
+            compression=options.get("compression") or (definition.compression if definition else None),
+            derived=True,
+        )
+
+    def _address(self, spec: SignatureSpec, args: tuple[Any, ...]) -> dict[str, Any]:
+        options, definition = spec.options, self.registry.find(spec.task)
+        if self.router is None:
+            own = definition.queue if definition else None
+            return {"queue": str(options.get("queue") or own or self.default_queue)}
+        given = {key: options[key] for key in ("queue", "exchange", "routing_key") if options.get(key)}
+        if not given and definition is not None and definition.queue:
+            given["queue"] = definition.queue
+        route = self.router.route(spec.task, args, spec.kwargs, given)
+        return {
+            "queue": route.queue or self.default_queue,
+            "exchange": route.exchange or "",
+            "routing_key": route.routing_key or "",
+        }
+
+
+def again(message: Message, not_before: float) -> Message:
+    """The next attempt of the same message. `derived`: a second copy of (id, attempt) is stopped at the door."""
+    return msgspec.structs.replace(message, attempt=message.attempt + 1, not_before=not_before, derived=True)
+
+
+_OVERRIDABLE = frozenset(
+    {"queue", "exchange", "routing_key", "priority", "time_limit", "soft_time_limit", "serializer", "compression",
+     "shadow", "ignore_result"}
+)  # fmt: skip
+
+
+def changed(message: Message, options: Mapping[str, Any], now: float) -> Message:
+    """The message with the options `self.retry(**options)` was given."""
+    if not options:
+        return message
+    changes: dict[str, Any] = {key: value for key, value in options.items() if key in _OVERRIDABLE}
+    if "expires" in options:
+        changes["expires"] = moment(options["expires"], now)
+    if "headers" in options:
+        changes["headers"] = {**message.headers, **(options["headers"] or {})}
+    if "link" in options or "link_error" in options:
+        extra = _embed(options)
+        changes["embed"] = msgspec.structs.replace(
+            message.embed,
+            callbacks=message.embed.callbacks + extra.callbacks,
+            errbacks=message.embed.errbacks + extra.errbacks,
+        )
+    return msgspec.structs.replace(message, **changes)
+
+
+def moment(value: Any, now: float) -> float | None:
+    """Unix seconds of an `eta` or `expires` as signatures carry it: ISO text, datetime, or seconds from now."""
+    match value:
+        case None:
+            return None
+        case str():
+            parsed = datetime.fromisoformat(value)
+            # Celery's wire: a naive time is UTC.
+            return (parsed if parsed.tzinfo else datetime.fromisoformat(value + "+00:00")).timestamp()
+        case datetime():
+            return value.timestamp()
+        case _:
+            return now + _seconds(value)
+
+
+def _seconds(value: Any) -> float:
+    return value.total_seconds() if isinstance(value, timedelta) else float(value)
+
+
+def _carrying(step: Message, rest: tuple[SignatureSpec, ...]) -> Message:
+    # The step may bring a chain of its own (a chain as a chain's step): that one runs first, so it stands last.
+    if not rest:
+        return step
+    return msgspec.structs.replace(step, embed=msgspec.structs.replace(step.embed, chain=rest + step.embed.chain))
+
+
+def _embed(options: Mapping[str, Any]) -> Embed:
+    if not (options.get("link") or options.get("link_error") or options.get("chain") or options.get("chord")):
+        return NOTHING_FOLLOWS
+    chord = options.get("chord")
+    return Embed(
+        callbacks=_specs(options.get("link")),
+        errbacks=_specs(options.get("link_error")),
+        chain=_specs(options.get("chain")),
+        chord=None if chord is None else _spec(chord),
+    )
+
+
+def _specs(value: Any) -> tuple[SignatureSpec, ...]:
+    if not value:
+        return ()
+    return tuple(map(_spec, value)) if isinstance(value, list | tuple) else (_spec(value),)
+
+
+def _spec(value: Any) -> SignatureSpec:
+    if isinstance(value, SignatureSpec):
+        return value
+    return SignatureSpec(
+        task=value["task"],
+        args=tuple(value.get("args") or ()),
+        kwargs=value.get("kwargs") or {},
+        options=value.get("options") or {},
+        subtask_type=value.get("subtask_type"),
+        immutable=bool(value.get("immutable")),
+        chord_size=value.get("chord_size"),
+    )

@@ -1,0 +1,165 @@
+"""What is stored of an attempt: a full record, a tombstone that only stops a second run, or nothing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from leveret.errors import DecodeError
+from leveret.logic.codec import Codec
+from leveret.logic.following import Following
+from leveret.logic.results import MetaFields, read_meta, write_meta, write_success
+from leveret.model.message import Message
+from leveret.model.outcome import ErrorInfo, Retried
+from leveret.model.settlement import Record
+from leveret.model.state import FAILURE, RETRY, REVOKED, STARTED, SUCCESS
+from leveret.model.task import TaskDefinition
+
+
+def is_ignored(message: Message, definition: TaskDefinition | None) -> bool:
+    """Whether nobody wants the result: per call beats per task (which holds the global default)."""
+    if message.ignore_result is not None:
+        return message.ignore_result
+    return definition is not None and definition.ignore_result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What `admit` and `conclude` need besides the message; made once by wiring."""
+
+    codec: Codec
+    following: Following
+    worker: str = ""
+    result_expires: float | None = 86_400.0
+    tombstone_expires: float = 86_400.0
+    extended: bool = False
+    """`result_extended`: name, arguments and worker go into the result document."""
+
+    def success(
+        self, message: Message, definition: TaskDefinition, encoded: bytes, follows: bool, now: float
+    ) -> Record | None:
+        if is_ignored(message, definition):
+            if not self._leaves_trace(message, follows):
+                return None
+            # What follows needs the value again if the worker dies before it is published.
+            meta = write_success(self.codec, message, encoded, now) if follows else b""
+            return self._tombstone(message, SUCCESS, meta)
+        extra: MetaFields = self._extended(message) if self.extended else {}
+        meta = write_success(self.codec, message, encoded, now, **extra)
+        return self._record(message, definition, SUCCESS, meta)
+
+    def failure(
+        self, message: Message, definition: TaskDefinition | None, error: ErrorInfo, follows: bool, now: float
+    ) -> Record | None:
+        stores_errors = definition is not None and definition.store_errors_even_if_ignored
+        if is_ignored(message, definition) and not stores_errors:
+            return self._tombstone(message, FAILURE) if self._leaves_trace(message, follows) else None
+        return self._record(message, definition, FAILURE, self._meta(message, FAILURE, now, error))
+
+    def revoked(
+        self, message: Message, definition: TaskDefinition | None, error: ErrorInfo, now: float
+    ) -> Record | None:
+        if is_ignored(message, definition):
+            return self._tombstone(message, REVOKED) if self._leaves_trace(message, False) else None
+        return self._record(message, definition, REVOKED, self._meta(message, REVOKED, now, error))
+
+    def retry(
+        self, message: Message, definition: TaskDefinition, retried: Retried, not_before: float, now: float
+    ) -> Record:
+        """A retry always leaves a record, if only a tombstone: it fences the run that asked for it."""
+        if is_ignored(message, definition) and not definition.store_errors_even_if_ignored:
+            return self._tombstone(message, RETRY, not_before=not_before)
+        error = retried.error or ErrorInfo(type="Retry", module="leveret.errors", text="Task can be retried")
+        fields: MetaFields = self._fields(message)
+        fields["error"] = error
+        # Extended fields describe this run; only arguments that change are for the next one.
+        fields.pop("args", None)
+        fields.pop("kwargs", None)
+        if retried.args is not None or retried.kwargs is not None:
+            # A replay of this record must send what the task asked for, not its own arguments again.
+            fields["args"], fields["kwargs"] = retried.args, retried.kwargs
+        meta = write_meta(self.codec, id=message.id, status=RETRY, **fields)
+        return self._record(message, definition, RETRY, meta, not_before=not_before)
+
+    def started(self, message: Message, definition: TaskDefinition, pid: int) -> Record:
+        """For `track_started`."""
+        meta = write_meta(self.codec, id=message.id, status=STARTED, result={"pid": pid, "hostname": self.worker})
+        return self._record(message, definition, STARTED, meta)
+
+    def value(self, stored: Record) -> Any:
+        """The value of a stored success, for what follows it; None where a tombstone kept none."""
+        try:
+            return read_meta(stored, self.codec).result
+        except DecodeError:
+            return None
+
+    def retried_arguments(self, stored: Record) -> tuple[tuple[Any, ...] | None, Mapping[str, Any] | None]:
+        """The arguments `self.retry(args=, kwargs=)` asked for, None where it kept the message's own."""
+        try:
+            meta = read_meta(stored, self.codec)
+        except DecodeError:
+            return None, None
+        args = tuple(meta.args) if isinstance(meta.args, list | tuple) else None
+        return args, meta.kwargs if isinstance(meta.kwargs, Mapping) else None
+
+    def _leaves_trace(self, message: Message, follows: bool) -> bool:
+        # A computed id may come a second time; a retried one stands in the store already.
+        return follows or message.derived or message.attempt > 0
+
+    def _record(
+        self,
+        message: Message,
+        definition: TaskDefinition | None,
+        state: str,
+        meta: bytes,
+        not_before: float | None = None,
+    ) -> Record:
+        own = message.settings.get("result_expires") if message.settings else None
+        if own is None and definition is not None:
+            own = definition.result_expires
+        return Record(
+            id=message.id,
+            attempt=message.attempt,
+            state=state,
+            meta=meta,
+            content_type=self.codec.result_serializer.content_type,
+            terminal=state in _TERMINAL,
+            not_before=not_before,
+            expires_after=self.result_expires if own is None else own,
+            reply_to=message.reply_to,
+        )
+
+    def _tombstone(self, message: Message, state: str, meta: bytes = b"", not_before: float | None = None) -> Record:
+        return Record(
+            id=message.id,
+            attempt=message.attempt,
+            state=state,
+            meta=meta,
+            content_type=self.codec.result_serializer.content_type,
+            terminal=state in _TERMINAL,
+            tombstone=True,
+            not_before=not_before,
+            expires_after=self.tombstone_expires,
+        )
+
+    def _meta(self, message: Message, state: str, now: float, error: ErrorInfo) -> bytes:
+        fields = self._fields(message)
+        fields["error"], fields["date_done"] = error, now
+        return write_meta(self.codec, id=message.id, status=state, **fields)
+
+    def _fields(self, message: Message) -> MetaFields:
+        fields: MetaFields = self._extended(message) if self.extended else {}
+        fields["group_id"], fields["parent_id"] = message.group, message.parent_id
+        return fields
+
+    def _extended(self, message: Message) -> MetaFields:
+        return {
+            "name": message.task,
+            "args": message.args,
+            "kwargs": message.kwargs,
+            "worker": self.worker,
+            "retries": message.attempt,
+            "queue": message.queue,
+        }
+
+
+_TERMINAL = frozenset({SUCCESS, FAILURE, REVOKED})

@@ -1,0 +1,54 @@
+"""A settlement in the driver's terms; what follows is encoded here, and what cannot be is an outcome too."""
+
+import logging
+
+import msgspec
+
+from leveret.errors import EncodeError
+from leveret.logic.codec import Codec
+from leveret.logic.delivery import conclude
+from leveret.logic.recording import Rules
+from leveret.logic.results import error_info
+from leveret.model.delivery import Receipt
+from leveret.model.message import NOTHING_FOLLOWS, Message
+from leveret.model.outcome import Failed, Finished
+from leveret.model.settlement import Commitment, Settlement
+from leveret.ports.executor import Job
+
+log = logging.getLogger("leveret.worker")
+
+
+def commitment(settlement: Settlement, receipt: Receipt, codec: Codec) -> Commitment:
+    """Encode what follows. Raises `EncodeError`."""
+    return Commitment(
+        receipt=receipt,
+        verdict=settlement.verdict,
+        record=settlement.record,
+        seat=settlement.seat,
+        follow=tuple(map(codec.post, settlement.follow)) if settlement.follow else (),
+        delay=settlement.delay,
+        reason=settlement.reason,
+        counted=settlement.counted,
+    )
+
+
+def concluded(job: Job, finished: Finished, rules: Rules, now: float) -> Commitment:
+    """What follows from one run; a run whose consequences cannot be made (arguments of a retry, a link's options)
+    has failed."""
+    message, definition = job.message, job.definition
+    try:
+        return commitment(conclude(message, finished, definition, rules, now), job.receipt, rules.codec)
+    except Exception as error:
+        log.error("Task %s[%s] could not be concluded: %s", message.task, message.id, error)
+        failed = Finished(Failed(error_info(error)), finished.started, finished.runtime)
+        bare = msgspec.structs.replace(message, embed=NOTHING_FOLLOWS)
+        return commitment(conclude(bare, failed, definition, rules, now), job.receipt, rules.codec)
+
+
+def skipped(settlement: Settlement, receipt: Receipt, message: Message, codec: Codec) -> Commitment:
+    """The end of a delivery without a run, without its follow-ups where they cannot be written."""
+    try:
+        return commitment(settlement, receipt, codec)
+    except EncodeError as error:
+        log.error("Task %s[%s]: what follows it cannot be written: %s", message.task, message.id, error)
+        return commitment(msgspec.structs.replace(settlement, follow=()), receipt, codec)

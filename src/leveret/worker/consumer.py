@@ -1,0 +1,153 @@
+"""Claims work while slots are idle and nothing waits for them; sleeps on the bell otherwise."""
+
+import asyncio
+import logging
+
+import msgspec
+
+from leveret.errors import LeaseLost
+from leveret.model.delivery import Claim, Delivery, Return, SessionId
+from leveret.model.options import WorkerOptions
+from leveret.worker.context import WorkerParts
+from leveret.worker.dispatcher import Dispatcher
+from leveret.worker.persist import Persistent
+from leveret.worker.settler import Settler
+
+log = logging.getLogger("leveret.worker")
+
+BELL_SECONDS = 1.0
+"""The safety net behind the bell: an idle process claims at least so often."""
+_WITHOUT_LIMIT = 1 << 62
+
+
+class Consumer:
+    """Owned by the I/O loop. `turn` is held while a claim or a reconciliation is under way, never both."""
+
+    def __init__(
+        self,
+        parts: WorkerParts,
+        options: WorkerOptions,
+        dispatcher: Dispatcher,
+        settler: Settler,
+        persist: Persistent,
+    ) -> None:
+        self._parts, self._options = parts, options
+        self._dispatcher, self._settler, self._persist = dispatcher, settler, persist
+        self.session = parts.session
+        self._number = 0
+        self._outages = 0
+        self._turn = asyncio.Lock()
+        self._quiet = asyncio.Event()
+        self.reason = ""
+        """Why it ended by itself."""
+
+    def quiet(self) -> None:
+        """Claim nothing more; `run` returns when the claim under way is answered."""
+        self._quiet.set()
+        self._dispatcher.changed.set()
+
+    async def run(self) -> None:
+        """Claim until `quiet`, or until this process has had its share of tasks, or (burst) nothing is left."""
+        while not self._quiet.is_set():
+            credit = self._credit()
+            if not credit:
+                if self._share() <= 0 and not self._dispatcher.busy():
+                    self.reason = "max tasks per child"
+                    return
+                await self._capacity()
+                continue
+            deliveries = await self._claim(credit)
+            if deliveries:
+                continue
+            if self._options.burst and await self._nothing_left():
+                self.reason = "burst"
+                return
+            await self._bell()
+
+    async def reconcile(self) -> None:
+        """Have the store give back what it thinks this session holds and the session does not know."""
+        async with self._turn:
+            held = tuple(self._settler.held)
+            session = self.session.id
+            try:
+                lost = await self._persist("reconcile", lambda: self._parts.leases.reconcile(session, held))
+            except LeaseLost:
+                await self._renew()
+                return
+        if lost:
+            log.warning("%d messages of a lost reply were given back", len(lost))
+
+    def _credit(self) -> int:
+        return min(self._dispatcher.credit(), max(0, self._share()))
+
+    def _share(self) -> int:
+        """How many more deliveries this process may take before it is replaced."""
+        most = self._options.max_tasks_per_child
+        return _WITHOUT_LIMIT if most is None else most - self._dispatcher.ended - self._dispatcher.under_way
+
+    async def _capacity(self) -> None:
+        changed = self._dispatcher.changed
+        changed.clear()
+        if not self._credit() and (self._share() > 0 or self._dispatcher.busy()) and not self._quiet.is_set():
+            await changed.wait()
+
+    async def _claim(self, credit: int) -> tuple[Delivery, ...]:
+        async with self._turn:
+            claim = Claim(
+                session=self.session.id,
+                queues=self._options.queues,
+                credit=credit,
+                number=self._number,
+                suspects=self._options.quarantine,
+            )
+            try:
+                deliveries = await self._persist("claim", lambda: self._parts.broker.claim(claim))
+            except LeaseLost:
+                await self._renew()
+                return ()
+            self._number += 1
+            if self._quiet.is_set():
+                self._settler.give_back([Return(receipt=delivery.receipt) for delivery in deliveries])
+                return deliveries
+            if deliveries:
+                await self._dispatcher.accept(deliveries)
+        if self._persist.outages != self._outages:
+            self._outages = self._persist.outages
+            await self.reconcile()
+        return deliveries
+
+    async def _renew(self) -> None:
+        """The session was reaped: what it held is others' now. Begin a new one; what runs, runs on."""
+        log.warning("session %s was reaped; registering again", self.session.id)
+        self._dispatcher.lose()
+        await self.register(fresh=True)
+
+    async def register(self, *, fresh: bool) -> None:
+        """Announce the session, under a new id if the old one is gone."""
+        parts = self._parts
+        if fresh:
+            self.session = msgspec.structs.replace(self.session, id=SessionId(parts.clock.new_id()))
+            self._number = 0
+        session = self.session
+        await self._persist("register", lambda: parts.leases.register(parts.node, (session,)))
+
+    async def _nothing_left(self) -> bool:
+        """Burst: nothing to claim, nothing runs, and what just ended has put nothing new into the queues."""
+        if self._dispatcher.busy():
+            return False
+        await self._settler.flushed()
+        return not self._dispatcher.busy() and not await self._claim(self._credit() or 1)
+
+    async def _bell(self) -> None:
+        bell = asyncio.ensure_future(self._parts.broker.bell(self._options.queues, BELL_SECONDS))
+        quiet = asyncio.ensure_future(self._quiet.wait())
+        began = self._parts.clock.monotonic()
+        done, _ = await asyncio.wait((bell, quiet), return_when=asyncio.FIRST_COMPLETED)
+        for waiter in (bell, quiet):
+            waiter.cancel()
+        await asyncio.gather(bell, quiet, return_exceptions=True)
+        if bell in done and not bell.cancelled() and bell.exception() is not None:
+            # The claim that follows meets the same outage and waits it out.
+            log.debug("bell: %s", bell.exception())
+        if self._parts.clock.monotonic() - began >= BELL_SECONDS:
+            self._dispatcher.rest()

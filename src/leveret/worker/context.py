@@ -1,0 +1,50 @@
+"""What a worker is made of."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from leveret.logic.codec import Codec
+from leveret.logic.recording import Rules
+from leveret.model.node import Node, Session
+from leveret.model.task import Registry
+from leveret.ports.backend import Backend
+from leveret.ports.broker import Broker, Commit
+from leveret.ports.clock import Clock
+from leveret.ports.executor import Executor
+from leveret.ports.leases import Chores, Leases
+from leveret.ports.slots import SlotPage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerParts:
+    """The ports and values one worker process works with; made by wiring."""
+
+    broker: Broker
+    leases: Leases
+    executor: Executor
+    codec: Codec
+    registry: Registry
+    rules: Rules
+    clock: Clock
+    session: Session
+    node: Node
+    backend: Backend | None = None
+    """None: results are turned off."""
+    commit: Commit | None = None
+    """Broker and store in one transaction; None: the Settler takes the four steps."""
+    chores: Chores | None = None
+    page: SlotPage | None = None
+    keeps_lease: bool = False
+    """True where no supervisor renews the node's lease: the worker beats itself and leaves at the end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerHooks:
+    """What a worker tells whoever runs it. Called on the I/O loop; must not block."""
+
+    on_ready: Callable[[str], None] = field(default=lambda session: None)
+    """Registered (again, after its session was reaped): it claims from now on."""
+    on_drained: Callable[[str], None] = field(default=lambda reason: None)
+    """Everything is settled; `reason` says why when nobody asked."""
+    on_waiting: Callable[[tuple[str, ...]], None] = field(default=lambda running: None)
+    """A quiet worker still waits for these (`name[id]`), every ten seconds."""

@@ -1,0 +1,275 @@
+"""Between the broker and the slots: decodes, admits and starts deliveries, concludes what has ended."""
+
+import asyncio
+import logging
+import os
+from collections import deque
+from collections.abc import Iterable
+
+from leveret.logic.credit import RETRACT_SECONDS, Credit
+from leveret.model.delivery import Delivery, Receipt, Return, Verdict
+from leveret.model.options import WorkerOptions
+from leveret.model.outcome import Finished, Unstarted
+from leveret.model.settlement import Commitment, Committed
+from leveret.ports.executor import Job
+from leveret.worker.commitments import concluded
+from leveret.worker.context import WorkerParts
+from leveret.worker.intake import Intake
+from leveret.worker.limits import Limits, too_long
+from leveret.worker.logs import TaskLog
+from leveret.worker.persist import Persistent
+from leveret.worker.settler import Settler
+
+log = logging.getLogger("leveret.worker")
+
+
+class Dispatcher:
+    """Owned by the I/O loop. Every delivery it accepted is queued here, started, or with the settler."""
+
+    def __init__(
+        self, parts: WorkerParts, options: WorkerOptions, settler: Settler, persist: Persistent, tasks: TaskLog
+    ) -> None:
+        self._parts, self._settler, self._persist, self._log = parts, settler, persist, tasks
+        self._clock, self._executor, self._rules = parts.clock, parts.executor, parts.rules
+        self._credit = Credit(options.prefetch_multiplier)
+        self._limits = Limits(
+            options=options, executor=parts.executor, exceeded=self._exceeded, soft_struck=self._soft_struck
+        )
+        self._intake = Intake(parts, settler, persist)
+        self._waiting: deque[Job] = deque()
+        """Admitted, not given to the executor yet: from the first job on that needs a step of its own to start."""
+        self._starting = 0
+        """Jobs in that step: acknowledged early, or announced as STARTED."""
+        self.under_way = 0
+        """Jobs with the executor."""
+        self._dropped: set[Receipt] = set()
+        """Concluded or given back while they ran; their late outcomes mean nothing."""
+        self._spent, self._round = 0.0, 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.closed = False
+        """Start nothing more; what is accepted goes straight back."""
+        self.ended = 0
+        """Runs that ended here."""
+        self.changed = asyncio.Event()
+        """Set whenever capacity may have appeared or the last run ended."""
+        self.expelled = ""
+        """Why this process must be replaced: a job it cannot stop."""
+        self.outcast = asyncio.Event()
+
+    # What the consumer and the worker ask
+
+    def credit(self) -> int:
+        """How many deliveries to claim now; 0 while anything is unstarted or no slot is idle."""
+        if self._waiting or self._starting:
+            return 0
+        return self._executor.idle() * self._credit.per_slot
+
+    def busy(self) -> bool:
+        """Whether anything is unstarted or runs."""
+        return bool(self.under_way or self._waiting or self._starting)
+
+    def rest(self) -> None:
+        self._credit.rest()
+
+    def names(self) -> tuple[str, ...]:
+        """`name[id]` of what runs."""
+        return tuple(f"{job.message.task}[{job.message.id}]" for job, _ in self._running())
+
+    # Deliveries in
+
+    async def accept(self, deliveries: tuple[Delivery, ...]) -> None:
+        """Take over a claim's deliveries: each is started, settled without a run, or given back."""
+        jobs = await self._intake.take(deliveries)
+        if jobs:
+            self._queue(jobs)
+
+    def _queue(self, jobs: list[Job]) -> None:
+        if self.closed:
+            self._settler.give_back([Return(receipt=job.receipt) for job in jobs])
+            return
+        self._credit.begin({job.message.task for job in jobs})
+        if self._log.info:
+            for job in jobs:
+                self._log.received(job.message)
+            self._log.flush()
+        self._waiting.extend(jobs)
+        self._pump()
+
+    # Starting
+
+    def _pump(self) -> None:
+        """Start what can start, in order. A job with a step of its own is begun only when a slot is idle for it."""
+        if self._starting:
+            return
+        waiting = self._waiting
+        plain: list[Job] = []
+        while waiting and not _has_own_step(waiting[0]):
+            plain.append(waiting.popleft())
+        if plain:
+            self._start(tuple(plain))
+        idle = self._executor.idle()
+        slow: list[Job] = []
+        while waiting and len(slow) < idle and _has_own_step(waiting[0]):
+            slow.append(waiting.popleft())
+        if slow:
+            self._starting = len(slow)
+            task = asyncio.get_running_loop().create_task(self._start_slowly(tuple(slow)))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _start(self, jobs: tuple[Job, ...]) -> None:
+        self.under_way += len(jobs)
+        self._executor.start(jobs)
+        if self._timer is None:
+            self._arm(RETRACT_SECONDS)
+
+    async def _start_slowly(self, jobs: tuple[Job, ...]) -> None:
+        """Acknowledge at-most-once jobs and announce tracked ones, then start them at once: the slots are idle."""
+        try:
+            jobs = await self._acknowledged(jobs)
+            await self._announced(jobs)
+        finally:
+            self._starting = 0
+        if jobs:
+            self._start(jobs)
+        self._pump()
+        self.changed.set()
+
+    async def _acknowledged(self, jobs: tuple[Job, ...]) -> tuple[Job, ...]:
+        early = tuple(job for job in jobs if not job.definition.acks_late)
+        if not early:
+            return jobs
+        acks = tuple(Commitment(receipt=job.receipt, verdict=Verdict.ACK) for job in early)
+        answers = await self._persist("acknowledge", lambda: self._parts.broker.settle(acks))
+        # Somebody else's now, or an answer was lost after the broker acted: at most once means not to run it.
+        lost = {job.receipt for job, answer in zip(early, answers, strict=True) if not isinstance(answer, Committed)}
+        self._settler.held.difference_update([job.receipt for job in early])
+        return tuple(job for job in jobs if job.receipt not in lost)
+
+    async def _announced(self, jobs: tuple[Job, ...]) -> None:
+        backend = self._parts.backend
+        tracked = [job for job in jobs if job.definition.track_started]
+        if tracked and backend is not None:
+            records = tuple(self._rules.started(job.message, job.definition, os.getpid()) for job in tracked)
+            await self._persist("store", lambda: backend.store(records))
+
+    # Outcomes out
+
+    def drain(self) -> None:
+        """Conclude what has ended. Called through the executor's wake-up, once per batch."""
+        ended = self._executor.finished()
+        if ended:
+            self._conclude(ended)
+            self._pump()
+            self.changed.set()
+
+    def _conclude(self, ended: Iterable[tuple[Job, Finished]]) -> None:
+        now, rules = self._clock.now(), self._rules
+        out: list[Commitment] = []
+        for job, finished in ended:
+            if self._dropped and job.receipt in self._dropped:
+                self._dropped.discard(job.receipt)
+                continue
+            self.under_way -= 1
+            outcome = finished.outcome
+            if type(outcome) is Unstarted:
+                self._settler.give_back([Return(receipt=job.receipt)])
+                continue
+            self.ended += 1
+            self._credit.ran(job.message.task, finished.runtime)
+            self._spent += finished.runtime
+            self._round += 1
+            if self._log.wanted(outcome):
+                self._log.ended(job.message, outcome, finished.runtime)
+            commitment = concluded(job, finished, rules, now)
+            if job.definition.acks_late:
+                out.append(commitment)
+            else:
+                self._settler.add_acked(commitment)
+        if out:
+            self._settler.add(out)
+        self._log.flush()
+        slots = self._executor.slots
+        if self._round and (not self.under_way or self._round >= slots * self._credit.per_slot):
+            # One batch of each slot; the sum of its run times, since the wall clock also measures our siblings.
+            self._credit.end(self._spent / min(slots, self._round))
+            self._spent, self._round = 0.0, 0
+
+    # Taking back
+
+    def retract(self) -> None:
+        """Give back everything that has not begun."""
+        back = self._take_back()
+        if back:
+            self._settler.give_back([Return(receipt=job.receipt) for job in back])
+            self.changed.set()
+
+    def lose(self) -> None:
+        """The session was reaped: what has not begun belongs to others; what runs goes on."""
+        self._take_back()
+        self._settler.forget()
+        self.changed.set()
+
+    def abandon(self) -> None:
+        """Give back everything, what runs included; its late outcomes are dropped."""
+        self.retract()
+        running = self._running()
+        self._dropped.update(job.receipt for job, _ in running)
+        self.under_way = 0
+        late = [Return(receipt=job.receipt, counted=True) for job, _ in running if job.definition.acks_late]
+        if late:
+            self._settler.give_back(late)
+        self.changed.set()
+
+    def _take_back(self) -> list[Job]:
+        started = self._executor.retract()
+        self.under_way -= len(started)
+        back = [*started, *self._waiting]
+        self._waiting.clear()
+        return back
+
+    # Watching what runs
+
+    def _arm(self, seconds: float) -> None:
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._watch)
+
+    def _watch(self) -> None:
+        self._timer = None
+        self.drain()
+        if not self.under_way:
+            return
+        running, now = self._running(), self._clock.monotonic()
+        wait = self._limits.check(running, now)
+        if len(running) < self.under_way or self._waiting:
+            if any(now - since >= RETRACT_SECONDS for _, since in running):
+                self.retract()
+            else:
+                wait = RETRACT_SECONDS if wait is None else min(wait, RETRACT_SECONDS)
+        if self.under_way and wait is not None and self._timer is None:
+            self._arm(max(wait, 0.001))
+
+    def _running(self) -> tuple[tuple[Job, float], ...]:
+        running = self._executor.running()
+        if self._dropped:
+            running = tuple(entry for entry in running if entry[0].receipt not in self._dropped)
+        return running
+
+    def _exceeded(self, job: Job, since: float, limit: float) -> None:
+        log.error("Hard time limit (%ss) exceeded for %s[%s]", limit, job.message.task, job.message.id)
+        runtime = self._clock.monotonic() - since
+        now = self._clock.now()
+        self._conclude([(job, Finished(too_long(limit), now - runtime, runtime))])
+        self._dropped.add(job.receipt)
+        self.expelled = "hard time limit"
+        self.outcast.set()
+        self.closed = True
+        self.retract()
+        self.changed.set()
+
+    def _soft_struck(self, job: Job, limit: float) -> None:
+        log.warning("Soft time limit (%ss) exceeded for %s[%s]", limit, job.message.task, job.message.id)
+
+
+def _has_own_step(job: Job) -> bool:
+    return not job.definition.acks_late or job.definition.track_started

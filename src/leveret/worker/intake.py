@@ -1,0 +1,80 @@
+"""What was claimed becomes jobs, or ends without a run."""
+
+import difflib
+import logging
+
+from leveret.errors import DecodeError
+from leveret.logic.delivery import PLAIN, Facts, Run, admit, needs_lookup, undecodable
+from leveret.model.delivery import Delivery, Verdict
+from leveret.model.message import Message
+from leveret.model.settlement import Commitment, Record, Settlement
+from leveret.ports.executor import Job
+from leveret.worker.commitments import commitment, skipped
+from leveret.worker.context import WorkerParts
+from leveret.worker.persist import Persistent
+from leveret.worker.settler import Settler
+
+log = logging.getLogger("leveret.worker")
+
+
+class Intake:
+    """Owned by the I/O loop."""
+
+    def __init__(self, parts: WorkerParts, settler: Settler, persist: Persistent) -> None:
+        self._parts, self._settler, self._persist = parts, settler, persist
+
+    async def take(self, deliveries: tuple[Delivery, ...]) -> list[Job]:
+        """Decode and admit a batch in its order; what is not to run goes to the settler."""
+        self._settler.held.update([delivery.receipt for delivery in deliveries])
+        decoded, settled = self._decode(deliveries)
+        stored = await self._lookup(decoded)
+        rules, now, find = self._parts.rules, self._parts.clock.now(), self._parts.registry.find
+        jobs: list[Job] = []
+        for delivery, message in decoded:
+            definition = find(message.task)
+            facts = Facts(stored.get(message.id)) if stored else PLAIN
+            admission = admit(delivery, message, facts, definition, rules, now)
+            if not isinstance(admission, Run):
+                self._tell(delivery, message, admission.settlement)
+                settled.append(skipped(admission.settlement, delivery.receipt, message, rules.codec))
+            elif definition is not None:
+                jobs.append(Job(delivery.receipt, message, definition, delivery.count))
+        if settled:
+            self._settler.add(settled)
+        return jobs
+
+    def _decode(self, deliveries: tuple[Delivery, ...]) -> tuple[list[tuple[Delivery, Message]], list[Commitment]]:
+        codec = self._parts.codec
+        decoded: list[tuple[Delivery, Message]] = []
+        settled: list[Commitment] = []
+        for delivery in deliveries:
+            try:
+                decoded.append((delivery, codec.decode(delivery.encoded, delivery.queue)))
+            except DecodeError as error:
+                log.error("message on queue %r parked as a dead letter: undecodable: %s", delivery.queue, error)
+                settled.append(commitment(undecodable(delivery, error), delivery.receipt, codec))
+        return decoded, settled
+
+    async def _lookup(self, decoded: list[tuple[Delivery, Message]]) -> dict[str, Record]:
+        """One look at the store for the whole batch, and none where nothing can be there."""
+        backend = self._parts.backend
+        ids = [message.id for delivery, message in decoded if needs_lookup(delivery, message)]
+        if not ids or backend is None:
+            return {}
+        stored = await self._persist("get", lambda: backend.get(ids))
+        return {record.id: record for record in stored if record is not None}
+
+    def _tell(self, delivery: Delivery, message: Message, settlement: Settlement) -> None:
+        name = f"{message.task}[{message.id}]"
+        if settlement.verdict is Verdict.RELEASE:
+            near = ", ".join(difflib.get_close_matches(message.task, list(self._parts.registry), n=3))
+            log.error(
+                "Received unregistered task of type %r [%s] (nearest names here: %s); parked on queue %r for %d s",
+                message.task, message.id, near or "none", delivery.queue, settlement.delay,
+            )  # fmt: skip
+        elif settlement.verdict is Verdict.REJECT:
+            log.error("Task %s parked as a dead letter: %s", name, settlement.reason)
+        elif settlement.record is not None:
+            log.info("Task %s ends without a run: %s", name, settlement.record.state)
+        else:
+            log.info("Task %s had ended before: settled again", name)

@@ -1,0 +1,210 @@
+"""One run: user code in, an outcome out. Nothing a task raises gets past this file."""
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from inspect import isawaitable
+from typing import Any
+
+from leveret.errors import Cancel, EncodeError, Ignore, MaxRetriesExceededError, Reject, Retry, Snooze
+from leveret.logic import retry as retries
+from leveret.logic.codec import Codec
+from leveret.logic.recording import is_ignored
+from leveret.logic.results import error_info
+from leveret.model.message import Message
+from leveret.model.outcome import (
+    Cancelled,
+    Failed,
+    Finished,
+    Ignored,
+    Outcome,
+    Rejected,
+    Retried,
+    Snoozed,
+    Succeeded,
+    Unstarted,
+)
+from leveret.model.request import CURRENT, Request
+from leveret.model.state import FAILURE, RETRY, SUCCESS
+from leveret.model.task import TaskDefinition
+from leveret.ports.clock import Clock
+from leveret.ports.executor import Job
+from leveret.ports.slots import SlotPage
+
+HookFailed = Callable[[str, Message, BaseException], None]
+"""(hook's name, message, error): a hook after the run raised; it changes nothing."""
+
+
+class ExceptionInfo:
+    """What hooks get as `einfo`, under Celery's names."""
+
+    def __init__(self, error: BaseException, text: str) -> None:
+        self.type, self.exception, self.traceback = type(error), error, text
+        self.internal = False
+
+    def __str__(self) -> str:
+        return self.traceback
+
+    def __repr__(self) -> str:
+        return f"<ExceptionInfo: {self.exception!r}>"
+
+
+@dataclass(slots=True, kw_only=True)
+class Runner:
+    """Runs jobs on whatever thread calls it; one instance per worker process."""
+
+    codec: Codec
+    clock: Clock
+    page: SlotPage | None = None
+    hostname: str = ""
+    lifespan: Any = None
+    """What the app's lifespan yielded; set before the first claim."""
+    hook_failed: HookFailed = field(default=lambda name, message, error: None)
+
+    def run(self, job: Job, slot: int) -> Finished:
+        """Run a plain function to its outcome; never raises."""
+        clock, page, definition, message = self.clock, self.page, job.definition, job.message
+        started = clock.now()
+        if page is not None:
+            if page.hold:
+                return Finished(Unstarted(), started, 0.0)
+            page.begin(slot, job, started)
+        request = self._request(job)
+        token = CURRENT.set(request)
+        begun = clock.monotonic()
+        try:
+            if "before_start" in definition.hooks:
+                definition.task.before_start(message.id, message.args, message.kwargs)
+            value = call_user_code(definition, message)
+            if request.pending_retry is not None:
+                raise request.pending_retry
+            outcome = self._success(message, definition, value)
+        except BaseException as error:
+            outcome = self._outcome(error, job, request)
+        runtime = clock.monotonic() - begun
+        CURRENT.reset(token)
+        if page is not None:
+            page.end(slot)
+        return Finished(outcome, started, runtime)
+
+    async def run_async(self, job: Job, slot: int) -> Finished:
+        """As `run`, for coroutine functions; runs on the loop for user code."""
+        clock, page, definition, message = self.clock, self.page, job.definition, job.message
+        started = clock.now()
+        if page is not None:
+            if page.hold:
+                return Finished(Unstarted(), started, 0.0)
+            page.begin(slot, job, started)
+        request = self._request(job)
+        token = CURRENT.set(request)
+        begun = clock.monotonic()
+        try:
+            if "before_start" in definition.hooks:
+                definition.task.before_start(message.id, message.args, message.kwargs)
+            value = call_user_code(definition, message)
+            if isawaitable(value):
+                value = await value
+            if request.pending_retry is not None:
+                raise request.pending_retry
+            outcome = self._success(message, definition, value)
+        except BaseException as error:
+            outcome = self._outcome(error, job, request)
+        runtime = clock.monotonic() - begun
+        CURRENT.reset(token)
+        if page is not None:
+            page.end(slot)
+        return Finished(outcome, started, runtime)
+
+    def _request(self, job: Job) -> Request:
+        return Request(job.message, hostname=self.hostname, redelivered=job.count > 1, lifespan=self.lifespan)
+
+    def _success(self, message: Message, definition: TaskDefinition, value: Any) -> Outcome:
+        if is_ignored(message, definition) and not message.embed:
+            outcome = Succeeded(value)
+        else:
+            outcome = Succeeded(value, self.codec.encode_value(value))
+        if definition.hooks:
+            self._after(message, definition, "on_success", SUCCESS, value, None)
+        return outcome
+
+    def _outcome(self, error: BaseException, job: Job, request: Request) -> Outcome:
+        message, definition = job.message, job.definition
+        match error:
+            case Retry():
+                return self._retry(error, message, definition)
+            case Ignore():
+                return Ignored()
+            case Reject():
+                return Rejected(str(error.reason), error.requeue)
+            case Snooze():
+                return Snoozed(error.seconds)
+            case Cancel():
+                return Cancelled(error.reason)
+            case MaxRetriesExceededError() if error.__cause__ is not None:
+                # `self.retry(exc=error)` past the limit, uncaught: the error itself is the outcome, as with Celery.
+                return self._failure(error.__cause__, message, definition)
+        policy = definition.retry
+        # A value that cannot be written will not be writable next time either.
+        wanted = retries.retries_on(policy, error) and not isinstance(error, EncodeError)
+        if wanted and not retries.exhausted(policy, message.attempt):
+            delay = retries.delay(policy, message.attempt, self.clock.jitter())
+            return self._retried(Retried(delay=delay, error=_info(error)[0]), error, message, definition)
+        return self._failure(error, message, definition)
+
+    def _retry(self, error: Retry, message: Message, definition: TaskDefinition) -> Outcome:
+        outcome = getattr(error, "outcome", None)
+        if not isinstance(outcome, Retried):
+            # Raised by hand, without `self.retry()`.
+            when = error.when if isinstance(error.when, int | float) else definition.retry.default_retry_delay
+            outcome = Retried(delay=float(when), error=None if error.exc is None else _info(error.exc)[0])
+        return self._retried(outcome, error.exc or error, message, definition)
+
+    def _retried(self, outcome: Retried, error: BaseException, message: Message, definition: TaskDefinition) -> Outcome:
+        if definition.hooks:
+            self._after(message, definition, "on_retry", RETRY, error, ExceptionInfo(error, _info(error)[1]))
+        return outcome
+
+    def _failure(self, error: BaseException, message: Message, definition: TaskDefinition) -> Outcome:
+        info, text = _info(error)
+        if definition.hooks:
+            self._after(message, definition, "on_failure", FAILURE, error, ExceptionInfo(error, text))
+        return Failed(info, isinstance(error, definition.throws))
+
+    def _after(
+        self,
+        message: Message,
+        definition: TaskDefinition,
+        hook: str,
+        status: str,
+        value: Any,
+        einfo: ExceptionInfo | None,
+    ) -> None:
+        """Call the hooks that follow a run; what they raise is reported and changes nothing (as Celery 5.7)."""
+        task, given = definition.task, (message.id, message.args, message.kwargs)
+        last = () if einfo is None else (einfo,)
+        try:
+            if hook in definition.hooks:
+                getattr(task, hook)(value, *given, *last)
+        except BaseException as error:
+            self.hook_failed(hook, message, error)
+        try:
+            if "after_return" in definition.hooks:
+                task.after_return(status, value, *given, einfo)
+        except BaseException as error:
+            self.hook_failed("after_return", message, error)
+
+
+def call_user_code(definition: TaskDefinition, message: Message) -> Any:
+    """The frame around user code: a soft limit's signal raises only below it (`executors.inline.USER_CODE`)."""
+    if definition.bind:
+        return definition.run(definition.task, *message.args, **message.kwargs)
+    return definition.run(*message.args, **message.kwargs)
+
+
+def _info(error: BaseException) -> Any:
+    # Our own frames say nothing to the reader of a traceback.
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_code.co_filename == __file__:
+        frames = frames.tb_next
+    text = "".join(traceback.format_exception(type(error), error, frames))
+    return error_info(error, text), text

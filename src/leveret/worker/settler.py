@@ -1,0 +1,138 @@
+"""The only place with side effects after a run, in batches, always in the same order (DESIGN 4).
+
+Self-clocking: one batch is in flight, what ends meanwhile is the next one; an idle worker settles one task at once, a
+busy one a hundred.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+
+from leveret.errors import LeaseLost
+from leveret.model.delivery import Receipt, Return, Verdict
+from leveret.model.settlement import Commitment, Committed, Stale
+from leveret.ports.broker import Broker
+from leveret.worker.context import WorkerParts
+from leveret.worker.persist import Persistent
+from leveret.worker.steps import FourSteps
+
+log = logging.getLogger("leveret.worker")
+
+MOST_AT_ONCE = 500
+"""Commitments in one transaction: it must not hold up the store's other writers."""
+
+
+class Settler:
+    """Owned by the I/O loop. `held` is every receipt this process still answers for."""
+
+    def __init__(self, parts: WorkerParts, persist: Persistent) -> None:
+        self._broker: Broker = parts.broker
+        self._clock = parts.clock
+        self._persist = persist
+        self._steps = FourSteps(parts.broker, parts.backend, persist)
+        self._commit = parts.commit
+        self._pending: list[Commitment] = []
+        self._acked: list[Commitment] = []
+        self._returns: list[Return] = []
+        self._busy = False
+        self._wanted = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self.held: set[Receipt] = set()
+        self.unsettled_since = 0.0
+        """Unix time of the oldest outcome not yet settled, 0 when there is none."""
+        self.stale = 0
+        self.committed = 0
+
+    def add(self, commitments: Iterable[Commitment]) -> None:
+        self._pending.extend(commitments)
+        self._want()
+
+    def add_acked(self, commitment: Commitment) -> None:
+        """The outcome of a delivery that was acknowledged before its run (at most once)."""
+        self._acked.append(commitment)
+        self._want()
+
+    def give_back(self, returns: Iterable[Return]) -> None:
+        self._returns.extend(returns)
+        self._want()
+
+    def forget(self) -> None:
+        """The session was reaped: returning what it held is no longer ours to do."""
+        self._returns.clear()
+        self.held.clear()
+
+    async def flushed(self) -> None:
+        """Wait until everything added so far is settled."""
+        await self._empty.wait()
+
+    async def run(self) -> None:
+        """Settle until cancelled."""
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            while self._pending or self._acked or self._returns:
+                await self._flush()
+            self.unsettled_since = 0.0
+            self._empty.set()
+
+    def _want(self) -> None:
+        if self._empty.is_set():
+            self._empty.clear()
+            self.unsettled_since = self._clock.now()
+            self._wanted.set()
+
+    async def _flush(self) -> None:
+        if self._returns:
+            returns, self._returns = tuple(self._returns), []
+            await self._give_back(returns)
+        if self._acked:
+            acked, self._acked = tuple(self._acked), []
+            await self._guarded(acked, settled=True)
+        if self._pending:
+            batch, self._pending = tuple(self._pending[:MOST_AT_ONCE]), self._pending[MOST_AT_ONCE:]
+            await self._guarded(batch, settled=False)
+
+    async def _give_back(self, returns: tuple[Return, ...]) -> None:
+        try:
+            await self._persist("give back", lambda: self._broker.give_back(returns))
+        except LeaseLost:
+            log.debug("session lost before %d messages were given back", len(returns))
+        self.held.difference_update([back.receipt for back in returns])
+
+    async def _guarded(self, batch: tuple[Commitment, ...], *, settled: bool) -> None:
+        """One impossible commitment must not hold up the others: a batch that fails is tried one by one."""
+        try:
+            await self._settle(batch, settled=settled)
+        except Exception:
+            if len(batch) > 1:
+                for commitment in batch:
+                    await self._guarded((commitment,), settled=settled)
+                return
+            # It stays claimed in the store; the next reconciliation gives it back, as we no longer hold it.
+            log.exception("settlement failed; its message will be handed over again")
+            self.held.discard(batch[0].receipt)
+
+    async def _settle(self, batch: tuple[Commitment, ...], *, settled: bool) -> None:
+        commit = self._commit
+        try:
+            if settled:
+                answers = await self._steps.commit(batch, settled=True)
+            elif commit is not None:
+                answers = await self._persist("commit", lambda: commit.commit(batch))
+            else:
+                answers = await self._steps.commit(batch)
+        except LeaseLost as error:
+            answers = (Stale(str(error)),) * len(batch)
+        self.committed += len(batch)
+        self.held.difference_update([commitment.receipt for commitment in batch])
+        for commitment, answer in zip(batch, answers, strict=True):
+            if not isinstance(answer, Committed):
+                self._refused(commitment, answer, settled)
+
+    def _refused(self, commitment: Commitment, answer: Stale, settled: bool) -> None:
+        self.stale += 1
+        log.info("stale settlement: %s", answer.reason)
+        if self._commit is not None and commitment.record is not None and not settled:
+            # The fence refused the outcome, but the delivery may still be ours: the message is a copy, and done.
+            self._pending.append(Commitment(receipt=commitment.receipt, verdict=Verdict.ACK))

@@ -1,0 +1,87 @@
+"""The four steps of a settlement, where broker and store are not one server."""
+
+from typing import Any
+
+import msgspec
+
+from leveret.errors import BrokerError
+from leveret.model.settlement import Commitment, Committed, Record, Stale
+from leveret.ports.backend import Backend
+from leveret.ports.broker import Broker
+from leveret.worker.persist import Persistent
+
+
+class FourSteps:
+    """Store -> arrive -> publish -> settle, each repeated until it is done, so that no step is lost half-way.
+
+    The order is the guarantee: storing is the fence (a refused outcome has no consequences), and the delivery is
+    acknowledged only when everything that follows from it is durable.
+    """
+
+    def __init__(self, broker: Broker, backend: Backend | None, persist: Persistent) -> None:
+        self._broker, self._backend, self._persist = broker, backend, persist
+
+    async def commit(
+        self, commitments: tuple[Commitment, ...], *, settled: bool = False
+    ) -> tuple[Committed | Stale, ...]:
+        """`settled`: the deliveries were acknowledged before their runs (at most once)."""
+        accepted = await self._store(commitments)
+        kept = [commitment for commitment, ours in zip(commitments, accepted, strict=True) if ours]
+        seats = tuple(commitment.seat for commitment in kept if commitment.seat is not None)
+        if seats and self._backend is not None:
+            backend = self._backend
+            await self._persist("arrive", lambda: backend.arrive(seats))
+        follow = tuple(posting for commitment in kept for posting in commitment.follow)
+        if follow:
+            await self._persist("publish", lambda: self._broker.publish(follow))
+        if settled:
+            return tuple(Committed() if ours else Stale("the outcome was refused") for ours in accepted)
+        # A refused outcome is somebody else's task now: its delivery is a copy, and done.
+        last = tuple(map(_last_step, commitments))
+        answers = await self._persist("settle", lambda: self._broker.settle(last))
+        return tuple(
+            answer if ours else Stale("the outcome was refused") for answer, ours in zip(answers, accepted, strict=True)
+        )
+
+    async def _store(self, commitments: tuple[Commitment, ...]) -> list[bool]:
+        accepted = [True] * len(commitments)
+        places = [(place, c.record) for place, c in enumerate(commitments) if c.record is not None]
+        if not places or self._backend is None:
+            return accepted
+        backend, records = self._backend, tuple(record for _, record in places)
+        uncertain = False
+
+        async def store() -> tuple[bool, ...]:
+            nonlocal uncertain
+            try:
+                return await backend.store(records)
+            except BrokerError:
+                uncertain = True
+                raise
+
+        answers = await self._persist("store", store)
+        for (place, _), answer in zip(places, answers, strict=True):
+            accepted[place] = answer
+        if uncertain and not all(answers):
+            # An attempt without an answer may have stored it: what stands there may be our own outcome.
+            refused = [(place, record) for place, record in places if not accepted[place]]
+            ids = [record.id for _, record in refused]
+            stored = await self._persist("get", lambda: backend.get(ids))
+            for (place, record), there in zip(refused, stored, strict=True):
+                accepted[place] = _same(record, there)
+        return accepted
+
+
+def _last_step(commitment: Commitment) -> Commitment:
+    if commitment.record is None and not commitment.follow and commitment.seat is None:
+        return commitment
+    changes: dict[str, Any] = {"record": None, "follow": (), "seat": None}
+    return msgspec.structs.replace(commitment, **changes)
+
+
+def _same(record: Record, there: Record | None) -> bool:
+    return there is not None and (there.attempt, there.state, there.meta) == (
+        record.attempt,
+        record.state,
+        record.meta,
+    )
