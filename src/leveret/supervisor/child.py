@@ -215,10 +215,10 @@ class Vigil:
         self.stalled = 0.0
 
     def look(self, page: PageView, patience: Patience, *, monotonic: float, now: float) -> Finding:
-        """Call about once a second. A heart that never beat is not watched: the process still starts."""
+        """Call about once a second, from the moment the process is ready."""
         elapsed = 0.0 if self._seen is None else min(monotonic - self._seen, self._LONGEST_LOOK)
         self._seen = monotonic
-        if page.beats != self._beats or not page.beats:
+        if page.beats != self._beats:
             self._beats, self.stalled = page.beats, 0.0
             return Finding.RECOVERED if page.hold else Finding.FINE
         self.stalled += elapsed

@@ -11,6 +11,7 @@ from leveret.ports.leases import Chores, Leases
 from leveret.supervisor.options import Log
 
 _FIRST_RETRY: Final = 0.2
+_EARLY_BEATS: Final = 6
 
 
 class LeaseKeeper:
@@ -46,12 +47,14 @@ class LeaseKeeper:
                 return
 
     async def run(self, on_pulse: Callable[[Pulse], None]) -> None:
-        """Beat until cancelled."""
+        """Beat until cancelled; once a second at first, while what a predecessor left may still come back to us."""
+        early = _EARLY_BEATS
         while True:
-            await asyncio.sleep(self._period)
             pulse = await self._beat()
             if pulse is not None:
                 on_pulse(pulse)
+            early -= 1
+            await asyncio.sleep(min(1.0, self._period) if early > 0 else self._period)
 
     async def leave(self) -> None:
         """Say goodbye; a store that does not answer finds out by the lease."""

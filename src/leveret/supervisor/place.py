@@ -112,12 +112,14 @@ class Place:
         return None
 
     def children(self) -> tuple[Child, ...]:
-        return (*([self.child] if self.child else []), *self.leaving)
+        """Those that live."""
+        known = (*([self.child] if self.child else []), *self.leaving)
+        return tuple(child for child in known if child.state is not State.DEAD)
 
     def retire(self, reason: str) -> None:
         """Let the present child end in its own time and start the next one now."""
         child = self.child
-        if child is None or child in self.leaving:
+        if child is None or child in self.leaving or child.state is State.DEAD:
             return
         child.quiet(None, reason)
         self.leaving.append(child)
@@ -126,7 +128,7 @@ class Place:
     def watch(self) -> None:
         """Look at the pages; called about once a second."""
         for child in self.children():
-            if child.state is not State.STARTING and child.state is not State.DEAD:
+            if child.state is not State.STARTING:
                 self._look(child)
 
     def _change(self) -> None:
@@ -252,6 +254,9 @@ class Place:
 
     async def _until_closed(self, work: Coroutine[Any, Any, T]) -> T | None:
         """Do `work`, or stop doing it when the place closes. A process that was being forked then sees its line end."""
+        if self._closing.is_set():
+            work.close()
+            return None
         doing, closing = asyncio.ensure_future(work), asyncio.ensure_future(self._closing.wait())
         try:
             await asyncio.wait({doing, closing}, return_when=asyncio.FIRST_COMPLETED)

@@ -25,6 +25,7 @@ class ChildSource:
         self._spawner = Spawner(options.entry)
         self._spawn = options.method == "spawn" or not can_fork()
         self._streak = Streak()
+        self._gave_up: GaveUp | None = None
         self._closed = False
         # Guards the replacement of the forkserver: several places ask for children at once.
         self._replacing = asyncio.Lock()
@@ -107,9 +108,12 @@ class ChildSource:
                     continue
 
     async def _back_off(self) -> None:
+        if self._gave_up is not None:
+            raise self._gave_up
         self._streak, decision = restart(self._options.restart, self._streak, Unready())
         if isinstance(decision, GiveUp):
-            raise GaveUp(f"the process that imports the app died {decision.deaths} times in a row")
+            self._gave_up = GaveUp(f"the process that imports the app died {decision.deaths} times in a row")
+            raise self._gave_up
         await asyncio.sleep(decision.delay)
 
     async def _trust(self, forkserver: Forkserver) -> None:

@@ -142,16 +142,13 @@ class Supervisor:
         return True
 
     async def _prepare(self) -> None:
-        registering = asyncio.ensure_future(self._register())
+        registering = asyncio.ensure_future(self._keeper.register())
         try:
             await self._source.open()
             await registering
+            self._registered = True
         finally:
             registering.cancel()
-
-    async def _register(self) -> None:
-        await self._keeper.register()
-        self._registered = True
 
     # Serving.
 
