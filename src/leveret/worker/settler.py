@@ -131,6 +131,8 @@ class Settler:
                 self._refused(commitment, answer, settled)
 
     def _refused(self, commitment: Commitment, answer: Stale, settled: bool) -> None:
+        if commitment.record is None and commitment.verdict is Verdict.ACK and not commitment.follow:
+            return
         self.stale += 1
         log.info("stale settlement: %s", answer.reason)
         if self._commit is not None and commitment.record is not None and not settled:
