@@ -1,0 +1,99 @@
+"""Joins one worker process: drivers, codec, rules, runner and the executor its pool names."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from leveret.config.settings import Settings
+from leveret.errors import ImproperlyConfigured
+from leveret.logic.following import Following
+from leveret.logic.recording import Rules
+from leveret.model.delivery import SessionId
+from leveret.model.node import Session
+from leveret.model.options import WorkerOptions
+from leveret.model.task import Registry
+from leveret.ports.clock import Clock
+from leveret.ports.executor import Executor
+from leveret.ports.slots import SlotPage
+from leveret.wiring import parts
+from leveret.wiring.client import build_router
+from leveret.wiring.codec import build_codec
+from leveret.wiring.drivers import Drivers, driver_options, open_drivers
+from leveret.worker.context import WorkerParts
+from leveret.worker.runner import Runner
+
+MakeExecutor = Callable[[Runner], Executor]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joined:
+    """A worker's parts, with what its process needs beside them."""
+
+    parts: WorkerParts
+    runner: Runner
+    executor: Any
+    drivers: Drivers
+
+
+def join_worker(
+    settings: Settings,
+    options: WorkerOptions,
+    registry: Registry,
+    clock: Clock,
+    page: SlotPage | None = None,
+    make_executor: MakeExecutor | None = None,
+) -> Joined:
+    """Make the parts of one worker process; nothing is opened yet. Without a page nobody supervises it: the worker
+    keeps its own lease and does the store's chores."""
+    drivers = open_drivers(settings, clock)
+    codec = build_codec(settings)
+    node, alone = options.node, page is None
+    runner = Runner(codec=codec, clock=clock, page=page, hostname=node.name)
+    executor = make_executor(runner) if make_executor else build_executor(options, runner, clock)
+    following = Following(registry=registry, router=build_router(settings), default_queue=settings.task_default_queue)
+    tombstone = driver_options(settings).tombstone_expires
+    made = WorkerParts(
+        broker=drivers.broker.broker(),
+        leases=drivers.broker.leases(),
+        executor=executor,
+        codec=codec,
+        registry=registry,
+        rules=Rules(
+            codec=codec,
+            following=following,
+            worker=node.name,
+            result_expires=settings.result_expires,
+            tombstone_expires=tombstone,
+            extended=settings.result_extended,
+        ),
+        clock=clock,
+        session=new_session(options, clock),
+        node=node,
+        backend=drivers.backend.backend(),
+        commit=drivers.commit(),
+        chores=drivers.broker.chores() if alone else None,
+        page=page,
+        keeps_lease=alone,
+    )
+    return Joined(parts=made, runner=runner, executor=executor, drivers=drivers)
+
+
+def build_executor(options: WorkerOptions, runner: Runner, clock: Clock) -> Executor:
+    """The executor of a pool, by name or `package.module:Class`."""
+    if options.slots < 1:
+        raise ImproperlyConfigured(f"concurrency must be at least 1, not {options.slots}")
+    made: Executor = parts.load("executors", options.pool)(
+        runner.run, runner.run_async, options.slots, monotonic=clock.monotonic
+    )
+    return made
+
+
+def new_session(options: WorkerOptions, clock: Clock) -> Session:
+    node = options.node
+    return Session(
+        id=SessionId(clock.new_id()),
+        node=node.name,
+        incarnation=node.incarnation,
+        pid=node.pid,
+        quarantine=options.quarantine,
+    )
