@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from leveret.app import Leveret
+from leveret.client.project import module_name
 from leveret.errors import ImproperlyConfigured
 
 ATTRIBUTES = ("app", "leveret", "celery")
@@ -60,14 +61,23 @@ def _from_pyproject(folder: Path) -> str | None:
 
 
 def open_app(name: str | None, overrides: Mapping[str, Any]) -> Found:
-    """Find the app and complete it: the command line's settings, then the modules that `imports` and `include` name."""
+    """Find the app and complete it: the command line's settings, then every module that holds its tasks."""
     found = find_app(wanted(name, os.environ, Path.cwd()))
     found.app.conf.override(overrides)
-    settings = found.app.conf.settings
-    for module in (*settings.imports, *settings.include):
-        _imported(module, module)
-    found.app.finalize()
+    try:
+        found.app.import_modules()
+    except (Exception, SystemExit) as error:
+        raise ImproperlyConfigured(_failed(found.path, error)) from error
     return found
+
+
+def path_of(app: Leveret) -> str:
+    """The path by which other processes import an app that this process has."""
+    for name, module in tuple(sys.modules.items()):
+        for attribute, value in tuple(vars(module).items()) if isinstance(module, ModuleType) else ():
+            if value is app:
+                return f"{module_name(name, app.main)}:{attribute}"
+    raise ImproperlyConfigured(f"{app!r} is no module's attribute: worker processes could not import it")
 
 
 def prepare_path() -> None:
@@ -151,7 +161,7 @@ def _imported(name: str, asked: str) -> ModuleType:
         if error.name == name:
             raise ImproperlyConfigured(_no_module(name)) from error
         raise ImproperlyConfigured(_failed(asked, error)) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ImproperlyConfigured(_failed(asked, error)) from error
 
 

@@ -83,17 +83,19 @@ def leveret(context: click.Context) -> None:
     context.obj = invocation()
 
 
-def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and exit: 0 done, 1 an error, 2 wrongly called."""
-    sys.exit(run(arguments))
+def main(arguments: Sequence[str] | None = None, app: Any = None) -> NoReturn:
+    """Run the command line and exit: 0 done, 1 an error, 2 wrongly called. `app` is used where none is named."""
+    sys.exit(run(arguments, app))
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
+def run(arguments: Sequence[str] | None = None, app: Any = None) -> int:
     """Run the command line; answers the exit code."""
     try:
-        answer = leveret.main(
-            None if arguments is None else list(arguments), prog_name="leveret", standalone_mode=False
-        )
+        arguments = list(sys.argv[1:] if arguments is None else arguments)
+        if app is not None:
+            # By name: the finder imports the app's machinery, which most of `leveret worker` stays without.
+            arguments = ["-A", import_module("leveret.cli.finder").path_of(app), *arguments]
+        answer = leveret.main(arguments, prog_name="leveret", standalone_mode=False)
         return answer if isinstance(answer, int) else 0
     except click.UsageError as error:
         where = f" (see {error.ctx.command_path} --help)" if error.ctx else ""

@@ -76,7 +76,7 @@ def _hidden(command: F) -> F:
 
 
 @click.command("worker")
-@click.argument("app", required=False)
+@click.argument("positional", metavar="[APP]", required=False)
 @click.option("-c", "--concurrency", metavar="N|auto", help="Slots; auto: the CPUs this process may use.")
 @click.option("-P", "--pool", metavar="POOL", help="prefork, threads, solo, asyncio or package.module:Class.")
 @click.option("-Q", "--queues", metavar="A,B", multiple=True, help="Queues to consume.")
@@ -96,10 +96,10 @@ def _hidden(command: F) -> F:
 @click.option("--check", is_flag=True, help="Check app, settings, broker and permissions, then exit.")
 @_hidden
 @invocation_options
-def command(app: str | None, **given: Any) -> int:
+def command(positional: str | None, **given: Any) -> int:
     """Start a worker for APP, as in `leveret worker tasks:app`."""
     call = invocation()
-    call.app = app or call.app
+    call.app = positional or call.app
     notes = _judge(given)
     overrides = _overrides(call, given)
     asked = ask(call.app, overrides)

@@ -35,4 +35,4 @@ def command(force: bool, queues: tuple[str, ...], exclude_queues: tuple[str, ...
     if as_json:
         print_json({"purged": gone, "queues": names})
     else:
-        click.echo(f"{gone} messages forgotten")
+        click.echo(f"forgotten: {gone} in {', '.join(names)}")

@@ -1,6 +1,7 @@
 """How verbs print: tables for people, JSON for programs."""
 
 import json
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -50,4 +51,4 @@ def _plain(value: Any) -> Any:
 
 
 def _terminal() -> bool:
-    return click.get_text_stream("stdout").isatty()
+    return sys.stdout.isatty()
