@@ -1,0 +1,86 @@
+"""Leveret: a distributed task queue for Python that never loses a task.
+
+The front door: names are imported when they are first used, so that `import leveret` costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from leveret.app import Leveret, shared_task
+    from leveret.client.canvas import chain, chord, chunks, group
+    from leveret.client.current import current_app, current_task
+    from leveret.client.groups import GroupResult, ResultSet
+    from leveret.client.result import AsyncResult
+    from leveret.client.signature import Signature, maybe_signature, signature
+    from leveret.client.task import Task
+    from leveret.client.tasks.eager_result import EagerResult
+    from leveret.client.tasks.inside import get_task_logger, uuid
+    from leveret.model import state as states
+    from leveret.model.queue import Exchange, Queue, binding
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AsyncResult",
+    "EagerResult",
+    "Exchange",
+    "GroupResult",
+    "Leveret",
+    "Queue",
+    "ResultSet",
+    "Signature",
+    "Task",
+    "binding",
+    "chain",
+    "chord",
+    "chunks",
+    "current_app",
+    "current_task",
+    "get_task_logger",
+    "group",
+    "maybe_signature",
+    "shared_task",
+    "signature",
+    "states",
+    "uuid",
+]
+
+_HOMES = {
+    "Leveret": "leveret.app",
+    "shared_task": "leveret.app",
+    "chain": "leveret.client.canvas",
+    "chord": "leveret.client.canvas",
+    "chunks": "leveret.client.canvas",
+    "group": "leveret.client.canvas",
+    "current_app": "leveret.client.current",
+    "current_task": "leveret.client.current",
+    "GroupResult": "leveret.client.groups",
+    "ResultSet": "leveret.client.groups",
+    "AsyncResult": "leveret.client.result",
+    "Signature": "leveret.client.signature",
+    "maybe_signature": "leveret.client.signature",
+    "signature": "leveret.client.signature",
+    "Task": "leveret.client.task",
+    "EagerResult": "leveret.client.tasks.eager_result",
+    "get_task_logger": "leveret.client.tasks.inside",
+    "uuid": "leveret.client.tasks.inside",
+    "Exchange": "leveret.model.queue",
+    "Queue": "leveret.model.queue",
+    "binding": "leveret.model.queue",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "states":
+        found = import_module("leveret.model.state")
+    elif name in _HOMES:
+        found = getattr(import_module(_HOMES[name]), name)
+    else:
+        raise AttributeError(f"module 'leveret' has no attribute {name!r}")
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

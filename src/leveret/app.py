@@ -20,8 +20,8 @@ from leveret.client.task import CoroutineTask, Task
 from leveret.client.tasks.decorator import BindingDecorator, Decorator
 from leveret.client.tasks.discovery import Discovery, Packages, import_related
 from leveret.client.tasks.lifespan import LifespanFunction, open_lifespan
-from leveret.client.tasks.moments import Moment
 from leveret.client.tasks.making import TaskOptions, make_task, refuse_other, task_name
+from leveret.client.tasks.moments import Moment
 from leveret.config.configuration import Configuration
 from leveret.config.settings import Settings
 from leveret.model.message import Message
@@ -32,126 +32,19 @@ R = TypeVar("R")
 FunctionT = TypeVar("FunctionT", bound=LifespanFunction)
 
 
-class Leveret:
-    """An app: `app = Leveret("tasks")` is enough; its queue then lies in `.leveret/queue.db` of its project.
+class Sending:
+    """The half of an app that calls."""
 
-    Every method may be called from any thread.
-    """
-
-    def __init__(
-        self,
-        main: str | None = None,
-        broker: str | None = None,
-        backend: str | None = None,
-        include: Iterable[str] | str = (),
-        *,
-        set_as_current: bool = True,
-        task_cls: Any = None,
-        autofinalize: bool = True,
-        namespace: str | None = None,
-        config_source: Any = None,
-        changes: Mapping[str, Any] | None = None,
-        **settings: Any,
-    ) -> None:
-        """Take Celery's arguments; further keywords are settings. Celery's signature."""
-        self.main = main
-        self.file: str | None = sys._getframe(1).f_globals.get("__file__")
-        """Where the app was made: its project folder holds the embedded queue."""
-        named = {"broker_url": broker, "result_backend": backend, "include": include or None}
-        given = {**(changes or {}), **{name: value for name, value in named.items() if value is not None}, **settings}
-        self.conf = Configuration(given, app_file=self.file)
-        if config_source is not None:
-            self.conf.config_from_object(config_source, namespace=namespace)
-        self.tasks = TaskRegistry(lambda: self.conf.settings, self.finalize)
-        self.on_configure, self.on_after_configure, self.on_after_finalize = Moment(), Moment(), Moment()
-        self.finalized = False
-        self.autofinalize = autofinalize
-        self._task_class: type[Task[..., Any]] = _named(task_cls) or Task
-        self._discovery = Discovery()
-        self._lifespan: LifespanFunction | None = None
-        self._client: Client | None = None
-        self._client_settings: Settings | None = None
-        self._lock = threading.RLock()
-        """Guards making the client and finalizing; nothing is awaited or sent under it."""
-        if set_as_current:
-            self.set_default()
-
-    # Tasks.
-
-    @overload
-    def task(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> CoroutineTask[P, R]: ...
-    @overload
-    def task(self, function: Callable[P, R], /) -> Task[P, R]: ...
-    @overload
-    def task(self, *, bind: Literal[True], **options: Unpack[TaskOptions]) -> BindingDecorator: ...
-    @overload
-    def task(self, *, bind: Literal[False] = False, **options: Unpack[TaskOptions]) -> Decorator: ...
-    @overload
-    def task(self, *, bind: bool = False, **options: Any) -> Any: ...
-    def task(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
-        """Make a function a task: `@app.task` or `@app.task(queue="x", bind=True, ...)`."""
-        if function is None:
-            return lambda decorated: self._make(decorated, options)
-        return self._make(function, options)
-
-    def _make(self, function: Callable[..., Any], options: Mapping[str, Any]) -> Any:
-        return self._add(make_task(function, options, self._task_class, self.main))
-
-    def register_task(self, task: Any, **options: Any) -> Any:
-        """Register an instance (or the class) of a `Task` subclass that has `run`."""
-        made = task() if isinstance(task, type) else task
-        made.__dict__.update(options)
-        if not made.name:
-            made.name = self.gen_task_name(type(made).__name__, type(made).__module__)
-        return self._add(made)
-
-    def _add(self, task: Any) -> Any:
-        refuse_other(self.tasks.peek(task.name), task)
-        task.attach(self)
-        self.tasks.register(task)
-        return task
+    conf: Configuration
+    tasks: TaskRegistry
+    _client: Client | None
+    _client_settings: Settings | None
+    _lock: threading.RLock
+    """Guards making the client and finalizing; nothing is awaited or sent under it."""
 
     def definition(self, name: str) -> TaskDefinition | None:
         """A task's options under the present settings."""
         return self.tasks.find(name)
-
-    def gen_task_name(self, name: str, module: str) -> str:
-        """The name of a task that says none."""
-        return task_name(name, module, self.main)
-
-    def finalize(self, auto: bool = False) -> None:
-        """Take in what `shared_task` declared, once."""
-        if self.finalized or (auto and not self.autofinalize):
-            return
-        with self._lock:
-            if self.finalized:
-                return
-            self.finalized = True
-            for bind in current.shared():
-                bind(self)
-        self.on_after_finalize.send(self)
-
-    def autodiscover_tasks(self, packages: Packages = None, related_name: str = "tasks", force: bool = False) -> None:
-        """Have the `tasks` module of each package imported when a worker or command wants the tasks, or now."""
-        if force:
-            import_related(packages, related_name)
-        else:
-            self._discovery.add(packages, related_name)
-
-    def import_modules(self) -> None:
-        """Import every module that holds tasks of this app (`include`, `imports`, autodiscovery), then finalize."""
-        settings = self.conf.settings
-        self.on_after_configure.send(self)
-        import_related((*settings.include, *settings.imports), None)
-        self._discovery.import_all()
-        self.finalize()
-
-    @property
-    def Task(self) -> type[Task[..., Any]]:  # noqa: N802 - Celery's name
-        """The base class of this app's tasks."""
-        return self._task_class
-
-    # Sending.
 
     @property
     def client(self) -> Client:
@@ -167,7 +60,7 @@ class Leveret:
     def make_client(self, settings: Settings) -> Client:
         """Join the parts the settings name."""
         # Imported here: wiring knows asyncio and the drivers, which a program that only declares tasks never needs.
-        from leveret.wiring.client import build_client  # noqa: PLC0415
+        from leveret.wiring.client import build_client
 
         return build_client(settings)
 
@@ -233,6 +126,117 @@ class Leveret:
     def GroupResult(self, id: str | None = None, results: Iterable[Any] = (), **kwargs: Any) -> GroupResult:  # noqa: N802
         return GroupResult(id, results, app=self, **kwargs)
 
+
+class Leveret(Sending):
+    """An app: `app = Leveret("tasks")` is enough; its queue then lies in `.leveret/queue.db` of its project.
+
+    Every method may be called from any thread.
+    """
+
+    def __init__(
+        self,
+        main: str | None = None,
+        broker: str | None = None,
+        backend: str | None = None,
+        include: Iterable[str] | str = (),
+        *,
+        set_as_current: bool = True,
+        task_cls: Any = None,
+        autofinalize: bool = True,
+        namespace: str | None = None,
+        config_source: Any = None,
+        changes: Mapping[str, Any] | None = None,
+        **settings: Any,
+    ) -> None:
+        """Further keywords are settings. Celery's signature."""
+        self.main = main
+        self.file: str | None = sys._getframe(1).f_globals.get("__file__")
+        """Where the app was made: its project folder holds the embedded queue."""
+        named = {"broker_url": broker, "result_backend": backend, "include": include or None}
+        given = {**(changes or {}), **{name: value for name, value in named.items() if value is not None}, **settings}
+        self.conf = Configuration(given, app_file=self.file)
+        if config_source is not None:
+            self.conf.config_from_object(config_source, namespace=namespace)
+        self.tasks = TaskRegistry(lambda: self.conf.settings, self.finalize)
+        self.on_configure, self.on_after_configure, self.on_after_finalize = Moment(), Moment(), Moment()
+        self.finalized = False
+        self.autofinalize = autofinalize
+        self._task_class: type[Task[..., Any]] = _named(task_cls) or Task
+        self._discovery = Discovery()
+        self._lifespan: LifespanFunction | None = None
+        self._client: Client | None = None
+        self._client_settings: Settings | None = None
+        self._lock = threading.RLock()
+        if set_as_current:
+            self.set_default()
+
+    # Tasks.
+
+    @overload
+    def task(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> CoroutineTask[P, R]: ...
+    @overload
+    def task(self, function: Callable[P, R], /) -> Task[P, R]: ...
+    @overload
+    def task(self, /, *, bind: Literal[True], **options: Unpack[TaskOptions]) -> BindingDecorator: ...
+    @overload
+    def task(self, /, *, bind: Literal[False] = False, **options: Unpack[TaskOptions]) -> Decorator: ...
+    def task(self, function: Any = None, /, *, bind: bool = False, **options: Any) -> Any:
+        """Make a function a task: `@app.task` or `@app.task(queue="x", bind=True, ...)`."""
+        if function is None:
+            return lambda decorated: self._make(decorated, {**options, "bind": bind})
+        return self._make(function, {**options, "bind": bind})
+
+    def _make(self, function: Callable[..., Any], options: Mapping[str, Any]) -> Any:
+        return self._add(make_task(function, options, self._task_class, self.main))
+
+    def register_task(self, task: Any, **options: Any) -> Any:
+        """Register an instance (or the class) of a `Task` subclass that has `run`."""
+        made = task() if isinstance(task, type) else task
+        made.__dict__.update(options)
+        if not made.name:
+            made.name = self.gen_task_name(type(made).__name__, type(made).__module__)
+        return self._add(made)
+
+    def _add(self, task: Any) -> Any:
+        refuse_other(self.tasks.peek(task.name), task)
+        task.attach(self)
+        self.tasks.register(task)
+        return task
+
+    def gen_task_name(self, name: str, module: str) -> str:
+        """The name of a task that says none."""
+        return task_name(name, module, self.main)
+
+    def finalize(self, auto: bool = False) -> None:
+        """Take in what `shared_task` declared, once."""
+        if self.finalized or (auto and not self.autofinalize):
+            return
+        with self._lock:
+            self.finalized = True
+            for bind in current.shared():
+                bind(self)
+        self.on_after_finalize.send(self)
+
+    def autodiscover_tasks(self, packages: Packages = None, related_name: str = "tasks", force: bool = False) -> None:
+        """Have the `tasks` module of each package imported when a worker or command wants the tasks, or now."""
+        if force:
+            import_related(packages, related_name)
+        else:
+            self._discovery.add(packages, related_name)
+
+    def import_modules(self) -> None:
+        """Import every module that holds tasks of this app (`include`, `imports`, autodiscovery), then finalize."""
+        settings = self.conf.settings
+        self.on_after_configure.send(self)
+        import_related((*settings.include, *settings.imports), None)
+        self._discovery.import_all()
+        self.finalize()
+
+    @property
+    def Task(self) -> type[Task[..., Any]]:  # noqa: N802 - Celery's name
+        """The base class of this app's tasks."""
+        return self._task_class
+
     # Settings and life.
 
     def config_from_object(
@@ -254,9 +258,7 @@ class Leveret:
         """What a worker process enters before its first claim and leaves after its last settle."""
         return open_lifespan(self._lifespan, self)
 
-    @property
-    def current_task(self) -> Any:
-        return current.current_task
+    current_task = current.current_task
 
     def set_default(self) -> None:
         """Be the app that `shared_task`, `AsyncResult(id)`, `signature()` and `current_app` mean."""

@@ -14,7 +14,7 @@ from leveret.client.result import AsyncResult
 from leveret.client.signature import Signature, maybe_signature
 from leveret.client.specs import to_spec
 from leveret.errors import NotYet
-from leveret.model.message import Message, TaskId
+from leveret.model.message import Message
 
 T = TypeVar("T")
 
@@ -146,7 +146,7 @@ class chain(Composition[Any]):  # noqa: N801 - Celery's name
         client = self.app.client
         result = sending.handle(client, message)
         for step in rest:
-            following = AsyncResult.sent(client, cast(str, step.id), step.task, "", ignored=False)
+            following: AsyncResult[Any] = AsyncResult.sent(client, cast(str, step.id), step.task, "", ignored=False)
             following.follow(result)
             result = following
         return result
@@ -188,16 +188,16 @@ class group(Composition[Any]):  # noqa: N801 - Celery's name
         client = self.app.client
         if client.options.always_eager:
             return self.apply(args, kwargs, **options)
-        id, composed = self._composed(args, kwargs, options)
+        group_id, composed = self._composed(args, kwargs, options)
         sending.submit(client, [message for message, _ in composed], options)
-        return self._handles(id, composed)
+        return self._handles(group_id, composed)
 
     async def aapply_async(  # type: ignore[override] # as above
         self, args: Iterable[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
     ) -> GroupResult:
-        id, composed = self._composed(args, kwargs, options)
+        group_id, composed = self._composed(args, kwargs, options)
         await sending.asubmit(self.app.client, [message for message, _ in composed], options)
-        return self._handles(id, composed)
+        return self._handles(group_id, composed)
 
     def apply(
         self, args: Iterable[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
@@ -208,19 +208,19 @@ class group(Composition[Any]):  # noqa: N801 - Celery's name
         self, args: Iterable[Any] | None, kwargs: Mapping[str, Any] | None, options: Mapping[str, Any]
     ) -> tuple[str, list[tuple[Message, list[Signature[Any]]]]]:
         own = {**self.options, **options}
-        id = own.pop("task_id", None) or self.app.client.clock.new_id()
+        group_id = own.pop("task_id", None) or self.app.client.clock.new_id()
         if own.pop("link", None):
             raise TypeError("a group has no single value to pass on: link its tasks, or use a chord")
         composed: list[tuple[Message, list[Signature[Any]]]] = []
         for index, part in enumerate(self.tasks):
-            placed = part.clone(args or (), kwargs or {}, **{**own, "group_id": id, "group_index": index})
+            placed = part.clone(args or (), kwargs or {}, **{**own, "group_id": group_id, "group_index": index})
             if isinstance(placed, chain):
                 composed.append(placed._composed((), {}, {}))
             elif isinstance(placed, Composition):
                 raise NotYet(f"a {placed.kind} inside a group: {_JOINS}")
             else:
                 composed.append((placed.message(), []))
-        return id, composed
+        return group_id, composed
 
     def _handles(self, id: str, composed: list[tuple[Message, list[Signature[Any]]]]) -> GroupResult:
         client = self.app.client

@@ -4,7 +4,7 @@ The blocking face runs on the caller's own thread. There is no thread and no loo
 `delay()` work after a fork, under gevent, in uWSGI without threads and from atexit.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -48,8 +48,10 @@ class ClientParts:
     """None where results are turned off (`disabled://`)."""
     connect: Callable[[], AsyncParts]
     """Makes fresh asynchronous parts for the loop that runs now."""
-    facts: Callable[[str, str | None], WaitFacts | None] = lambda id, queue: None
+    facts: Callable[[str, str | None], WaitFacts | None] = lambda task_id, queue: None
     """What is known of a task somebody waits for: (task id, queue if known). It may block for a round trip."""
+    afacts: Callable[[str, str | None], Awaitable[WaitFacts | None]] | None = None
+    """The same for the running loop."""
 
 
 class Client:
@@ -187,7 +189,7 @@ class Client:
 
     async def asubmit(self, messages: Sequence[Message], *, timeout: float | None = None) -> None:
         """As `submit`, on the running loop's own connection."""
-        import asyncio  # noqa: PLC0415 - a coroutine runs, so it is loaded; `import leveret` must not load it
+        import asyncio
 
         postings = tuple(map(self.codec.post, messages))
         limit = self.options.publish_timeout if timeout is None else timeout
@@ -205,6 +207,10 @@ class Client:
         if parts is None:
             parts = self._loops[loop] = self._parts.connect()
         return parts
+
+    async def afacts(self, task_id: str, queue: str | None) -> WaitFacts | None:
+        """As `facts`, for a waiter on a loop."""
+        return None if self._parts.afacts is None else await self._parts.afacts(task_id, queue)
 
     def backend(self) -> BlockingBackend:
         if self._parts.backend is None:

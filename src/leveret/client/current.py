@@ -1,4 +1,4 @@
-"""The one place that knows a default app. Only `shared_task`, `AsyncResult(id)`, `signature()` and `current_app` read it."""
+"""The default app. Only `shared_task`, `AsyncResult(id)`, `signature()` and `current_app` ask for it."""
 
 from collections.abc import Callable
 from typing import Any, Protocol

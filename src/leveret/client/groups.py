@@ -3,7 +3,8 @@
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 
-from leveret.client.result import AsyncResult, assert_will_not_block
+from leveret.client.result import AsyncResult
+from leveret.client.results.joining import assert_will_not_block
 
 
 class ResultSet:
@@ -140,7 +141,7 @@ class GroupResult(ResultSet):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, GroupResult) and other.id == self.id and other.results == self.results
 
-    __hash__ = None  # type: ignore[assignment] # as above
+    __hash__ = None
 
     def __repr__(self) -> str:
         return f"<GroupResult: {self.id} [{', '.join(str(result.id) for result in self.results)}]>"

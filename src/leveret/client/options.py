@@ -53,8 +53,10 @@ class CallOptions(TypedDict, total=False):
 KNOWN = frozenset(CallOptions.__annotations__)
 
 NOT_NEEDED = frozenset(
-    "producer connection publisher router declare exchange_type delivery_mode mandatory immediate confirm_timeout "
-    "route_name task_type result_cls taskset_id".split()
+    (
+        *("producer", "connection", "publisher", "router", "declare", "exchange_type", "delivery_mode", "mandatory"),
+        *("immediate", "confirm_timeout", "route_name", "task_type", "result_cls", "taskset_id"),
+    )
 )
 """Celery's remaining names for a call: taken, so that ported code runs, and without effect here."""
 

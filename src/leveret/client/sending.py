@@ -1,4 +1,4 @@
-"""From a composed message to its result handle: what `Task`, `Signature`, `send_task` and `send_many` have in common."""
+"""From a composed message to its result handle: what `Task`, `Signature`, `send_task`, `send_many` have in common."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,9 @@ class BlockingInLoop(LeveretWarning):
 
 def handle(client: Client, message: Message, options: Mapping[str, Any] = NO_OPTIONS) -> AsyncResult[Any]:
     """The result of a message; the task that sends it remembers it as its child."""
-    result = AsyncResult.sent(client, message.id, message.task, message.queue, ignored=message.ignore_result is True)
+    result: AsyncResult[Any] = AsyncResult.sent(
+        client, message.id, message.task, message.queue, ignored=message.ignore_result is True
+    )
     request = CURRENT.get()
     if request is not None and options.get("add_to_parent", True):
         request.children.append(result.as_tuple())

@@ -266,13 +266,21 @@ def _read(data: dict[str, Any]) -> Signature[Any]:
     return Signature.from_dict(data)
 
 
-def signature(task: Any, *args: Any, app: App | None = None, **options: Any) -> Signature[Any]:
+def signature(
+    task: Any,
+    args: Iterable[Any] | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+    *,
+    app: App | None = None,
+    **more: Any,
+) -> Signature[Any]:
     """Make a signature of a task, a task's name (`signature("tasks.add", args=(2, 2))`) or a signature's dict."""
     if isinstance(task, Signature):
         return task.clone()
     if isinstance(task, Mapping):
         return Signature.from_dict(task, app=app)
-    return Signature(task, *args, app=app, **options)
+    return Signature(task, args, kwargs, options, app=app, **more)
 
 
 def maybe_signature(value: Any, app: App | None = None, clone: bool = False) -> Signature[Any] | None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, Unpack, cast
 
 from leveret.client import options as calls
 from leveret.client import sending
@@ -15,8 +15,10 @@ from leveret.client.signature import Signature
 from leveret.client.tasks import inside
 from leveret.client.tasks.arguments import Check, checker
 from leveret.client.tasks.bound import BoundTask
-from leveret.client.tasks.eager import EagerResult, aapply, apply
-from leveret.errors import MaxRetriesExceededError, Retry
+from leveret.client.tasks.declared import Declared
+from leveret.client.tasks.eager import aapply, apply
+from leveret.client.tasks.eager_result import EagerResult
+from leveret.errors import Retry
 from leveret.model.message import Message
 from leveret.model.request import CURRENT, Request
 from leveret.model.task import TaskDefinition
@@ -24,60 +26,15 @@ from leveret.model.task import TaskDefinition
 P = ParamSpec("P")
 R = TypeVar("R")
 
-F = TypeVar("F", bound=Callable[..., Any])
 
-
-def _default_hook(function: F) -> F:
-    """Mark a hook that does nothing: the worker does not call it."""
-    function.is_default_hook = True  # type: ignore[attr-defined] # functions take attributes; mypy does not know
-    return function
-
-
-class Task(Generic[P, R]):
+class Task(Declared, Generic[P, R]):
     """A registered function with a name and options.
 
     Subclass it for hooks or for a task with state of its own (`base=`, or `run` and `app.register_task(Mine())`).
-    An option that is None falls back to the app's setting when it is used.
     """
-
-    name: str = ""
-    typing: bool = True
-    """Check a call's arguments against the function's signature."""
-    abstract: bool = True
-
-    max_retries: int | None = 3
-    default_retry_delay: Seconds = 180.0
-    autoretry_for: Any = ()
-    dont_autoretry_for: Any = ()
-    retry_kwargs: Mapping[str, Any] | None = None
-    retry_backoff: Any = False
-    retry_backoff_max: Seconds = 600.0
-    retry_jitter: bool = True
-
-    acks_late: bool | None = None
-    reject_on_worker_lost: bool | None = None
-    ignore_result: bool | None = None
-    store_errors_even_if_ignored: bool | None = None
-    track_started: bool | None = None
-    throws: Any = ()
-    dead_letter: bool = False
-    lane: str | None = None
-
-    time_limit: Seconds | None = None
-    soft_time_limit: Seconds | None = None
-    rate_limit: Any = None
-    priority: int | None = None
-    queue: Any = None
-    serializer: str | None = None
-    compression: str | None = None
-    expires: Seconds | None = None
-    result_expires: Seconds | None = None
-
-    MaxRetriesExceededError = MaxRetriesExceededError
 
     _app: App | None = None
     _check: Check | None = None
-    run: Callable[..., Any]
 
     def __init__(self) -> None:
         """Take nothing: a subclass sets options as class attributes."""
@@ -111,9 +68,6 @@ class Task(Generic[P, R]):
         """Raise TypeError when the function cannot be called so; `typing=False` turns it off."""
         if self._check is not None:
             self._check(args, kwargs)
-
-    def on_bound(self, app: Any) -> None:
-        """Called when the task has been given to its app."""
 
     @classmethod
     def of_function(cls, function: Callable[..., Any], name: str, options: Mapping[str, Any], *, bind: bool) -> Any:
@@ -205,23 +159,23 @@ class Task(Generic[P, R]):
         calls.check(options)
         return await aapply(self, tuple(args or ()), kwargs or {}, options, throw)
 
-    def send(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+    def send(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> Result[Any]:
         """Send a call whose options are checked."""
         if self._check is not None:
             self._check(args, kwargs)
         app = self.app
         client = app.client
         if client.options.always_eager:
-            return apply(self, args, kwargs, options, None)
+            return cast(Result[Any], apply(self, args, kwargs, options, None))
         return sending.send(client, self.name, args, kwargs, options, app.definition(self.name))
 
-    async def asend(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+    async def asend(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> Result[Any]:
         if self._check is not None:
             self._check(args, kwargs)
         app = self.app
         client = app.client
         if client.options.always_eager:
-            return await aapply(self, args, kwargs, options, None)
+            return cast(Result[Any], await aapply(self, args, kwargs, options, None))
         return await sending.asend(client, self.name, args, kwargs, options, app.definition(self.name))
 
     def message(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> Message:
@@ -270,7 +224,7 @@ class Task(Generic[P, R]):
         eta: datetime | None = None,
         countdown: Seconds | None = None,
         max_retries: int | None = None,
-        **options: Unpack[CallOptions],
+        **options: Any,
     ) -> Retry:
         """Ask for another try and leave the run; past the limit raise `MaxRetriesExceededError` caused by `exc`.
 
@@ -303,28 +257,6 @@ class Task(Generic[P, R]):
     def AsyncResult(self, task_id: str, **kwargs: Any) -> Result[R]:  # noqa: N802 - Celery's name
         """The result of an earlier call of this task."""
         return Result(task_id, task_name=self.name, app=self.app, **kwargs)
-
-    # Hooks, for subclasses.
-
-    @_default_hook
-    def before_start(self, task_id: str, args: Any, kwargs: Any) -> Any:
-        """Called before the function runs."""
-
-    @_default_hook
-    def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> Any:
-        """Called when the function has returned."""
-
-    @_default_hook
-    def on_failure(self, exc: Exception, task_id: str, args: Any, kwargs: Any, einfo: Any) -> Any:
-        """Called when the task has failed for good."""
-
-    @_default_hook
-    def on_retry(self, exc: Exception, task_id: str, args: Any, kwargs: Any, einfo: Any) -> Any:
-        """Called when the task will be tried again."""
-
-    @_default_hook
-    def after_return(self, status: str, retval: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> Any:
-        """Called after every run, whatever came of it."""
 
     def __repr__(self) -> str:
         return f"<@task: {self.name}>"

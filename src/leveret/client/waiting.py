@@ -2,7 +2,10 @@
 
 from msgspec import Struct
 
+from leveret.ports.clock import Clock
+
 PATIENCE_SECONDS = 5.0
+_LONGEST_WAIT = 60.0
 
 
 class WaitFacts(Struct, frozen=True, kw_only=True):
@@ -39,3 +42,29 @@ def _reason(facts: WaitFacts | None) -> str:
     if facts.ahead is not None:
         return f"{facts.ahead} messages wait in {queue}"
     return f"it is in {queue}"
+
+
+class Patience:
+    """How long one wait may last, and when its silence must be explained. Owned by the waiting call."""
+
+    def __init__(self, clock: Clock, timeout: float | None) -> None:
+        self._now = clock.monotonic
+        started = self._now()
+        self._deadline = None if timeout is None else started + timeout
+        self._explain_at: float | None = started + PATIENCE_SECONDS
+
+    def next_wait(self, interval: float | None) -> float:
+        """Seconds the store may be waited for before something else is due."""
+        now = self._now()
+        ends = [moment - now for moment in (self._deadline, self._explain_at) if moment is not None]
+        return max(0.0, min([*ends, _LONGEST_WAIT if interval is None else interval]))
+
+    def exhausted(self) -> bool:
+        return self._deadline is not None and self._now() >= self._deadline
+
+    def explanation_due(self) -> bool:
+        """True once."""
+        if self._explain_at is None or self._now() < self._explain_at:
+            return False
+        self._explain_at = None
+        return True

@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from leveret.client.client import Client
-from leveret.client.tasks.eager_result import EagerResult
 from leveret.client.loops import running_loop
 from leveret.client.signature import Signature
 from leveret.client.specs import from_spec
+from leveret.client.tasks.eager_result import EagerResult
 from leveret.errors import Cancel, Ignore, MaxRetriesExceededError, Reject, Retry, Snooze, TaskRevokedError
 from leveret.logic import retry as retries
 from leveret.logic.following import again, changed
@@ -76,7 +76,7 @@ def _finished(task: Any, value: Any) -> Any:
 
 
 def _run_coroutine(coroutine: Coroutine[Any, Any, T]) -> T:
-    import asyncio  # noqa: PLC0415 - `import leveret` must not load it; only eager coroutine tasks need it here
+    import asyncio
 
     return asyncio.run(coroutine)
 
@@ -200,9 +200,9 @@ class EagerRun:
         """What the caller gets; raises the failure where asked to (`throw`, `task_eager_propagates`)."""
         end = self._end
         assert end is not None
-        if self._client.options.eager_propagates if throw is None else throw:
-            if end.state in states.PROPAGATE_STATES:
-                raise end.value
+        propagates = self._client.options.eager_propagates if throw is None else throw
+        if propagates and end.state in states.PROPAGATE_STATES:
+            raise end.value
         return EagerResult(self._message.id, end.value, end.state, end.traceback, self._task.name)
 
 

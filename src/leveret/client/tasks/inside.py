@@ -1,7 +1,9 @@
 """What a task can do while it runs: see its request, ask for another try, tell its progress."""
 
+import logging
 import sys
 import traceback
+import uuid as uuids
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -91,3 +93,16 @@ def progress_record(client: Client, request: Request | None, id: str, state: str
         meta=write_meta(client.codec, id=id, status=state, result=meta),
         reply_to=None if request is None or request.id != id else request.message.reply_to,
     )
+
+
+def get_task_logger(name: str) -> logging.Logger:
+    """A logger for use in tasks: its lines carry the running task's name and id."""
+    logger = logging.getLogger(name)
+    if logger.parent is logging.root and not name.startswith("leveret"):
+        logger.parent = logging.getLogger("leveret.task")
+    return logger
+
+
+def uuid() -> str:
+    """A fresh task id, for those who choose it themselves (`task_id=uuid()`)."""
+    return str(uuids.uuid4())

@@ -56,7 +56,7 @@ KNOWN = frozenset(TaskOptions.__annotations__)
 def make_task(function: Callable[..., Any], options: Mapping[str, Any], default_base: type, main: str | None) -> Any:
     """Make the task of a function; it is bound to an app by whoever registers it."""
     given = dict(options)
-    base = given.pop("base", None) or default_base
+    base: Any = given.pop("base", None) or default_base
     bind = bool(given.pop("bind", False))
     name = given.pop("name", None) or task_name(function.__name__, function.__module__, main)
     check_task_options(given, KNOWN, base)
