@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from examples.photos import sheet
 from examples.photos.journal import Run
-from examples.photos.tasks import FILTERS, OUT, SIZES, app, apply_filter, journal, main_colours, thumbnail
+from examples.photos.tasks import FILTERS, OUT, SIZES, app, apply_filter, journal, label, main_colours, thumbnail
 from leveret import AsyncResult
 
 PROCESSES = 2
@@ -77,10 +77,10 @@ def send(photos: Sequence[Path]) -> list[Job]:
     for photo in map(str, photos):
         results: list[AsyncResult[Any]] = [thumbnail.delay(photo, size) for size in SIZES]
         for name in FILTERS:
-            hiccup = zlib.crc32(f"{Path(photo).stem}{name}".encode()) % HICCUP_SHARE == 0
+            hiccup = zlib.crc32(f"{label(photo)}{name}".encode()) % HICCUP_SHARE == 0
             results.append(apply_filter.delay(photo, name, hiccup))
         results.append(main_colours.delay(photo))
-        jobs += [Job(Path(photo).stem, result) for result in results]
+        jobs += [Job(label(photo), result) for result in results]
     return jobs
 
 

@@ -77,9 +77,14 @@ def shrink(photo: str, size: int) -> Image.Image:
     return copy
 
 
+def label(photo: str | Path) -> str:
+    """What the pictures of a photograph are named after: `cat.jpg` and `cat.png` are two."""
+    return Path(photo).name.replace(".", "_")
+
+
 def save(image: Image.Image, photo: str, variant: str) -> str:
     """A run that is killed half-way leaves no half picture: written beside it, then moved into place."""
-    path = OUT / "pictures" / f"{Path(photo).stem}-{variant}.jpg"
+    path = OUT / "pictures" / f"{label(photo)}-{variant}.jpg"
     partial = path.with_suffix(f".{os.getpid()}.{time.monotonic_ns()}")
     image.save(partial, "JPEG", quality=85)
     partial.replace(path)
