@@ -97,10 +97,10 @@ class _Forkserver:
 
     def run(self, options: WorkerOptions) -> None:
         leave_signals_to_the_supervisor()
+        # What is alive after the import is shared by all children: a collection would touch, and so copy, every page.
+        gc.disable()
         if not self._preload(options):
             return
-        # What is alive now is shared by all children: without this their first collection would copy every page.
-        gc.collect()
         gc.freeze()
         wake, wake_writer = os.pipe()
         os.set_blocking(wake, False)

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -45,14 +45,6 @@ class Launched(Struct, frozen=True):
     pid: int
     channel: Channel[FromChild]
     poll: Poll | None = None
-
-
-class Nursery(Protocol):
-    async def launch(self, options: WorkerOptions) -> Launched: ...
-
-    def close(self) -> None:
-        """Start nothing more; what was started goes on."""
-        ...
 
 
 def can_fork() -> bool:
@@ -179,17 +171,14 @@ class Forkserver:
 class Spawner:
     """Starts each child as a fresh interpreter; needs nothing of POSIX."""
 
-    def __init__(self, entry: str) -> None:
+    def __init__(self, entry: str, *, by_loopback: bool = not hasattr(socket, "AF_UNIX")) -> None:
         self._entry = entry
-        self._closed = False
+        self._by_loopback_only = by_loopback
 
     async def launch(self, options: WorkerOptions) -> Launched:
-        channel, process = await (self._by_pair() if hasattr(socket, "AF_UNIX") else self._by_loopback())
+        channel, process = await (self._by_loopback() if self._by_loopback_only else self._by_pair())
         channel.send(Start(self._entry, options))
         return Launched(process.pid, channel, process.poll)
-
-    def close(self) -> None:
-        self._closed = True
 
     async def _by_pair(self) -> tuple[Channel[FromChild], "subprocess.Popen[bytes]"]:
         ours, theirs = socket.socketpair()

@@ -31,12 +31,10 @@ class ChildSource:
         self._replacing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def fork_early(self, forkserver: Forkserver | None = None) -> None:
-        """Fork the forkserver out of this process, before any thread or loop exists, or adopt one that was."""
+    def fork_early(self) -> None:
+        """Fork the forkserver out of this process. Call before any thread or loop exists."""
         if not self._spawn:
-            self._forkserver = forkserver or Forkserver.fork(self._options.entry, self._options.worker)
-        elif forkserver is not None:
-            forkserver.close()
+            self._forkserver = Forkserver.fork(self._options.entry, self._options.worker)
 
     def adopt(self, forkserver: Forkserver) -> None:
         """As `fork_early`, with a forkserver that exists already."""
@@ -90,7 +88,6 @@ class ChildSource:
 
     def close(self) -> None:
         self._closed = True
-        self._spawner.close()
         if self._forkserver is not None:
             self._forkserver.close()
         for task in self._tasks:

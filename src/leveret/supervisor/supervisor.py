@@ -64,12 +64,12 @@ class Supervisor:
         self._tending: set[asyncio.Task[None]] = set()
         self._code = 0
 
-    def start(self, forkserver: Forkserver | None = None) -> None:
-        """Fork the forkserver, or take over one that was forked to describe the app."""
-        self._source.fork_early(forkserver)
+    def start(self) -> None:
+        """Fork the forkserver."""
+        self._source.fork_early()
 
     def adopt(self, forkserver: Forkserver) -> None:
-        """Use a forkserver that was forked earlier, to learn what the app is."""
+        """Instead of `start`: use one that was forked earlier, to learn what the app is."""
         self._source.adopt(forkserver)
 
     async def run(self) -> int:
