@@ -1,5 +1,6 @@
 """Joins one worker process: drivers, codec, rules, runner and the executor its pool names."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -94,6 +95,6 @@ def new_session(options: WorkerOptions, clock: Clock) -> Session:
         id=SessionId(clock.new_id()),
         node=node.name,
         incarnation=node.incarnation,
-        pid=node.pid,
+        pid=os.getpid(),
         quarantine=options.quarantine,
     )
