@@ -77,7 +77,7 @@ from leveret.wiring.codec import build_codec
 from leveret.wiring.drivers import open_drivers
 from leveret.wiring.parts import load
 
-app = Leveret("t", broker="moon://here", backend="moon://here", task_serializer="literals", accept_content=["literals"])
+app = Leveret("t", broker="moon://here", backend="moon://store", task_serializer="literals", accept_content=["literals"])
 app.conf.task_compression = "reversed"
 
 @app.task(name="t")

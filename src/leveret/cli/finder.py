@@ -16,6 +16,8 @@ from typing import Any
 
 from leveret.app import Leveret
 from leveret.client.project import module_name
+from leveret.config.kinds import names
+from leveret.config.variables import APP
 from leveret.errors import ImproperlyConfigured
 
 ATTRIBUTES = ("app", "leveret", "celery")
@@ -33,7 +35,7 @@ class Found:
 
 def named(option: str | None, environ: Mapping[str, str], folder: Path) -> str | None:
     """The name of the app, from the strongest source that has one."""
-    return option or environ.get("LEVERET_APP") or _from_pyproject(folder)
+    return option or environ.get(APP) or _from_pyproject(folder)
 
 
 def wanted(option: str | None, environ: Mapping[str, str], folder: Path) -> str:
@@ -63,12 +65,18 @@ def _from_pyproject(folder: Path) -> str | None:
 def open_app(name: str | None, overrides: Mapping[str, Any]) -> Found:
     """Find the app and complete it: the command line's settings, then every module that holds its tasks."""
     found = find_app(wanted(name, os.environ, Path.cwd()))
-    found.app.conf.override(overrides)
+    conf = found.app.conf
+    conf.override(overrides if "include" not in overrides else _with_added(overrides, conf.include))
     try:
         found.app.import_modules()
     except (Exception, SystemExit) as error:
         raise ImproperlyConfigured(_failed(found.path, error)) from error
     return found
+
+
+def _with_added(overrides: Mapping[str, Any], own: tuple[str, ...]) -> dict[str, Any]:
+    """`-I` adds modules; every other option replaces what the app says."""
+    return {**overrides, "include": (*own, *names(overrides["include"]))}
 
 
 def path_of(app: Leveret) -> str:

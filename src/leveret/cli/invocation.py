@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from leveret.config.sources import CONFIG_MODULE
+from leveret.config.variables import CONFIG_MODULE
 
 F = TypeVar("F", bound=Callable[..., Any])
 

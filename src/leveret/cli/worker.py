@@ -1,29 +1,13 @@
-"""`leveret worker`: read the command line, learn from a child what the app is, and supervise its processes."""
+"""`leveret worker`: read the command line, have the app imported in a child, and meanwhile get ready to supervise."""
 
-import asyncio
-import os
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, TypeVar
 
 import click
 
 from leveret.cli.invocation import Invocation, invocation, invocation_options
-from leveret.cli.node.banner import Facts, banner
-from leveret.cli.node.cpus import usable_cpus
-from leveret.cli.node.logs import set_up_logging
-from leveret.cli.node.name import node_name
-from leveret.cli.node.pidfile import pidfile
-from leveret.cli.node.plan import Plan, ask
-from leveret.cli.node.queues import consumed_queues, split_names
-from leveret.config.settings import Settings
-from leveret.errors import ImproperlyConfigured
-from leveret.model.node import Node
-from leveret.model.options import WorkerOptions
-from leveret.supervisor.options import SupervisorHooks
-from leveret.wiring.clock import SystemClock
-from leveret.wiring.drivers import open_drivers
-from leveret.wiring.parts import find
-from leveret.wiring.supervisor import build_supervisor
+from leveret.cli.node.plan import Request, ask
 
 LEVELS = click.Choice(["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], case_sensitive=False)
 
@@ -102,18 +86,10 @@ def command(positional: str | None, **given: Any) -> int:
     call.app = positional or call.app
     notes = _judge(given)
     overrides = _overrides(call, given)
-    asked = ask(call.app, overrides)
-    settings = asked.settings
-    options = worker_options(asked.plan, settings, overrides, given)
-    facts = _facts(asked.plan, settings)
-    if given["check"]:
-        return asyncio.run(_check(options, facts))
-    set_up_logging(settings, options, color=not call.no_color)
-    with pidfile(given["pidfile"]):
-        supervisor = build_supervisor(settings, options, SupervisorHooks(), asked.forkserver)
-        if not call.quiet:
-            click.echo("\n".join([banner(options, facts), *(f"  note        {note}" for note in notes)]))
-        return asyncio.run(supervisor.run())
+    question = ask(call.app, overrides)
+    request = Request(overrides=overrides, notes=notes, color=not call.no_color, banner=not call.quiet, given=given)
+    # By name, and only now: the supervisor's modules are imported while the child imports the app.
+    return int(import_module("leveret.cli.node.start").start(question, request))
 
 
 def _judge(given: dict[str, Any]) -> list[str]:
@@ -128,90 +104,3 @@ def _overrides(call: Invocation, given: dict[str, Any]) -> dict[str, Any]:
     if given["log_json"]:
         named["worker_log_json"] = True
     return {**call.overrides(), **named}
-
-
-def worker_options(plan: Plan, settings: Settings, overrides: dict[str, Any], given: dict[str, Any]) -> WorkerOptions:
-    """The node as plain data for every process of it."""
-    _check_pool(settings.worker_pool)
-    processes, slots = layout(settings.worker_pool, settings.worker_concurrency)
-    queues = consumed_queues(settings, plan.queues, split_names(given["queues"]), split_names(given["exclude_queues"]))
-    clock = SystemClock()
-    node = Node(
-        name=node_name(given["hostname"]),
-        incarnation=clock.new_id(),
-        boot=boot_id(),
-        pid=os.getpid(),
-        queues=queues,
-        tasks=plan.tasks,
-        slots=processes * slots,
-        pool=settings.worker_pool,
-        started=clock.now(),
-    )
-    return WorkerOptions(
-        node=node,
-        pool=settings.worker_pool,
-        processes=processes,
-        slots=slots,
-        queues=queues,
-        max_tasks_per_child=settings.worker_max_tasks_per_child,
-        time_limit=settings.task_time_limit,
-        soft_time_limit=settings.task_soft_time_limit,
-        prefetch_multiplier=settings.worker_prefetch_multiplier,
-        soft_shutdown_timeout=settings.worker_soft_shutdown_timeout,
-        burst=given["burst"],
-        loglevel=given["loglevel"].upper(),
-        logfile=given["logfile"],
-        log_json=settings.worker_log_json,
-        app=plan.app,
-        workdir=os.getcwd(),
-        settings=overrides,
-    )
-
-
-def layout(pool: str, concurrency: int | None) -> tuple[int, int]:
-    """(processes, slots in each): prefork has one slot a process, the others have all slots in one process."""
-    wanted = concurrency or usable_cpus()
-    match pool:
-        case "solo":
-            return 1, 1
-        case "prefork" | "processes":
-            return wanted, 1
-        case _:
-            return 1, wanted
-
-
-def _check_pool(pool: str) -> None:
-    if pool in ("eventlet", "gevent"):
-        raise ImproperlyConfigured(f"-P {pool} is not offered: -P asyncio runs async def tasks, -P threads the others")
-    find("executors", pool)
-
-
-def boot_id() -> str:
-    """What tells this start of the machine from the last; empty where the system does not say."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return file.read().strip()
-    except OSError:
-        return ""
-
-
-def _facts(plan: Plan, settings: Settings) -> Facts:
-    drivers = open_drivers(settings, SystemClock())
-    return Facts(
-        plan=plan,
-        settings=settings,
-        broker=drivers.broker.address,
-        results=drivers.backend.address if drivers.results else "disabled",
-        fused=drivers.fused,
-    )
-
-
-async def _check(options: WorkerOptions, facts: Facts) -> int:
-    """Do what a start does, up to the first claim: open the broker and the store, and write."""
-    drivers = open_drivers(facts.settings, SystemClock())
-    await drivers.broker.admin().declare(options.queues)
-    await drivers.backend.backend().get(("leveret-check",))
-    await drivers.broker.broker().close()
-    click.echo(banner(options, facts))
-    click.echo("ok: app, settings, broker and results are usable")
-    return 0

@@ -11,8 +11,9 @@ from typing import Any
 from leveret.client.project import default_broker_url
 from leveret.config.row import Mark, Row
 from leveret.config.settings import DEFAULTS, FIELDS, Settings, convert, shown
-from leveret.config.sources import CONFIG_MODULE, from_environment, from_object, load_object, unknown
+from leveret.config.sources import from_environment, from_object, load_object, unknown
 from leveret.config.table import ROWS, find
+from leveret.config.variables import CONFIG_MODULE
 from leveret.errors import ImproperlyConfigured
 from leveret.model.endpoint import Url
 

@@ -7,21 +7,8 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 from leveret.config.table import find, looks_like_setting, nearest
+from leveret.config.variables import NOT_SETTINGS, PREFIX
 from leveret.errors import ImproperlyConfigured, UnknownSetting
-
-ENVIRONMENT_PREFIX = "LEVERET_"
-CONFIG_MODULE = "LEVERET_CONFIG_MODULE"
-"""A settings module that every app of the process reads (`leveret --config`)."""
-NOT_SETTINGS = (
-    "LEVERET_APP",
-    "LEVERET_CHANNEL",
-    "LEVERET_CHAOS",
-    "LEVERET_BENCH_",
-    "LEVERET_DEMO_",
-    "LEVERET_TEST_",
-    "LEVERET__",
-)
-"""Beginnings of our variables that are no settings."""
 
 _CODE = (ModuleType, FunctionType, BuiltinFunctionType, type)
 
@@ -100,12 +87,12 @@ def from_environment(environ: Mapping[str, str] | None) -> dict[str, str]:
     """Pick `LEVERET_*`; an unknown one is an error naming the nearest, an empty one is as if not set."""
     values: dict[str, str] = {}
     for key, value in (os.environ if environ is None else environ).items():
-        if not key.startswith(ENVIRONMENT_PREFIX) or key.startswith((*NOT_SETTINGS, CONFIG_MODULE)) or not value:
+        if not key.startswith(PREFIX) or key.startswith(NOT_SETTINGS) or not value:
             continue
-        row = find(key.removeprefix(ENVIRONMENT_PREFIX))
+        row = find(key.removeprefix(PREFIX))
         if row is None:
-            close = nearest(key.removeprefix(ENVIRONMENT_PREFIX))
-            hint = f"; did you mean {ENVIRONMENT_PREFIX}{close.upper()}?" if close else ""
+            close = nearest(key.removeprefix(PREFIX))
+            hint = f"; did you mean {PREFIX}{close.upper()}?" if close else ""
             raise UnknownSetting(f"unknown setting {key} in the environment{hint}", close)
         values[row.name] = value
     return values

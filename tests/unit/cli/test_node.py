@@ -13,7 +13,7 @@ from leveret.cli.node.pidfile import pidfile
 from leveret.cli.node.plan import Plan
 from leveret.cli.node.planner import queue_names, unmatched_routes
 from leveret.cli.node.queues import consumed_queues, split_names
-from leveret.cli.worker import layout
+from leveret.cli.node.start import layout
 from leveret.config.settings import Settings
 from leveret.errors import ImproperlyConfigured, QueueNotFound
 from leveret.logic.routing import Queue

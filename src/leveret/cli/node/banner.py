@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 
+from leveret import __version__
 from leveret.cli.node.plan import Plan
 from leveret.config.settings import Settings
 from leveret.model.options import WorkerOptions
@@ -43,7 +43,7 @@ def banner(options: WorkerOptions, facts: Facts) -> str:
     unserved = [queue for queue in facts.plan.routed if queue not in options.queues]
     if unserved:
         rows.append(("not served", f"{', '.join(unserved)}: tasks are routed there, this worker does not consume it"))
-    lines = [f"leveret {version('leveret')} · {options.node.name}", *(f"  {name:<12}{text}" for name, text in rows)]
+    lines = [f"leveret {__version__} · {options.node.name}", *(f"  {name:<12}{text}" for name, text in rows)]
     return "\n".join([*lines, *_tasks(facts.plan.tasks), *(f"  note        {line}" for line in facts.plan.notices)])
 
 

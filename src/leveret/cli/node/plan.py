@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,9 @@ from leveret.errors import ImproperlyConfigured
 from leveret.model.node import Node
 from leveret.model.options import WorkerOptions
 from leveret.supervisor.nursery import Forkserver, can_fork
-from leveret.wiring.supervisor import ENTRY
+
+ENTRY = "leveret.cli.child"
+"""As in wiring.supervisor, whose import would keep the app waiting."""
 
 TELL = "LEVERET__PLAN"
 """The descriptor on which `child.preload` tells its plan, once."""
@@ -49,23 +51,41 @@ class Refused(Struct, frozen=True, tag="refused"):
     error: str
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """The plan, and the process that made it where children can be forked from it; closing it ends it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the command line asks of a node."""
 
-    plan: Plan
-    forkserver: Forkserver | None = None
+    overrides: Mapping[str, Any]
+    """Settings it names; every process of the node lays them over the app's own."""
+    given: Mapping[str, Any]
+    """Its other options, by name."""
+    notes: Sequence[str] = ()
+    color: bool = True
+    banner: bool = True
 
-    @property
-    def settings(self) -> Settings:
-        """The supervisor's own settings value."""
-        return Settings(**self.plan.settings)
+
+class Question:
+    """An app that is being imported elsewhere; `answer()` waits for its plan, once."""
+
+    def __init__(self, read: Callable[[], bytes], forkserver: Forkserver | None = None) -> None:
+        self._read = read
+        self.forkserver = forkserver
+        """The process that imports the app, where children can be forked from it; closing it ends it."""
+
+    def answer(self) -> Plan:
+        data = self._read()
+        if not data:
+            raise ImproperlyConfigured("the process that imports the app died before it was done")
+        answer = _plans.decode(data)
+        if isinstance(answer, Refused):
+            raise ImproperlyConfigured(answer.error)
+        return answer
 
 
 _plans: msgspec.json.Decoder[Plan | Refused] = msgspec.json.Decoder(Plan | Refused)
 
 
-def ask(app: str | None, overrides: Mapping[str, Any]) -> Asked:
+def ask(app: str | None, overrides: Mapping[str, Any]) -> Question:
     """Have the app imported and described; `None` is wherever `finder.wanted` finds one named.
 
     Call before any thread or loop exists.
@@ -74,7 +94,7 @@ def ask(app: str | None, overrides: Mapping[str, Any]) -> Asked:
         node=Node(name="", incarnation="", boot="", pid=0), app=app or "", workdir=os.getcwd(), settings=overrides
     )
     if not can_fork():
-        return Asked(_read(_spawned(draft)))
+        return Question(lambda: _spawned(draft))
     reader, writer = os.pipe()
     os.environ[TELL] = str(writer)
     try:
@@ -82,8 +102,12 @@ def ask(app: str | None, overrides: Mapping[str, Any]) -> Asked:
     finally:
         del os.environ[TELL]
         os.close(writer)
+    return Question(lambda: _drained(reader), forkserver)
+
+
+def _drained(reader: int) -> bytes:
     with open(reader, "rb") as stream:
-        return Asked(_read(stream.read()), forkserver)
+        return stream.read()
 
 
 def _spawned(draft: WorkerOptions) -> bytes:
@@ -99,15 +123,6 @@ def _spawned(draft: WorkerOptions) -> bytes:
 def plain_settings(settings: Settings) -> dict[str, Any]:
     """Those of an app's settings that survive JSON."""
     return {name: value for name in FIELDS if name not in _NEED_THE_APP and _is_plain(value := getattr(settings, name))}
-
-
-def _read(data: bytes) -> Plan:
-    if not data:
-        raise ImproperlyConfigured("the process that imports the app died before it was done")
-    answer = _plans.decode(data)
-    if isinstance(answer, Refused):
-        raise ImproperlyConfigured(answer.error)
-    return answer
 
 
 def _is_plain(value: Any) -> bool:
