@@ -61,19 +61,22 @@ def count(connection: Connection, queues: tuple[str, ...]) -> tuple[QueueCounts,
     names = queues or tuple(name for (name,) in connection.execute("all_queues").fetchall())
     delayed: dict[int, int] = dict(connection.execute("count_delayed").fetchall())
     claimed: dict[int, int] = dict(connection.execute("count_claimed").fetchall())
+    unsorted = {row[0]: row[1:] for row in connection.execute("count_unsorted").fetchall()}
     dead: dict[int, int] = dict(connection.execute("count_dead").fetchall())
 
     def one(name: str) -> QueueCounts:
         number = connection.known_queue(name)
         if number is None:
             return QueueCounts(queue=name)
+        fresh, sent = unsorted.get(number, (0, None))
+        ready = [connection.execute("count_ready", (suspect, number)).fetchone()[0] for suspect in (0, 1)]
         return QueueCounts(
             queue=name,
-            ready=sum(connection.execute("count_ready", (suspect, number)).fetchone()[0] for suspect in (0, 1)),
+            ready=sum(ready) + fresh,
             delayed=delayed.get(number, 0),
             claimed=claimed.get(number, 0),
             dead=dead.get(number, 0),
-            oldest=oldest(connection, number),
+            oldest=oldest(connection, number) if any(ready) else sent,
         )
 
     return tuple(map(one, names))
@@ -94,6 +97,7 @@ def purge_step(connection: Connection, name: str) -> int:
     queue = connection.known_queue(name)
     if queue is None:
         return 0
+    messages.sort(connection)
     gone: list[tuple[int]] = []
     for suspect in (0, 1):
         gone += connection.execute("purge_ready", (suspect, queue, PURGE_STEP)).fetchall()
@@ -110,9 +114,8 @@ def redrive(connection: Connection, id: str, now: float) -> int:
     outcome of the second: it goes."""
     rows = connection.execute("take_dead", (id,)).fetchall()
     for _, queue, place, attempt, once, encoded in rows:
-        (last,) = connection.execute("last_sequence").fetchone()
+        last = messages.sort(connection)
         connection.execute("add_message", (last + 1, id, queue, place, attempt, once, now, encoded))
-        connection.execute("add_ready", (queue, place, last + 1))
         connection.added[queue] = connection.added.get(queue, 0) + 1
         if once:
             connection.execute("shut_door", (id, attempt))

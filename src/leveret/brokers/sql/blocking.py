@@ -1,5 +1,6 @@
 """The caller's face: on the calling thread, no thread and no loop of its own; threads share a commit."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -32,19 +33,36 @@ class Publisher:
 
     def __init__(self, database: Database, options: DriverOptions, clock: Clock) -> None:
         self._database, self._options, self._clock = database, options, clock
-        self._leading = threading.Lock()
-        self._guard = threading.Lock()
-        self._waiting: list[Ticket] = []
+        self._start_over()
 
     def publish(self, postings: Sequence[Posting], timeout: float) -> None:
         """Return when all are durable; fail within `timeout` seconds."""
         if not postings:
             return
-        deadline = time.monotonic() + timeout
-        ticket = Ticket(postings)
+        if self._pid != os.getpid():  # forked while another thread may have held a lock
+            self._start_over()
+        deadline, ticket = time.monotonic() + timeout, Ticket(postings)
+        if self._leading.acquire(blocking=False):
+            try:
+                self._lead(deadline, ticket)
+            finally:
+                self._leading.release()
+        else:
+            self._follow(deadline, ticket)
+        if ticket.error is not None:
+            raise ticket.error
+
+    def _start_over(self) -> None:
+        self._pid = os.getpid()
+        self._leading = threading.Lock()
+        self._guard = threading.Lock()
+        self._waiting: list[Ticket] = []
+
+    def _follow(self, deadline: float, ticket: Ticket) -> None:
+        """Wait for another thread's commit to take the ticket along, or for the lead."""
         with self._guard:
             self._waiting.append(ticket)
-        if not self._leading.acquire(timeout=max(timeout, 0.0)):
+        if not self._leading.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
             self._give_up(ticket)
             return
         try:
@@ -52,12 +70,10 @@ class Publisher:
                 self._lead(deadline)
         finally:
             self._leading.release()
-        if ticket.error is not None:
-            raise ticket.error
 
-    def _lead(self, deadline: float) -> None:
+    def _lead(self, deadline: float, *own: Ticket) -> None:
         with self._guard:
-            tickets, self._waiting = self._waiting, []
+            tickets, self._waiting = [*self._waiting, *own], []
         now, high_first = self._clock.now(), self._options.high_first
 
         def work(connection: Connection) -> None:
@@ -102,8 +118,7 @@ class Publisher:
             raise PublishFailed(f"nothing was sent: {self._database.path} stayed locked until the deadline")
         # Another thread is committing it and has a deadline too: wait for its word, so that it is always known.
         with self._leading:
-            if ticket.error is not None:
-                raise ticket.error
+            return
 
 
 class SqlBlockingBroker:

@@ -36,7 +36,11 @@ def is_futile(connection: Connection, claim: Claim, now: float) -> bool:
 
 def has_ready(connection: Connection, queues: tuple[str, ...], suspects: bool) -> bool:
     numbers = [number for name in queues if (number := connection.known_queue(name)) is not None]
-    return any(connection.execute("any_ready", (suspects, number)).fetchone() for number in numbers)
+    return any(
+        connection.execute("any_ready", (suspects, number)).fetchone()
+        or (not suspects and connection.execute("any_unsorted", (number,)).fetchone())
+        for number in numbers
+    )
 
 
 def take(connection: Connection, claim: Claim, now: float) -> tuple[Delivery, ...]:
@@ -44,6 +48,7 @@ def take(connection: Connection, claim: Claim, now: float) -> tuple[Delivery, ..
     session, number = find_session(connection, claim.session)
     if claim.number <= number:
         return replay(connection, session, number) if claim.number == number else ()
+    messages.sort(connection)
     due = messages.next_due(connection)
     if due is not None and due <= now:
         messages.promote(connection, now, PROMOTE_AT_ONCE)

@@ -1,6 +1,6 @@
 """Messages at rest: coming in, going back, parked. Every function works inside a transaction of its caller's."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -11,6 +11,8 @@ from leveret.model.delivery import Charge, DeadLetter, Delivery, Encoded, Postin
 
 URGENT = 9
 """Celery's highest priority; larger numbers count as it."""
+UNSORTED = 64
+"""How many messages may wait to be sorted: the most a claim pays for the publishers."""
 
 
 def _plain(value: Any) -> Any:
@@ -53,9 +55,16 @@ def is_here(connection: Connection, posting: Posting) -> bool:
     return connection.execute("find_message", place).fetchone() is not None
 
 
-def add(connection: Connection, postings: Iterable[Posting], now: float, high_first: bool) -> None:
+def add(connection: Connection, postings: Sequence[Posting], now: float, high_first: bool) -> None:
     """Put postings into their queues, in order; copies of a `once` posting are left out."""
-    (seq,) = connection.execute("last_sequence").fetchone()
+    last, done = connection.execute("last_place").fetchone()
+    if len(postings) == 1 and last - done < UNSORTED:
+        posting = postings[0]
+        if posting.not_before is None or posting.not_before <= now:
+            add_unsorted(connection, posting, last + 1, now, high_first)
+            return
+    sort(connection)
+    seq = last
     messages: list[tuple[Any, ...]] = []
     ready: list[tuple[int, int, int]] = []
     delayed: list[tuple[float, int, int]] = []
@@ -64,20 +73,45 @@ def add(connection: Connection, postings: Iterable[Posting], now: float, high_fi
         if posting.once and is_copy(connection, posting, now):
             continue
         seq += 1
-        queue = connection.queue(posting.queue)
-        place = level(posting.priority, high_first)
-        blob = encode(posting.encoded)
-        messages.append((seq, posting.id, queue, place, posting.attempt, posting.once, now, blob))
+        row = row_of(connection, posting, seq, now, high_first)
+        messages.append(row)
         if posting.not_before is not None and posting.not_before > now:
-            delayed.append((posting.not_before, seq, queue))
+            delayed.append((posting.not_before, seq, row[2]))
         else:
-            ready.append((queue, place, seq))
-            added[queue] = added.get(queue, 0) + 1
+            ready.append((row[2], row[3], seq))
+            added[row[2]] = added.get(row[2], 0) + 1
     connection.executemany("add_message", messages)
     if ready:
         connection.executemany("add_ready", ready)
     if delayed:
         connection.executemany("add_delayed", delayed)
+    connection.execute("mark_sorted", (seq,))
+
+
+def add_unsorted(connection: Connection, posting: Posting, seq: int, now: float, high_first: bool) -> None:
+    """As `add` for one posting that is due: it is left to the next claim to sort. So the fsync that `delay()` waits
+    for writes one page and not two (15 of 125 us)."""
+    if posting.once and is_copy(connection, posting, now):
+        return
+    row = row_of(connection, posting, seq, now, high_first)
+    connection.execute("add_message", row)
+    connection.added[row[2]] = connection.added.get(row[2], 0) + 1
+
+
+def row_of(
+    connection: Connection, posting: Posting, seq: int, now: float, high_first: bool
+) -> tuple[int, str, int, int, int, bool, float, bytes]:
+    queue, place = connection.queue(posting.queue), level(posting.priority, high_first)
+    return (seq, posting.id, queue, place, posting.attempt, posting.once, now, encode(posting.encoded))
+
+
+def sort(connection: Connection) -> int:
+    """Put what single publishes left unsorted among the ready; answers the last place given."""
+    last, done = connection.execute("last_place").fetchone()
+    if last > done:
+        connection.execute("sort_messages", (done,))
+        connection.execute("mark_sorted", (last,))
+    return int(last)
 
 
 def is_copy(connection: Connection, posting: Posting, now: float) -> bool:

@@ -62,5 +62,9 @@ CREATE TABLE sessions (
 CREATE TABLE bells (
   address TEXT PRIMARY KEY, session TEXT NOT NULL, queues TEXT NOT NULL, idle INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE TABLE fleet (one INTEGER PRIMARY KEY CHECK (one = 1), tick REAL, reap_from REAL NOT NULL DEFAULT 0);
+CREATE TABLE fleet (
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  tick REAL, reap_from REAL NOT NULL DEFAULT 0,
+  sorted INTEGER NOT NULL DEFAULT 0   -- messages beyond this place are ready, but not in `ready` yet
+);
 INSERT INTO fleet (one) VALUES (1);

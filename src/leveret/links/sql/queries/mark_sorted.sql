@@ -1,0 +1,1 @@
+UPDATE fleet SET sorted = ? WHERE one = 1
