@@ -132,8 +132,9 @@ class InlineExecutor:
             frame = frame.f_back
 
 
-# The signal Celery uses for soft limits; Windows has none and gets the exception between two bytecodes.
-_SIGNAL: signal.Signals | None = getattr(signal, "SIGUSR1", None) if hasattr(signal, "pthread_kill") else None
+# Ignored by default, so that a stray one harms nobody, and used by nothing else (SIGUSR1 dumps a child's stacks).
+# Windows has no such signal and gets the exception between two bytecodes.
+_SIGNAL: signal.Signals | None = getattr(signal, "SIGURG", None) if hasattr(signal, "pthread_kill") else None
 
 
 def drain(jobs: "SimpleQueue[Job | None]") -> list[Job]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 import msgspec
 
@@ -40,6 +41,7 @@ class Consumer:
         self._quiet = asyncio.Event()
         self.reason = ""
         """Why it ended by itself."""
+        self.on_registered: Callable[[str], None] = lambda session: None
 
     def quiet(self) -> None:
         """Claim nothing more; `run` returns when the claim under way is answered."""
@@ -130,6 +132,7 @@ class Consumer:
             self._number = 0
         session = self.session
         await self._persist("register", lambda: parts.leases.register(parts.node, (session,)))
+        self.on_registered(session.id)
 
     async def _nothing_left(self) -> bool:
         """Burst: nothing to claim, nothing runs, and what just ended has put nothing new into the queues."""

@@ -45,6 +45,7 @@ class Worker:
         self._settler = Settler(parts, persist)
         self._dispatcher = Dispatcher(parts, options, self._settler, persist, tasks or TaskLog(parts.clock))
         self._consumer = Consumer(parts, options, self._dispatcher, self._settler, persist)
+        self._consumer.on_registered = self._hooks.on_ready
         self._state = WorkerState.NEW
         self._quieted = asyncio.Event()
         self._abandoned = asyncio.Event()
@@ -123,7 +124,6 @@ class Worker:
         await self._consumer.register(fresh=False)
         if self._state is WorkerState.NEW:
             self._state = move(WORKER, self._state, WorkerEvent.REGISTER)
-        self._hooks.on_ready(self.session)
         await self._consumer.run()
 
     def _background(self) -> list[Coroutine[Any, Any, None]]:

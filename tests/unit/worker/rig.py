@@ -76,8 +76,8 @@ class Rig:
         self.runner = Runner(codec=CODEC, clock=CLOCK, hostname="w@here")
         self.executor = EXECUTORS[self.pool](self.runner.run, self.runner.run_async, self.slots)
 
-    def worker(self, **parts: Any) -> Worker:
-        hooks = WorkerHooks(
+    def worker(self, hooks: WorkerHooks | None = None, **parts: Any) -> Worker:
+        hooks = hooks or WorkerHooks(
             on_ready=self.sessions.append, on_drained=self.drained.append, on_waiting=self.waiting.append
         )
         options = {"queues": ("default",), "pool": self.pool, "slots": self.slots, **self.options}
@@ -110,6 +110,23 @@ class Rig:
                 (record,) = await self.backend.wait([id], 1.0)
                 if record is not None and record.terminal:
                     return read_meta(record, CODEC)
+
+    async def counts(self) -> Any:
+        return (await self.driver.admin().counts(("default",)))[0]
+
+    async def until(self, fact: Callable[[], Any]) -> Any:
+        """Wait for something no port announces: the store's counts, a hook's call."""
+        async with asyncio.timeout(10):
+            while not (found := await value if asyncio.iscoroutine(value := fact()) else value):  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        return found
+
+    async def claimed(self, ready: int, claimed: int) -> None:
+        async def reached() -> bool:
+            counts = await self.counts()
+            return (counts.ready, counts.claimed) == (ready, claimed)
+
+        await self.until(reached)
 
     def run(self, scenario: Callable[[Worker], Any], **parts: Any) -> Any:
         """Run a worker and a scenario beside it; the worker is stopped in order when the scenario ends."""

@@ -2,17 +2,18 @@ import asyncio
 import threading
 import time
 
+import msgspec
 import pytest
+from tests.unit.worker.rig import CODEC, NODE, SESSION, Rig
 
 from leveret.errors import Cancel, Ignore, Reject, Retry, Snooze, SoftTimeLimitExceeded
 from leveret.model.delivery import Claim, SessionId
-from leveret.model.message import Embed
+from leveret.model.message import Embed, Message
 from leveret.model.node import Reaping
 from leveret.model.outcome import Retried
 from leveret.model.request import CURRENT
 from leveret.model.signature import SignatureSpec
 from leveret.model.task import RetryPolicy
-from tests.unit.worker.rig import CODEC, SESSION, Rig
 
 POOLS = ("prefork", "threads", "asyncio")
 
@@ -171,8 +172,7 @@ def test_hard_limit_is_settled_by_the_io_thread_and_ends_the_worker():
         other = await rig.send("other")
         meta = await rig.result(stuck)
         assert (meta.status, meta.error.type, meta.error.args) == ("FAILURE", "TimeLimitExceeded", (0.1,))
-        while not rig.drained:
-            await asyncio.sleep(0.005)
+        await rig.until(lambda: rig.drained)
         assert rig.drained == ["hard time limit"]
         # What had not begun is back in the queue, uncharged and uncounted.
         (back,) = await rig.broker.claim(Claim(session=SessionId("s2"), queues=("default",), credit=5, number=0))
@@ -180,12 +180,8 @@ def test_hard_limit_is_settled_by_the_io_thread_and_ends_the_worker():
         release.set()
 
     async def with_second_session(worker):
-        await rig.driver.leases().register(
-            SESSION_NODE, (type(SESSION)(id=SessionId("s2"), node="w@here", incarnation="1", pid=1),)
-        )
+        await rig.driver.leases().register(NODE, (msgspec.structs.replace(SESSION, id=SessionId("s2")),))
         await scenario(worker)
-
-    from tests.unit.worker.rig import NODE as SESSION_NODE
 
     rig.run(with_second_session)
 
@@ -220,10 +216,7 @@ def test_what_waits_behind_a_long_job_goes_back_after_50_ms():
         await rig.send("long")
         for _ in range(10):
             await rig.send("short")
-        deadline = time.monotonic() + 5
-        while (counts := (await rig.driver.admin().counts(("default",)))[0]).claimed != 1 or counts.ready != 10:
-            assert time.monotonic() < deadline, counts
-            await asyncio.sleep(0.005)
+        await rig.claimed(ready=10, claimed=1)
         release.set()
 
     rig.run(scenario)
@@ -246,8 +239,7 @@ def test_at_most_once_is_acknowledged_when_the_run_starts():
         await rig.send("late", 2)
         third = await rig.send("once", 3)
         # The first one runs and is acknowledged: only the others stand in the broker.
-        while (counts := (await rig.driver.admin().counts(("default",)))[0]).claimed + counts.ready != 2:
-            await asyncio.sleep(0.005)
+        await rig.claimed(ready=2, claimed=0)
         gate.set()
         assert (await rig.result(first)).result == 1
         assert (await rig.result(third)).result == 3
@@ -262,13 +254,10 @@ def test_unknown_tasks_rest_and_undecodable_messages_are_dead_letters():
 
     async def scenario(worker):
         await rig.send("unknown")
-        posting = CODEC.post(__import__("leveret.model.message", fromlist=["Message"]).Message(id="x", task="known"))
-        import msgspec
-
+        posting = CODEC.post(Message(id="x", task="known"))
         broken = msgspec.structs.replace(posting, encoded=msgspec.structs.replace(posting.encoded, body=b"{"))
         await rig.broker.publish((broken,))
-        while not (dead := await rig.driver.admin().dead()):
-            await asyncio.sleep(0.005)
+        dead = await rig.until(rig.driver.admin().dead)
         assert dead[0].reason.startswith("undecodable: ")
         (counts,) = await rig.driver.admin().counts(("default",))
         assert counts.delayed == 1
@@ -283,8 +272,7 @@ def test_a_reaped_session_is_registered_anew():
 
     async def scenario(worker):
         first = await rig.send("wait")
-        while (await rig.driver.admin().counts(("default",)))[0].claimed != 1:
-            await asyncio.sleep(0.005)
+        await rig.claimed(ready=0, claimed=1)
         await rig.driver.leases().reap((Reaping(session=SESSION.id),))
         gate.set()
         # Its first run's settlement is stale; the message is claimed again and settled by the new session.
@@ -301,8 +289,7 @@ def test_burst_ends_when_nothing_is_left_follow_ups_included():
     rig.tasks.add(ran.append, "note")
 
     async def scenario(worker):
-        while not rig.drained:
-            await asyncio.sleep(0.005)
+        await rig.until(lambda: rig.drained)
 
     async def prepare():
         for n in range(20):
@@ -327,8 +314,7 @@ def test_max_tasks_per_child_ends_after_exactly_that_many():
     asyncio.run(prepare())
 
     async def scenario(worker):
-        while not rig.drained:
-            await asyncio.sleep(0.005)
+        await rig.until(lambda: rig.drained)
         (counts,) = await rig.driver.admin().counts(("default",))
         assert (counts.ready, counts.claimed) == (13, 0)
 
@@ -344,11 +330,9 @@ def test_abandon_gives_back_what_runs():
 
     async def scenario(worker):
         await rig.send("wait")
-        while (await rig.driver.admin().counts(("default",)))[0].claimed != 1:
-            await asyncio.sleep(0.005)
+        await rig.claimed(ready=0, claimed=1)
         worker.abandon()
-        while not rig.drained:
-            await asyncio.sleep(0.005)
+        await rig.until(lambda: rig.drained)
         (counts,) = await rig.driver.admin().counts(("default",))
         assert (counts.ready, counts.claimed) == (1, 0)
         gate.set()
@@ -363,8 +347,8 @@ def test_a_plain_ignored_task_leaves_nothing():
 
     async def scenario(worker):
         id = await rig.send("note")
-        while not done.is_set() or (await rig.driver.admin().counts(("default",)))[0].claimed:
-            await asyncio.sleep(0.005)
+        await rig.until(done.is_set)
+        await rig.claimed(ready=0, claimed=0)
         assert await rig.backend.get([id]) == (None,)
 
     rig.run(scenario)

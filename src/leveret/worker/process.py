@@ -1,0 +1,176 @@
+"""A worker process: user code on the main thread (or the executor's own), the I/O loop on a side thread."""
+
+import asyncio
+import logging
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
+from typing import Any, Protocol, assert_never
+
+from msgspec import Struct
+
+from leveret.errors import CallerError, LeveretError
+from leveret.model.control import Broken, Drained, Quiet, Ready, ReturnUnstarted, StopNow, ToChild, Waiting
+from leveret.ports.executor import Executor
+from leveret.worker.context import WorkerHooks
+from leveret.worker.worker import Worker
+
+log = logging.getLogger("leveret.worker")
+
+ORPHAN_SECONDS = 2.0
+"""How long what runs may go on when the supervisor is gone."""
+
+
+class Serving(Executor, Protocol):
+    """An executor as a process needs it: it holds the main thread, and runs coroutines on the loop for user code."""
+
+    def serve(self) -> None: ...
+
+    def complete(self, work: Any) -> Any: ...
+
+    def dispose(self) -> None: ...
+
+
+class Line(Protocol):
+    """A worker process's end of the channel to its supervisor. `read` answers None when the supervisor is gone."""
+
+    def send(self, message: Struct) -> None: ...
+
+    async def read(self) -> ToChild | None: ...
+
+
+Build = Callable[[WorkerHooks], AbstractAsyncContextManager[Worker]]
+"""Makes the worker on the I/O loop; leaving the context closes its connections."""
+
+Lifespan = AbstractContextManager[Any] | AbstractAsyncContextManager[Any]
+
+
+def run_process(
+    build: Build,
+    executor: Serving,
+    channel: Line | None,
+    *,
+    tasks: tuple[str, ...] = (),
+    lifespan: Lifespan | None = None,
+    on_lifespan: Callable[[Any], None] = lambda value: None,
+) -> int:
+    """Run a worker to its end; answers the exit code. Called on the main thread, returns when all is settled.
+
+    `channel` None: there is no supervisor; whoever called stops the worker. `on_lifespan` gets what the lifespan
+    yielded, before the first claim. A job that cannot be stopped ends the process from inside (`os._exit`).
+    """
+    process = _Process(build, executor, channel, tasks)
+    try:
+        # Before the first claim, on the main thread and the user loop: where the tasks will meet what it made.
+        on_lifespan(_enter(lifespan, executor))
+    except BaseException:
+        process.tell(Broken("the app's lifespan failed:\n" + traceback.format_exc().rstrip(), permanent=True))
+        executor.dispose()
+        return 1
+    thread = threading.Thread(target=process.serve, name="leveret-io", daemon=True)
+    thread.start()
+    executor.serve()
+    thread.join()
+    try:
+        # After the last settle.
+        _leave(lifespan, executor)
+    except Exception:
+        log.exception("the app's lifespan failed at its end")
+    executor.dispose()
+    return process.code
+
+
+class _Process:
+    """The I/O thread."""
+
+    def __init__(self, build: Build, executor: Serving, channel: Line | None, tasks: tuple[str, ...]) -> None:
+        self._build, self._executor, self._channel, self._tasks = build, executor, channel, tasks
+        self._reason = ""
+        self.code = 0
+
+    def tell(self, message: Struct) -> None:
+        # A supervisor that is gone is noticed by the reader.
+        if self._channel is not None:
+            with suppress(LeveretError):
+                self._channel.send(message)
+
+    def serve(self) -> None:
+        """Run the loop; whatever happens, the main thread gets its way out."""
+        try:
+            asyncio.run(self._work())
+            self.tell(Drained(self._reason))
+        except BaseException as error:
+            self.code = 1
+            log.critical("worker process broke", exc_info=True)
+            self.tell(Broken(traceback.format_exc().rstrip(), permanent=isinstance(error, CallerError)))
+        if self._executor.running():
+            # A job that outlived its hard limit or the grace: nothing of it is awaited any more.
+            _flush()
+            os._exit(self.code)
+        self._executor.close()
+
+    async def _work(self) -> None:
+        hooks = WorkerHooks(on_ready=self._on_ready, on_drained=self._on_drained, on_waiting=self._on_waiting)
+        async with self._build(hooks) as worker:
+            listening = asyncio.ensure_future(self._listen(worker))
+            try:
+                await worker.run()
+            finally:
+                listening.cancel()
+                await asyncio.gather(listening, return_exceptions=True)
+
+    async def _listen(self, worker: Worker) -> None:
+        channel = self._channel
+        while channel is not None:
+            message = await channel.read()
+            match message:
+                case None:
+                    worker.quiet(ORPHAN_SECONDS, "the supervisor is gone")
+                    return
+                case Quiet(grace, reason):
+                    worker.quiet(grace, reason)
+                case StopNow():
+                    worker.abandon()
+                case ReturnUnstarted():
+                    worker.return_unstarted()
+                case other:
+                    assert_never(other)
+
+    def _on_ready(self, session: str) -> None:
+        self.tell(Ready(os.getpid(), session, self._tasks))
+
+    def _on_drained(self, reason: str) -> None:
+        self._reason = reason
+
+    def _on_waiting(self, running: tuple[str, ...]) -> None:
+        self.tell(Waiting(running))
+
+
+def _enter(lifespan: Lifespan | None, executor: Serving) -> Any:
+    if isinstance(lifespan, AbstractAsyncContextManager):
+        return executor.complete(_entered(lifespan))
+    return None if lifespan is None else lifespan.__enter__()
+
+
+def _leave(lifespan: Lifespan | None, executor: Serving) -> None:
+    if isinstance(lifespan, AbstractAsyncContextManager):
+        executor.complete(_left(lifespan))
+    elif lifespan is not None:
+        lifespan.__exit__(None, None, None)
+
+
+async def _entered(lifespan: AbstractAsyncContextManager[Any]) -> Any:
+    return await lifespan.__aenter__()
+
+
+async def _left(lifespan: AbstractAsyncContextManager[Any]) -> None:
+    await lifespan.__aexit__(None, None, None)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
