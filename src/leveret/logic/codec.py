@@ -207,8 +207,15 @@ class Codec:
             headers, body = _from_v1(headers, body)
         args, kwargs, embed = _check_body(body)
         task, task_id = _check_name(headers, "task"), _check_name(headers, "id")
-        if len(headers) == 2 and not embed and serializer.name == "json" and encoded.reply_to is None:
-            return Message(id=TaskId(task_id), task=task, args=tuple(args), kwargs=kwargs, queue=queue)
+        if len(headers) == 2 and not embed and serializer.name == "json":
+            return Message(
+                id=TaskId(task_id),
+                task=task,
+                args=tuple(args),
+                kwargs=kwargs,
+                queue=queue,
+                reply_to=encoded.reply_to or None,
+            )
         fields = read_header_fields(headers, self.limits.header_bytes)
         if embed:
             fields["embed"] = read_embed(embed, self.limits.callbacks)

@@ -4,7 +4,6 @@
 exception is `{"exc_type", "exc_message", "exc_module"}` in `result` (`celery/backends/base.py`).
 """
 
-import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -18,6 +17,7 @@ from leveret.errors import ContentDisallowed, DecodeError, EncodeError, RemoteEr
 from leveret.logic.codec import Codec
 from leveret.logic.compression import Compressions, builtin_compressions
 from leveret.logic.serializers import JSON, MSGPACK, YAML, Serializer, dumps_json
+from leveret.logic.wire.classes import loaded_class, name_of
 from leveret.logic.wire.jsontags import is_plain
 from leveret.model.message import Message
 from leveret.model.outcome import ErrorInfo
@@ -151,14 +151,14 @@ def error_to_wire(error: ErrorInfo) -> dict[str, Any]:
 
 def error_info(exception: BaseException, traceback_text: str = "") -> ErrorInfo:
     """An exception as data. Arguments the json serializer cannot carry become their repr."""
-    kind = type(exception)
+    module, name = name_of(type(exception))
     try:
         text = str(exception)
     except Exception as broken:  # user code: an exception whose __str__ raises must not hide itself
-        text = f"<{kind.__qualname__} whose str() raises {type(broken).__qualname__}>"
+        text = f"<{name} whose str() raises {type(broken).__qualname__}>"
     return ErrorInfo(
-        type=kind.__qualname__,
-        module=kind.__module__,
+        type=name,
+        module=module,
         args=tuple(_carriable(argument) for argument in exception.args),
         text=text,
         traceback=shorten(traceback_text),
@@ -309,18 +309,11 @@ def rebuild(error: ErrorInfo) -> BaseException:
 
 
 def _find_exception(error: ErrorInfo) -> type[Exception] | None:
-    # Celery's own errors are ours under the same name where Celery itself is not loaded.
-    module = sys.modules.get(error.module)
-    if module is None and error.module in _CELERYS:
-        module = sys.modules.get("leveret.errors")
-    found: Any = module
-    try:
-        for part in error.type.split("."):
-            # vars(), not getattr: a lazy module or a descriptor must not run for the sake of data.
-            found = vars(found)[part]
-    except (KeyError, TypeError):
-        return None
+    found = loaded_class(error.module, error.type)
+    if found is None and error.module in _CELERYS:
+        # Celery's own errors are ours under the same name where Celery itself is not loaded.
+        found = loaded_class("leveret.errors", error.type)
     # Only Exception: SystemExit, KeyboardInterrupt, GeneratorExit and asyncio's CancelledError are none.
-    if not isinstance(found, type) or not issubclass(found, Exception):
+    if found is None or not issubclass(found, Exception):
         return None
     return None if issubclass(found, StopIteration | StopAsyncIteration) else found

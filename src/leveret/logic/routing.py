@@ -19,27 +19,20 @@ from leveret.model.queue import Queue, as_exchange, as_queue, binding
 
 def topic_matches(pattern: str, key: str) -> bool:
     """`*` stands for exactly one word, `#` for none or more; words are parted by dots."""
-    return _words_match(tuple(pattern.split(".")), tuple(key.split(".") if key else ()))
+    # "#.#" says no more than "#"; without it one step past a hash is enough below.
+    words = pattern.split(".")
+    parts = [word for word, before in zip(words, ["", *words], strict=False) if (word, before) != ("#", "#")]
 
+    def past_hashes(positions: set[int]) -> set[int]:
+        return positions | {at + 1 for at in positions if at < len(parts) and parts[at] == "#"}
 
-def _words_match(pattern: tuple[str, ...], words: tuple[str, ...]) -> bool:
-    # The positions in `pattern` that may come next: linear in the key, where backtracking over `#` is not.
-    reached = _past_hashes(pattern, {0})
-    for word in words:
-        after = {at + 1 for at in reached if at < len(pattern) and pattern[at] in ("*", word) and pattern[at] != "#"}
-        after |= {at for at in reached if at < len(pattern) and pattern[at] == "#"}
-        reached = _past_hashes(pattern, after)
-    return len(pattern) in reached
-
-
-def _past_hashes(pattern: tuple[str, ...], positions: set[int]) -> set[int]:
-    reached = set(positions)
-    for at in sorted(positions):
-        here = at
-        while here < len(pattern) and pattern[here] == "#":
-            here += 1
-            reached.add(here)
-    return reached
+    # The places in the pattern that may come next: backtracking over hashes would take exponential time.
+    reached = past_hashes({0})
+    for word in key.split(".") if key else ():
+        stay = {at for at in reached if at < len(parts) and parts[at] == "#"}
+        on = {at + 1 for at in reached - stay if at < len(parts) and parts[at] in ("*", word)}
+        reached = past_hashes(stay | on)
+    return len(parts) in reached
 
 
 def headers_match(arguments: Mapping[str, Any] | None, headers: Mapping[str, Any]) -> bool:

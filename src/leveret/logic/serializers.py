@@ -15,9 +15,8 @@ from typing import Any
 import msgspec
 
 from leveret.errors import DecodeError, EncodeError, ImproperlyConfigured, MissingExtra
-from leveret.logic.wire.jsontags import Unfit, dress, has_tags, is_plain, undress, undress_one, unfit_error
+from leveret.logic.wire.jsontags import MAX_DEPTH, Unfit, dress, has_tags, is_plain, undress, undress_one, unfit_error
 
-MAX_DEPTH = 64
 MAX_ITEMS = 1_000_000
 """For what can be larger than its bytes: YAML aliases. JSON and msgpack are bounded by their own size."""
 
@@ -89,13 +88,13 @@ def dumps_json(value: Any) -> bytes:
     try:
         if is_plain(value):
             try:
-                data = _encode_json(value)
+                return _encode_json(value)
             except UnicodeEncodeError:  # a lone surrogate, which Python's json writes as an escape
-                data = _encode_stdlib(value).encode("ascii")
-        else:
-            data = _encode_stdlib(dress(value)).encode("ascii")
+                return _encode_stdlib(value).encode("ascii")
+        data = _encode_stdlib(dress(value)).encode("ascii")
         if is_too_deep(data):
             raise EncodeError(_depth_error(MAX_DEPTH))
+        return data
     except EncodeError:
         raise
     except RecursionError:
@@ -104,7 +103,6 @@ def dumps_json(value: Any) -> bytes:
         raise unfit_error(value, _fits, unfit.why) from None
     except Exception as error:  # `__json__` and properties are the caller's code
         raise unfit_error(value, _fits, f"{type(error).__name__}: {error}") from error
-    return data
 
 
 def _fits(value: Any) -> bool:

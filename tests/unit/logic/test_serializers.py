@@ -139,6 +139,28 @@ def test_a_dataclass_is_rebuilt_only_where_its_class_is_loaded_and_is_that_datac
     assert JSON.loads(data) == {"number": 7}
 
 
+def test_a_scripts_dataclass_is_found_where_the_script_is_imported_by_its_name(monkeypatch) -> None:
+    script = types.ModuleType("__main__")
+    script.__spec__, script.__file__ = None, "/somewhere/orders.py"
+
+    @dataclass
+    class Order:
+        number: int
+
+    Order.__module__, Order.__qualname__ = "__main__", "Order"
+    script.Order = Order
+    monkeypatch.setitem(sys.modules, "__main__", script)
+    data = JSON.dumps(Order(7))
+
+    assert b'"orders","Order"' in data
+    assert JSON.loads(data) == Order(7)
+    monkeypatch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))
+    imported = types.ModuleType("orders")
+    imported.Order = dataclass(type("Order", (), {"__annotations__": {"number": int}, "__module__": "orders"}))
+    monkeypatch.setitem(sys.modules, "orders", imported)
+    assert JSON.loads(data) == imported.Order(7)
+
+
 def test_rebuilding_calls_nothing_of_the_class() -> None:
     hostile = JSON.dumps(Point(1)).replace(b'"x":1', b'"x":-1')
 

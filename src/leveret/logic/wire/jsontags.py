@@ -7,7 +7,6 @@ it does not know, so an unknown kind must not wear that key; a Celery worker see
 A user's own dict that looks like a tag is escaped as `{"__leveret__": "dict", "__value__": [[key, value], ...]}`.
 """
 
-import sys
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections.abc import Callable, Mapping
@@ -20,10 +19,13 @@ from typing import Any
 from uuid import UUID
 
 from leveret.errors import EncodeError
+from leveret.logic.wire.classes import loaded_class, name_of
 
 CELERY_TAG = "__type__"
 TAG = "__leveret__"
 VALUE = "__value__"
+MAX_DEPTH = 64
+"""How deep what we send and accept may nest."""
 _CELERY_SHAPE = frozenset((CELERY_TAG, VALUE))
 
 _ATOMS = frozenset((str, int, bool, type(None)))
@@ -38,23 +40,26 @@ class Unfit(Exception):
         self.value, self.why = value, why
 
 
-def is_plain(value: Any) -> bool:
+def is_plain(value: Any, room: int = MAX_DEPTH) -> bool:
     """Tell whether msgspec writes the value exactly as Python's json would, and nothing in it needs a tag.
 
-    Exact types only: a subclass (an IntEnum, an OrderedDict) takes the slow way, which knows them all.
+    Exact types only: a subclass (an IntEnum, an OrderedDict) takes the slow way, which knows them all; so does what
+    nests deeper than `room`.
     """
     kind = type(value)
     if kind is dict:
         # Any dict that has one of the keys takes the slow way, which decides whether it needs the escape.
-        if CELERY_TAG in value or TAG in value:
+        if not room or CELERY_TAG in value or TAG in value:
             return False
         for key, item in value.items():
-            if type(key) is not str or (type(item) not in _ATOMS and not is_plain(item)):
+            if type(key) is not str or (type(item) not in _ATOMS and not is_plain(item, room - 1)):
                 return False
         return True
     if kind is list or kind is tuple:
+        if not room:
+            return False
         for item in value:  # noqa: SIM110 - the generator of all() costs twice as much
-            if type(item) not in _ATOMS and not is_plain(item):
+            if type(item) not in _ATOMS and not is_plain(item, room - 1):
                 return False
         return True
     if kind is float:
@@ -127,14 +132,12 @@ def _write_bytes(value: Any, _: _Dress) -> dict[str, Any]:
 
 
 def _write_dataclass(value: Any, inner: _Dress) -> dict[str, Any]:
-    kind = type(value)
     contents = {field.name: inner(getattr(value, field.name)) for field in fields(value)}
-    return _tag("dataclass", [kind.__module__, kind.__qualname__, contents])
+    return _tag("dataclass", [*name_of(type(value)), contents])
 
 
 def _write_enum(value: Enum, inner: _Dress) -> dict[str, Any]:
-    kind = type(value)
-    return _tag("enum", [kind.__module__, kind.__qualname__, inner(value.value)])
+    return _tag("enum", [*name_of(type(value)), inner(value.value)])
 
 
 _WRITERS: Mapping[type, Callable[[Any, _Dress], Any]] = {
@@ -219,8 +222,8 @@ def unfit_error(value: Any, fits: Callable[[Any], bool], why: str = "") -> Encod
 
 
 def has_tags(data: bytes) -> bool:
-    """Tell whether the encoded data may hold tags (every writer we know writes the two keys unescaped)."""
-    return b'__type__"' in data or b'__leveret__"' in data
+    """Tell whether the encoded data may hold tags (every writer we know writes this key unescaped)."""
+    return b'__value__"' in data
 
 
 def undress_one(item: dict[str, Any]) -> Any:
@@ -268,15 +271,9 @@ def _expect_list(value: Any) -> list[Any]:
     return value
 
 
-def _find_class(module: Any, name: Any) -> type[Any]:
-    """The class of that name if this process has imported it; data never imports."""
-    found: Any = sys.modules[module]
-    for part in name.split("."):
-        # vars(), not getattr: a lazy module or a descriptor must not run for the sake of data.
-        found = vars(found)[part]
-    if not isinstance(found, type) or (found.__module__, found.__qualname__) != (module, name):
-        raise TypeError(name)
-    return found
+def _is_named(kind: type[Any], module: Any, name: Any) -> bool:
+    """A class found under a name that is not its own is not the one that was sent."""
+    return name_of(kind) == (module, name) or (kind.__module__, kind.__qualname__) == (module, name)
 
 
 def _read_dataclass(value: Any) -> Any:
@@ -287,9 +284,11 @@ def _read_dataclass(value: Any) -> Any:
     module, name, contents = value
     if not isinstance(contents, dict):
         raise TypeError(contents)
+    kind = loaded_class(module, name)
     try:
-        kind = _find_class(module, name)
-        if not is_dataclass(kind) or contents.keys() != {field.name for field in fields(kind)}:
+        if kind is None or not is_dataclass(kind) or not _is_named(kind, module, name):
+            return contents
+        if contents.keys() != {field.name for field in fields(kind)}:
             return contents
         made: Any = object.__new__(kind)
         for key, item in contents.items():
@@ -302,9 +301,9 @@ def _read_dataclass(value: Any) -> Any:
 def _read_enum(value: Any) -> Any:
     """The member with that value; the bare value where this process has no such enum or member."""
     module, name, inner = value
+    kind = loaded_class(module, name)
     try:
-        kind = _find_class(module, name)
-        if not issubclass(kind, Enum):
+        if kind is None or not issubclass(kind, Enum) or not _is_named(kind, module, name):
             return inner
         # A tuple value arrives as a list; `_missing_` is code of the class, which data must not reach.
         wanted = _hashable(inner)
