@@ -122,7 +122,13 @@ def _spawned(draft: WorkerOptions) -> bytes:
 
 def plain_settings(settings: Settings) -> dict[str, Any]:
     """Those of an app's settings that survive JSON."""
-    return {name: value for name in FIELDS if name not in _NEED_THE_APP and _is_plain(value := getattr(settings, name))}
+    values = {name: getattr(settings, name) for name in FIELDS if name not in _NEED_THE_APP}
+    return {name: _plain(value) for name, value in values.items() if _is_plain(value)}
+
+
+def _plain(value: Any) -> Any:
+    # msgspec refuses subclasses of str; the supervisor makes a Url of it again.
+    return str(value) if isinstance(value, str) else value
 
 
 def _is_plain(value: Any) -> bool:

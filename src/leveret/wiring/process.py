@@ -1,0 +1,57 @@
+"""Joins and runs a worker process around an app."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Protocol
+
+from leveret.config.configuration import Configuration
+from leveret.model.control import ToChild
+from leveret.model.options import WorkerOptions
+from leveret.model.task import Registry
+from leveret.supervisor.channel import Channel
+from leveret.supervisor.slots import SlotWriter
+from leveret.wiring.clock import SystemClock
+from leveret.wiring.worker import Joined, join_worker
+from leveret.worker.context import WorkerHooks
+from leveret.worker.logs import TaskLog, set_up_logging
+from leveret.worker.process import run_process
+from leveret.worker.worker import Worker
+
+
+class App(Protocol):
+    """What a worker process needs of an app; the class itself stands above this floor."""
+
+    conf: Configuration
+
+    @property
+    def tasks(self) -> Registry: ...
+
+    def open_lifespan(self) -> AbstractAsyncContextManager[Any]: ...
+
+
+def run_child(app: App, options: WorkerOptions, channel: Channel[ToChild]) -> int:
+    """Be a worker process; answers its exit code."""
+    clock = SystemClock()
+    tasks = set_up_logging(options, clock, f"{options.pool}-{os.getpid()}")
+    page = SlotWriter(options.page, time_limit=options.time_limit) if options.page else None
+    joined = join_worker(app.conf.settings, options, app.tasks, clock, page)
+    return run_process(
+        _builder(joined, options, tasks),
+        joined.executor,
+        channel,
+        tasks=tuple(app.tasks),
+        lifespan=app.open_lifespan(),
+        on_lifespan=lambda value: setattr(joined.runner, "lifespan", value),
+    )
+
+
+def _builder(joined: Joined, options: WorkerOptions, tasks: TaskLog) -> Any:
+    @asynccontextmanager
+    async def build(hooks: WorkerHooks) -> AsyncIterator[Worker]:
+        try:
+            yield Worker(joined.parts, options, hooks, tasks)
+        finally:
+            await joined.parts.broker.close()
+
+    return build
