@@ -140,7 +140,28 @@ hostile_json = st.recursive(
     max_leaves=12,
 )
 field_names = st.sampled_from(
-    ["task", "id", "eta", "expires", "retries", "timelimit", "group", "group_index", "root_id", "parent_id", "shadow", "origin", "ignore_result", "stamps", "stamped_headers", "replaced_task_nesting", "compression", "leveret", "x-death", "argsrepr"]
+    [
+        "task",
+        "id",
+        "eta",
+        "expires",
+        "retries",
+        "timelimit",
+        "group",
+        "group_index",
+        "root_id",
+        "parent_id",
+        "shadow",
+        "origin",
+        "ignore_result",
+        "stamps",
+        "stamped_headers",
+        "replaced_task_nesting",
+        "compression",
+        "leveret",
+        "x-death",
+        "argsrepr",
+    ]
 )
 headers = st.dictionaries(st.one_of(field_names, wv.clean_text), hostile_json, max_size=6)
 content_types = st.sampled_from(
