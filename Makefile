@@ -4,6 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
+# Every worker process would compile every module anew, and the figures would be the compiler's.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test unit check chaos bench docs clean format
 
 $(STAMP): pyproject.toml tools/setup.sh

@@ -12,4 +12,4 @@ if [ ! -x "$venv/bin/python" ]; then
   "$python" -m venv "$venv" || { echo "python3 -m venv failed; on Debian and Ubuntu: sudo apt-get install python3-venv" >&2; exit 1; }
 fi
 "$venv/bin/python" -m pip install -q --disable-pip-version-check --upgrade "pip>=25.1" uv
-"$venv/bin/uv" pip install -q --python "$venv/bin/python" --group dev -e .
+"$venv/bin/uv" pip install -q --compile-bytecode --python "$venv/bin/python" --group dev -e .

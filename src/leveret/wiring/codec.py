@@ -23,7 +23,7 @@ def build_codec(settings: Settings) -> Codec:
     return Codec(
         Serializers(serializers.values()),
         Compressions(compressions),
-        Limits(message_bytes=settings.message_max_bytes),
+        Limits(message_bytes=settings.message_max_bytes, result_bytes=settings.message_max_bytes),
         accept=frozenset(settings.accept_content),
         result_serializer=settings.result_serializer,
         high_first=settings.high_first,
