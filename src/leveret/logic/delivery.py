@@ -160,7 +160,7 @@ def _retried(message: Message, retried: Retried, definition: TaskDefinition, rul
         id=message.id,
         attempt=message.attempt,
         verdict=Verdict.ACK,
-        record=rules.retry(message, definition, retried, not_before, now),
+        record=rules.retry(message, definition, retried, not_before),
         follow=(following,),
     )
 

@@ -62,23 +62,20 @@ class Rules:
             return self._tombstone(message, REVOKED) if self._leaves_trace(message, False) else None
         return self._record(message, definition, REVOKED, self._meta(message, REVOKED, now, error))
 
-    def retry(
-        self, message: Message, definition: TaskDefinition, retried: Retried, not_before: float, now: float
-    ) -> Record:
+    def retry(self, message: Message, definition: TaskDefinition, retried: Retried, not_before: float) -> Record:
         """A retry always leaves a record, if only a tombstone: it fences the run that asked for it."""
-        if is_ignored(message, definition) and not definition.store_errors_even_if_ignored:
+        ignored = is_ignored(message, definition) and not definition.store_errors_even_if_ignored
+        changes = retried.args is not None or retried.kwargs is not None
+        if ignored and not changes:
             return self._tombstone(message, RETRY, not_before=not_before)
-        error = retried.error or ErrorInfo(type="Retry", module="leveret.errors", text="Task can be retried")
-        fields: MetaFields = self._fields(message)
-        fields["error"] = error
-        # Extended fields describe this run; only arguments that change are for the next one.
-        fields.pop("args", None)
-        fields.pop("kwargs", None)
-        if retried.args is not None or retried.kwargs is not None:
-            # A replay of this record must send what the task asked for, not its own arguments again.
-            fields["args"], fields["kwargs"] = retried.args, retried.kwargs
+        fields = self._fields(message)
+        fields["error"] = retried.error or ErrorInfo(type="Retry", module="leveret.errors", text="will be retried")
+        # A replay of this record sends the arguments that the task asked for, None: the message's own again.
+        fields["args"], fields["kwargs"] = retried.args, retried.kwargs
         meta = write_meta(self.codec, id=message.id, status=RETRY, **fields)
-        return self._record(message, definition, RETRY, meta, not_before=not_before)
+        if ignored:
+            return self._tombstone(message, RETRY, meta, not_before)
+        return self._record(message, definition, RETRY, meta, not_before)
 
     def started(self, message: Message, definition: TaskDefinition, pid: int) -> Record:
         """For `track_started`."""

@@ -31,7 +31,8 @@ class Dispatcher:
     ) -> None:
         self._parts, self._settler, self._persist, self._log = parts, settler, persist, tasks
         self._clock, self._executor, self._rules = parts.clock, parts.executor, parts.rules
-        self._credit = Credit(options.prefetch_multiplier)
+        # What a quarantine child holds when it dies is convicted: it never holds more than what it runs.
+        self._credit = Credit(1 if options.quarantine else options.prefetch_multiplier)
         self._limits = Limits(
             options=options, executor=parts.executor, exceeded=self._exceeded, soft_struck=self._soft_struck
         )
