@@ -47,8 +47,10 @@ class Producer:
         world = self.world
         self.starts += 1
         wire = Wire(f"producer{self.number}.{self.starts}")
-        wire.on_crash = lambda: asyncio.get_running_loop().call_later(RESTART_SECONDS, self._begin) and None
-        self.broker = world.faults.proxy(MemoryDriver(world.url, world.options, world.clock, world.server).broker(), wire)
+        wire.on_crash = lambda: asyncio.get_running_loop().call_later(RESTART_SECONDS, self._begin)
+        self.broker = world.faults.proxy(
+            MemoryDriver(world.url, world.options, world.clock, world.server).broker(), wire
+        )
         self.marks = world.faults.proxy(world.marks, wire)
         world.spawn(self._send(wire))
         world.spawn(self._schedule(wire))

@@ -66,4 +66,12 @@ class WatchedServer(MemoryServer):
         answer = super()._settle(commitment, now)
         if isinstance(answer, Committed):
             self.history.settled(commitment.receipt, commitment.verdict.value)
+        else:
+            self.history.refused += 1
+        return answer
+
+    def _commit(self, commitment: Commitment, now: float) -> Committed | Stale:
+        answer = super()._commit(commitment, now)
+        if isinstance(answer, Stale):
+            self.history.refused += 1
         return answer

@@ -60,7 +60,7 @@ def in_force(variant: Variant) -> Iterator[None]:
             setattr(owner, name, original)
 
 
-# Which member of a join a task is stands in its message, but nothing in `logic` takes the seat before there is a canvas.
+# A message says which member of a join it is, but nothing in `logic` takes the seat before there is a canvas.
 
 
 def seated_conclude(message: Message, *facts: Any) -> Settlement:

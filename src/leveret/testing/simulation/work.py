@@ -7,7 +7,7 @@ from typing import Any
 
 from leveret.errors import Reject, Snooze
 from leveret.logic.ids import derive
-from leveret.model.message import Embed, Message, TaskId
+from leveret.model.message import NOTHING_FOLLOWS, Embed, Message, TaskId
 from leveret.model.request import CURRENT
 from leveret.model.signature import SignatureSpec
 from leveret.model.state import FAILURE, SUCCESS
@@ -38,7 +38,7 @@ class Work:
     priority: int | None = None
     queue: str = QUEUES[0]
     derived: bool = False
-    embed: Embed = Embed()
+    embed: Embed = NOTHING_FOLLOWS
     seat: tuple[str, int] | None = None
     kwargs: Mapping[str, Any] = field(default_factory=dict)
 
@@ -152,7 +152,7 @@ def draw(dice: random.Random) -> list[Work]:
     return sorted(works + members, key=lambda work: work.after)
 
 
-def _work(kind: str, name: str, dice: random.Random) -> Work:  # noqa: C901 - a table of kinds, one line each
+def _work(kind: str, name: str, dice: random.Random) -> Work:
     plain = Work(id=name, task="ok", kwargs=_seconds(dice), **_address(dice))
     match kind:
         case "ignored":
@@ -203,7 +203,9 @@ def _seconds(dice: random.Random) -> dict[str, Any]:
 
 def _specs(task: str, dice: random.Random) -> tuple[SignatureSpec, ...]:
     options = {"queue": dice.choice(QUEUES)}
-    return tuple(SignatureSpec(task=task, kwargs=_seconds(dice), options=options) for _ in range(dice.choice((1, 1, 2))))
+    return tuple(
+        SignatureSpec(task=task, kwargs=_seconds(dice), options=options) for _ in range(dice.choice((1, 1, 2)))
+    )
 
 
 def followers(work: Work, state: str) -> list[tuple[str, bool]]:
@@ -213,7 +215,9 @@ def followers(work: Work, state: str) -> list[tuple[str, bool]]:
         return [(derive(work.id, "errback", n), False) for n in range(len(embed.errbacks))]
     if state != SUCCESS:
         return []
-    found = [(derive(work.id, "link", n), spec.task.endswith("ignored")) for n, spec in enumerate(embed.callbacks)]
+    found: list[tuple[str, bool]] = [
+        (derive(work.id, "link", n), spec.task.endswith("ignored")) for n, spec in enumerate(embed.callbacks)
+    ]
     parent: str = work.id
     for spec in reversed(embed.chain):
         parent = derive(parent, "chain")

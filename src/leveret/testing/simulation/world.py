@@ -50,6 +50,10 @@ class Result:
     seconds: float
     """Simulated."""
     runs: int
+    repeated: int
+    """Runs of an attempt beyond its first."""
+    refused: int
+    """Settlements the fence refused."""
     events: tuple[tuple[object, ...], ...] = ()
 
 
@@ -155,5 +159,7 @@ def simulate(seed: int, variant: Variant = SHIPPED, *, keep_events: bool = False
         struck=world.faults.struck,
         seconds=world.clock.elapsed,
         runs=sum(history.runs.values()),
+        repeated=sum(history.runs.values()) - len(history.runs),
+        refused=history.refused,
         events=tuple(history.events()) if keep_events else (),
     )
