@@ -28,7 +28,7 @@ DEADLINE_SECONDS = 100.0
 HICCUP_SHARE = 12
 """One filter job in so many fails its first attempt."""
 
-console = Console()
+console = Console(soft_wrap=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from leveret.cli.benching.measure import Footprint, Latency, Rate, Rig
 from leveret.cli.benching.node import Node, worker_command
 from leveret.cli.benching.tasks import app, work, work_with_result
 
+APP = "leveret.cli.benching.tasks"
 QUEUE = "leveret-bench"
 """A queue of its own: a bench never runs, or mixes with, what waits on the broker it measures."""
 ROUND_TRIPS = 300
@@ -86,7 +87,7 @@ def make_rig(plan: Plan, folder: Path, counter: Counter) -> Rig:
     task = work_with_result if plan.results else work
     payload = "x" * plan.payload
     environment = {**plan.environment, VARIABLE: str(counter.path)}
-    command_line = worker_command(app.main, "-c", str(plan.processes), "-Q", QUEUE)
+    command_line = worker_command(APP, "-c", str(plan.processes), "-Q", QUEUE)
     return Rig(
         send_one=lambda: task.delay(payload),
         send_many=lambda count: app.send_many([task.s(payload) for _ in range(count)]),

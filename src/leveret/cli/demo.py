@@ -4,7 +4,7 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +12,11 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from leveret.cli.benching.node import Node, worker_command
 from leveret.cli.benching.demo_tasks import JOURNAL, Journal, app, crunch
+from leveret.cli.benching.node import Node, worker_command
 from leveret.client.result import AsyncResult
 
+APP = "leveret.cli.benching.demo_tasks"
 TASKS, PROCESSES = 500, 2
 DEADLINE_SECONDS = 60.0
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
@@ -58,21 +59,27 @@ def play(folder: Path, console: Console) -> tuple[Struck | None, Tally, Journal]
     results = [crunch.delay(number) for number in range(TASKS)]
     environment = {"LEVERET_BROKER_URL": broker, JOURNAL: str(folder / "journal")}
     started = time.monotonic()
-    with Node(worker_command(app.main, "-c", str(PROCESSES)), environment, folder / "worker.log"):
-        struck = watch(results, journal, console, started + DEADLINE_SECONDS)
+    with Node(worker_command(APP, "-c", str(PROCESSES)), environment, folder / "worker.log") as node:
+        struck = watch(
+            results, journal, console, lambda: node.running and time.monotonic() < started + DEADLINE_SECONDS
+        )
         took = time.monotonic() - started
+        if not node.running:
+            console.print(f"[red]the worker ended[/]\n{node.log_tail()}")
     states = [result.state for result in results]
     done, failed = states.count("SUCCESS"), states.count("FAILURE")
     return struck, Tally(done=done, failed=failed, lost=TASKS - done - failed, seconds=took), journal
 
 
-def watch(results: Sequence[AsyncResult[str]], journal: Journal, console: Console, deadline: float) -> Struck | None:
+def watch(
+    results: Sequence[AsyncResult[str]], journal: Journal, console: Console, go_on: Callable[[], bool]
+) -> Struck | None:
     """Follow the results; when half are in, kill a process that is running a task."""
     struck = None
     waiting = list(results)
     with Progress(console=console) as progress:
         bar = progress.add_task("running", total=TASKS)
-        while waiting and time.monotonic() < deadline:
+        while waiting and go_on():
             waiting = [result for result in waiting if not result.ready()]
             progress.update(bar, completed=TASKS - len(waiting))
             if struck is None and len(waiting) <= TASKS // 2:

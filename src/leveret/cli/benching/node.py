@@ -44,15 +44,19 @@ class Node:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def wait_for(self, counter: Counter, count: int, timeout: float) -> None:
         """Return when `count` tasks have run."""
         deadline = time.monotonic() + timeout
         while counter.value() < count:
-            if self._process is not None and self._process.poll() is not None:
-                raise NodeStopped(f"the worker ended with {self._process.returncode}:\n{self._tail()}")
+            if not self.running:
+                raise NodeStopped(f"the worker ended before its tasks had run:\n{self.log_tail()}")
             if time.monotonic() > deadline:
                 done = f"{counter.value():,} of {count:,} tasks ran in {timeout:g} s"
-                raise NodeStopped(f"{done}; the end of the worker's log:\n{self._tail()}")
+                raise NodeStopped(f"{done}; the end of the worker's log:\n{self.log_tail()}")
             time.sleep(0.002)
 
     def stop(self, timeout: float = 15.0) -> float:
@@ -72,7 +76,7 @@ class Node:
             _kill_in_session(pid, self.pid)
         return took
 
-    def _tail(self) -> str:
+    def log_tail(self) -> str:
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-15:])
 
 
