@@ -6,7 +6,7 @@ Durations are seconds. A value is converted and checked when `Settings` is made;
 # ruff: noqa: RUF009 - `_option` makes a dataclass field, not a value.
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from leveret.config import kinds
@@ -16,15 +16,10 @@ from leveret.model.endpoint import Url
 
 DAY = 86_400.0
 LOG_FORMAT = "[%(asctime)s: %(levelname)s/%(processName)s] %(message)s"
-TASK_LOG_FORMAT = "[%(asctime)s: %(levelname)s/%(processName)s] %(task_name)s[%(task_id)s]: %(message)s"
 
 
 def _option(default: Any, kind: Kind) -> Any:
     return field(default=default, metadata={"kind": kind})
-
-
-def _mapping() -> Any:
-    return field(default_factory=dict, metadata={"kind": kinds.MAPPING})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,18 +33,14 @@ class Settings:
     """None: the project's own `.leveret/queue.db`, filled in by the configuration of an app."""
     result_backend: Url | None = _option(None, optional(kinds.URL))
     """None: the broker's own store."""
-    broker_transport_options: Mapping[str, Any] = _mapping()
-    result_backend_transport_options: Mapping[str, Any] = _mapping()
     publish_timeout: float = _option(10.0, kinds.POSITIVE_SECONDS)
     message_max_bytes: int = _option(16 * 1024 * 1024, kinds.ranged(1024))
     lease_seconds: float = _option(20.0, kinds.POSITIVE_SECONDS)
     dead_letter_expires: float | None = _option(30 * DAY, optional(kinds.POSITIVE_SECONDS))
 
     accept_content: tuple[str, ...] = _option(("json",), kinds.NAMES)
-    result_accept_content: tuple[str, ...] | None = _option(None, optional(kinds.NAMES))
-    enable_utc: bool = _option(True, kinds.BOOLEAN)
     timezone: str | None = _option(None, optional(kinds.TEXT))
-    """None: UTC, or the local zone where `enable_utc` is off."""
+    """The app's zone by name; None: naive datetimes are refused (UTC under the celery profile)."""
     imports: tuple[str, ...] = _option((), kinds.NAMES)
     include: tuple[str, ...] = _option((), kinds.NAMES)
 
@@ -66,9 +57,6 @@ class Settings:
     task_default_priority: int | None = _option(None, optional(kinds.PRIORITY))
     task_default_queue: str = _option("", kinds.TEXT)
     """Empty: `default`, or `celery` under that profile."""
-    task_default_exchange: str | None = _option(None, optional(kinds.TEXT))
-    task_default_exchange_type: str = _option("direct", kinds.choice("direct", "topic", "fanout", "headers"))
-    task_default_routing_key: str | None = _option(None, optional(kinds.TEXT))
     task_queues: Any = _option(None, kinds.ANY)
     task_routes: Any = _option(None, kinds.ANY)
     task_annotations: Any = _option(None, kinds.ANY)
@@ -78,7 +66,6 @@ class Settings:
     task_store_eager_result: bool = _option(False, kinds.BOOLEAN)
 
     result_serializer: str = _option("json", kinds.TEXT)
-    result_compression: str | None = _option(None, optional(kinds.TEXT))
     result_expires: float | None = _option(DAY, optional(kinds.SECONDS))
     """None or 0: kept for ever."""
     result_extended: bool = _option(False, kinds.BOOLEAN)
@@ -90,13 +77,8 @@ class Settings:
     """None: adaptive credit."""
     worker_max_tasks_per_child: int | None = _option(None, optional(kinds.POSITIVE))
     worker_soft_shutdown_timeout: float = _option(0.0, kinds.SECONDS)
-    worker_redirect_stdouts: bool = _option(True, kinds.BOOLEAN)
-    worker_redirect_stdouts_level: str = _option("WARNING", kinds.TEXT)
-    worker_hijack_root_logger: bool = _option(True, kinds.BOOLEAN)
     worker_log_format: str = _option(LOG_FORMAT, kinds.TEXT)
     worker_log_datefmt: str | None = _option(None, optional(kinds.TEXT))
-    worker_task_log_format: str = _option(TASK_LOG_FORMAT, kinds.TEXT)
-    worker_task_log_datefmt: str | None = _option(None, optional(kinds.TEXT))
     worker_log_color: bool | None = _option(None, optional(kinds.BOOLEAN))
     worker_log_json: bool = _option(False, kinds.BOOLEAN)
 
@@ -124,7 +106,7 @@ class Settings:
 
 
 FIELDS: tuple[str, ...] = tuple(f.name for f in fields(Settings))
-DEFAULTS: Mapping[str, Any] = {f.name: {} if f.default is MISSING else f.default for f in fields(Settings)}
+DEFAULTS: Mapping[str, Any] = {f.name: f.default for f in fields(Settings)}
 _KINDS: Mapping[str, Kind] = {f.name: f.metadata["kind"] for f in fields(Settings)}
 
 

@@ -7,9 +7,9 @@ CORE: tuple[Row, ...] = (
         "profile", '"leveret", or "celery" to follow a running Celery cluster wherever the defaults of the two disagree'
     ),
     works("accept_content", "serializers that are read; anything else becomes a dead letter"),
-    works("result_accept_content", "serializers that are read in results; None: `accept_content`"),
-    works("enable_utc", "off: the local zone is the app's zone where `timezone` is not set"),
-    works("timezone", "the app's zone, for naive datetimes and schedules"),
+    unneeded("result_accept_content", "results are read with `result_serializer`, nothing else"),
+    unneeded("enable_utc", "times always travel as UTC", True),
+    differs("timezone", "naive datetimes are refused unless it is UTC, or under the celery profile, where None is UTC"),
     works("imports", "modules imported when a worker starts"),
     works("include", "modules imported when a worker starts, after `imports`"),
 )
@@ -22,7 +22,7 @@ BROKER: tuple[Row, ...] = (
     differs(
         "broker_url", "memory:// and sqlite:/// now; without it `.leveret/queue.db` in the project's folder is used"
     ),
-    differs("broker_transport_options", "handed to the driver; each documents its own names"),
+    later("broker_transport_options", "memory and SQLite have none; comes with the RabbitMQ and Redis drivers", {}),
     ours("publish_timeout", "seconds after which a send fails instead of hanging"),
     ours("message_max_bytes", "a larger serialised message is refused at the call"),
     ours("lease_seconds", "a node silent for this long is lost and its work goes to others"),
@@ -57,9 +57,9 @@ _STORE = "one reconnect rule holds for every store"
 
 RESULT: tuple[Row, ...] = (
     differs("result_backend", "without it results go to the broker's own store; `disabled://` turns them off"),
-    differs("result_backend_transport_options", "handed to the driver; each documents its own names"),
+    later("result_backend_transport_options", "memory and SQLite have none; comes with the Redis driver", {}),
     works("result_serializer", "serializer of results"),
-    works("result_compression", "compression of results"),
+    later("result_compression", "comes with compressed results"),
     works(
         "result_expires",
         "seconds a result is kept, per task too; None or 0 keeps it; a worker's chore prunes, no beat needed",

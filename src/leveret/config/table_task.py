@@ -2,6 +2,8 @@
 
 from leveret.config.row import Row, differs, later, ours, unneeded, works
 
+TASK_LOG_FORMAT = "[%(asctime)s: %(levelname)s/%(processName)s] %(task_name)s[%(task_id)s]: %(message)s"
+
 _AMQP = "comes with the RabbitMQ driver"
 _CONFIRMED = "every publish is confirmed, and resent safely until `publish_timeout`"
 _LATE = "a message is settled once its outcome is stored, whatever the outcome"
@@ -33,9 +35,9 @@ TASK: tuple[Row, ...] = (
     differs("task_default_rate_limit", _LIMITS),
     differs("task_default_priority", "9 is the most urgent on every broker (under the celery profile on Redis: 0)"),
     differs("task_default_queue", '"default"; "celery" under that profile'),
-    works("task_default_exchange", "exchange of the default queue; None: the queue's name"),
-    works("task_default_exchange_type", "type of the default exchange"),
-    works("task_default_routing_key", "routing key of the default queue; None: the queue's name"),
+    later("task_default_exchange", _AMQP),
+    later("task_default_exchange_type", _AMQP, "direct"),
+    later("task_default_routing_key", _AMQP),
     works("task_queues", "queues with their exchanges, a list of `Queue` or a dict"),
     works(
         "task_routes",
@@ -81,14 +83,14 @@ WORKER: tuple[Row, ...] = (
     later("worker_max_memory_per_child", "comes with process recycling by memory"),
     works("worker_soft_shutdown_timeout", "seconds running tasks get when a worker is stopped at once"),
     unneeded("worker_enable_soft_shutdown_on_idle", "an idle worker has nothing to give back", False),
-    works("worker_redirect_stdouts", "`print` in a task becomes a log line with its name and id"),
-    works("worker_redirect_stdouts_level", "level of those lines"),
-    works("worker_hijack_root_logger", "off: the root logger is left as the app set it"),
-    works("worker_log_format", "format of the worker's log lines"),
-    works("worker_log_datefmt", "time format of the worker's log lines"),
-    works("worker_task_log_format", "format of `get_task_logger` lines"),
-    works("worker_task_log_datefmt", "time format of `get_task_logger` lines"),
-    works("worker_log_color", "None: where the log goes to a terminal"),
+    later("worker_redirect_stdouts", "always: `print` in a task becomes a log line with its name and id", True),
+    later("worker_redirect_stdouts_level", "always this level", "WARNING"),
+    later("worker_hijack_root_logger", "always: worker processes set up the root logger", True),
+    differs("worker_log_format", "of the supervisor's lines; those of tasks keep this default"),
+    differs("worker_log_datefmt", "of the supervisor's lines"),
+    later("worker_task_log_format", "lines logged inside a task always name it", TASK_LOG_FORMAT),
+    later("worker_task_log_datefmt", "lines logged inside a task have the standard time"),
+    differs("worker_log_color", "of the supervisor's lines; None: where they go to a terminal"),
     ours("worker_log_json", "log lines as JSON objects"),
     later("worker_pool_start_method", "chosen by itself: our forkserver, or spawn where forking is not safe", "fork"),
     unneeded("worker_agent", _REPLACED),

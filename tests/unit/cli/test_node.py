@@ -175,7 +175,3 @@ def test_the_banner_of_many_tasks_is_cut():
     text = shown(Plan(app="tasks:app", tasks=tuple(f"t{n:03}" for n in range(100))))
 
     assert "and 60 more" in text
-
-
-def test_the_banner_repeats_what_the_user_should_know():
-    assert "note        worker_agent is not needed" in shown(Plan(app="x", notices=("worker_agent is not needed",)))

@@ -73,7 +73,7 @@ def test_a_default_container_may_be_filled():
     conf.broker_transport_options["x"] = 1
 
     assert conf.beat_schedule == {"every": {"task": "t"}}
-    assert conf.settings.broker_transport_options == {"x": 1}
+    assert conf.broker_transport_options == {"x": 1}
     assert conf.origin("beat_schedule") == "code"
     assert configuration().beat_schedule == {}
 

@@ -44,7 +44,7 @@ def banner(options: WorkerOptions, facts: Facts) -> str:
     if unserved:
         rows.append(("not served", f"{', '.join(unserved)}: tasks are routed there, this worker does not consume it"))
     lines = [f"leveret {__version__} · {options.node.name}", *(f"  {name:<12}{text}" for name, text in rows)]
-    return "\n".join([*lines, *_tasks(facts.plan.tasks), *(f"  note        {line}" for line in facts.plan.notices)])
+    return "\n".join([*lines, *_tasks(facts.plan.tasks)])
 
 
 def _pool(options: WorkerOptions) -> str:

@@ -27,7 +27,7 @@ def plan_of(found: Found) -> Plan:
         tasks=tasks,
         queues=queue_names(settings.task_queues),
         routed=routed_queues(app, settings),
-        notices=(*app.conf.remarks(), *unmatched_routes(settings.task_routes, tasks)),
+        notices=(*app.conf.remarks(), *unmatched_routes(settings.task_routes, tasks), *unlimited_rates(app)),
     )
 
 
@@ -62,6 +62,13 @@ def unmatched_routes(routes: Any, tasks: Iterable[str]) -> tuple[str, ...]:
         for pattern, _ in _routes(routes)
         if not any(_matches(pattern, name) for name in known)
     )
+
+
+def unlimited_rates(app: Leveret) -> tuple[str, ...]:
+    """One line for all tasks whose rate limit is not kept."""
+    definitions = [definition for name in app.tasks if (definition := app.tasks.find(name)) is not None]
+    names = [definition.name for definition in definitions if definition.rate_limit]
+    return (f"rate limits are not enforced yet: {', '.join(names)}",) if names else ()
 
 
 def _routes(routes: Any) -> list[tuple[Any, str | None]]:

@@ -1,6 +1,7 @@
 """The supervisor's side of a start: what the app answered becomes a node, its banner and its supervisor."""
 
 import asyncio
+import logging
 import os
 
 import click
@@ -22,6 +23,8 @@ from leveret.wiring.drivers import open_drivers
 from leveret.wiring.parts import find
 from leveret.wiring.supervisor import build_supervisor
 
+log = logging.getLogger("leveret.worker")
+
 
 def start(question: Question, request: Request) -> int:
     """Be the node until it is told to stop; answers the exit code."""
@@ -35,7 +38,9 @@ def start(question: Question, request: Request) -> int:
     with pidfile(request.given["pidfile"]):
         supervisor = build_supervisor(settings, options, SupervisorHooks(), question.forkserver)
         if request.banner:
-            click.echo("\n".join([banner(options, facts), *(f"  note        {note}" for note in request.notes)]))
+            click.echo(banner(options, facts))
+        for notice in (*request.notes, *plan.notices):
+            log.warning("%s", notice)
         return asyncio.run(supervisor.run())
 
 
