@@ -37,6 +37,7 @@ class Sending:
 
     conf: Configuration
     tasks: TaskRegistry
+    _make_client: Callable[[Settings], Client]
     _client: Client | None
     _client_settings: Settings | None
     _lock: threading.RLock
@@ -49,15 +50,27 @@ class Sending:
     @property
     def client(self) -> Client:
         """The sending side under the present settings; nothing is opened before the first call."""
+        return self._client_under(self.conf.settings)
+
+    def to_send(self, name: str) -> tuple[Client, TaskDefinition | None]:
+        """Client and definition for one call, under one look at the settings."""
         settings = self.conf.settings
+        return self._client_under(settings), self.tasks.find_under(settings, name)
+
+    def _client_under(self, settings: Settings) -> Client:
         if settings is self._client_settings and self._client is not None:
             return self._client
         with self._lock:
             if self._client is None or settings is not self._client_settings:
-                self._client, self._client_settings = self.make_client(settings), settings
+                self._client, self._client_settings = self._make_client(settings), settings
             return self._client
 
-    def make_client(self, settings: Settings) -> Client:
+    def substitute(self, make_client: Callable[[Settings], Client] | None) -> None:
+        """Have clients made by `make_client` from now on (tests); None: by wiring again."""
+        self._make_client, self._client = make_client or self._wired, None
+
+    @staticmethod
+    def _wired(settings: Settings) -> Client:
         """Join the parts the settings name."""
         # Imported here: wiring knows asyncio and the drivers, which a program that only declares tasks never needs.
         from leveret.wiring.client import build_client
@@ -73,8 +86,8 @@ class Sending:
     ) -> Result[Any]:
         """Send a call by the task's name; the task need not be known here."""
         calls.check(options)
-        definition = self.definition(name)
-        return sending.send(self.client, name, tuple(args or ()), kwargs or {}, options, definition)
+        client, definition = self.to_send(name)
+        return sending.send(client, name, tuple(args or ()), kwargs or {}, options, definition)
 
     async def asend_task(
         self,
@@ -84,8 +97,8 @@ class Sending:
         **options: Unpack[CallOptions],
     ) -> Result[Any]:
         calls.check(options)
-        definition = self.definition(name)
-        return await sending.asend(self.client, name, tuple(args or ()), kwargs or {}, options, definition)
+        client, definition = self.to_send(name)
+        return await sending.asend(client, name, tuple(args or ()), kwargs or {}, options, definition)
 
     def send_many(self, signatures: Iterable[Signature[R]], timeout: float | None = None) -> list[Result[R]]:
         """Send many calls in one publish: all are durable when it returns."""
@@ -99,7 +112,8 @@ class Sending:
         return sending.handles(self.client, messages)
 
     def _messages(self, signatures: Iterable[Signature[Any]]) -> list[Message]:
-        compose, tasks, definition = self.client.compose, self.tasks, self.definition
+        settings = self.conf.settings
+        compose, tasks = self._client_under(settings).compose, self.tasks
         messages = []
         for one in signatures:
             name = one["task"]
@@ -109,7 +123,7 @@ class Sending:
             else:
                 args = tuple(one["args"])
                 task.check(args, one["kwargs"])
-                messages.append(compose(name, args, one["kwargs"], one["options"], definition(name)))
+                messages.append(compose(name, args, one["kwargs"], one["options"], tasks.find_under(settings, name)))
         return messages
 
     def signature(self, *args: Any, **kwargs: Any) -> Signature[Any]:
@@ -164,9 +178,9 @@ class Leveret(Sending):
         self._task_class: type[Task[..., Any]] = _named(task_cls) or Task
         self._discovery = Discovery()
         self._lifespan: LifespanFunction | None = None
-        self._client: Client | None = None
         self._client_settings: Settings | None = None
         self._lock = threading.RLock()
+        self.substitute(None)
         if set_as_current:
             self.set_default()
 

@@ -2,7 +2,7 @@
 them (one publish). What needs a join, chords and groups inside chains, belongs to the canvas issue."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Self, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -26,20 +26,17 @@ class Composition(Signature[T]):
 
     kind = ""
 
-    @classmethod
-    def made(cls, kwargs: dict[str, Any], options: Mapping[str, Any], app: App | None = None) -> Self:
+    def _fill(self, kwargs: dict[str, Any], options: Mapping[str, Any], app: App | None) -> None:
         calls.check(options)
-        self = cls.__new__(cls)
         self._app = app
         self.update(
-            task=f"celery.{cls.kind}",
+            task=f"celery.{self.kind}",
             args=(),
             kwargs=kwargs,
             options=dict(options),
-            subtask_type=cls.kind,
+            subtask_type=self.kind,
             immutable=False,
         )
-        return self
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], app: App | None = None) -> "Signature[Any]":
@@ -83,13 +80,9 @@ class chain(Composition[Any]):  # noqa: N801 - Celery's name
 
     kind = "chain"
 
-    def __new__(cls, *parts: Any, app: App | None = None, **options: Any) -> "chain":
-        if not parts:
-            return super().__new__(cls)
-        return cls.made({"tasks": _given(parts)}, options, app)
-
     def __init__(self, *parts: Any, app: App | None = None, **options: Any) -> None:
-        """Everything is done by `__new__`."""
+        """Take the parts one by one, or as one list or generator."""
+        self._fill({"tasks": _given(parts)}, options, app)
 
     def apply_async(
         self, args: Iterable[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
@@ -176,11 +169,9 @@ class group(Composition[Any]):  # noqa: N801 - Celery's name
 
     kind = "group"
 
-    def __new__(cls, *parts: Any, app: App | None = None, **options: Any) -> "group":
-        return cls.made({"tasks": _given(parts)}, options, app)
-
     def __init__(self, *parts: Any, app: App | None = None, **options: Any) -> None:
-        """Everything is done by `__new__`."""
+        """Take the parts one by one, or as one list or generator."""
+        self._fill({"tasks": _given(parts)}, options, app)
 
     def apply_async(  # type: ignore[override] # a group answers several results, in Celery too
         self, args: Iterable[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
@@ -252,12 +243,9 @@ class chord(Composition[Any]):  # noqa: N801 - Celery's name
 
     kind = "chord"
 
-    def __new__(cls, header: Any = (), body: Any = None, app: App | None = None, **options: Any) -> "chord":
-        parts = header if isinstance(header, Mapping) else list(header)
-        return cls.made({"header": parts, "body": body, "kwargs": {}}, options, app)
-
     def __init__(self, header: Any = (), body: Any = None, app: App | None = None, **options: Any) -> None:
-        """Everything is done by `__new__`."""
+        parts = header if isinstance(header, Mapping) else list(header)
+        self._fill({"header": parts, "body": body, "kwargs": {}}, options, app)
 
     @property
     def tasks(self) -> list[Signature[Any]]:
@@ -283,11 +271,8 @@ class chunks(Composition[Any]):  # noqa: N801 - Celery's name
 
     kind = "chunks"
 
-    def __new__(cls, task: Any = None, it: Any = (), n: int = 1, app: App | None = None, **options: Any) -> "chunks":
-        return cls.made({"task": task, "it": list(it), "n": n}, options, app)
-
     def __init__(self, task: Any = None, it: Any = (), n: int = 1, app: App | None = None, **options: Any) -> None:
-        """Everything is done by `__new__`."""
+        self._fill({"task": task, "it": list(it), "n": n}, options, app)
 
     @property
     def tasks(self) -> list[Signature[Any]]:

@@ -24,6 +24,10 @@ class App(Protocol):
         """The task's options under the present settings; None for a task nobody registered here."""
         ...
 
+    def to_send(self, name: str) -> tuple[Client, TaskDefinition | None]:
+        """Client and definition for one call, under one look at the settings."""
+        ...
+
 
 class _Holder:
     """Process-wide, written by whoever makes an app last (the main thread, at import)."""
@@ -35,6 +39,11 @@ class _Holder:
 
 def set_default(app: App | None) -> None:
     _Holder.app = app
+
+
+def peek() -> App | None:
+    """The default app, if there is one."""
+    return _Holder.app
 
 
 def default_app() -> App:

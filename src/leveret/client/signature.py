@@ -173,6 +173,12 @@ class Signature(dict[str, Any], Generic[T]):
             hung.append(signature)
         self.options[key] = hung
 
+    def freeze(self, _id: str | None = None, **ignored: Any) -> AsyncResult[T]:
+        """Give it its id now; answers the result it will have."""
+        given = self.options.get("task_id") or _id or self.app.client.clock.new_id()
+        self.options["task_id"] = given
+        return AsyncResult(given, task_name=self.task, app=self.app)
+
     # Sending it.
 
     def delay(self, *args: Any, **kwargs: Any) -> AsyncResult[T]:
@@ -254,9 +260,6 @@ class Signature(dict[str, Any], Generic[T]):
     def __repr__(self) -> str:
         shown = [*map(repr, self.args), *(f"{key}={value!r}" for key, value in self.kwargs.items())]
         return f"{self['task']}({', '.join(shown)})"
-
-    def reprcall(self, *args: Any, **kwargs: Any) -> str:
-        return repr(self.clone(args, kwargs))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _read, (dict(self),)

@@ -69,6 +69,12 @@ class Task(Declared, Generic[P, R]):
         if self._check is not None:
             self._check(args, kwargs)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an option at any time: it counts from the next call on (a running worker keeps what it started with)."""
+        object.__setattr__(self, name, value)
+        if self._app is not None and name in _OPTIONS:
+            self._app.tasks.changed(self.name)
+
     @classmethod
     def of_function(cls, function: Callable[..., Any], name: str, options: Mapping[str, Any], *, bind: bool) -> Any:
         """Make the task of one function; `bind` passes the task itself as first argument."""
@@ -163,27 +169,25 @@ class Task(Declared, Generic[P, R]):
         """Send a call whose options are checked."""
         if self._check is not None:
             self._check(args, kwargs)
-        app = self.app
-        client = app.client
+        client, definition = self.app.to_send(self.name)
         if client.options.always_eager:
             return cast(Result[Any], apply(self, args, kwargs, options, None))
-        return sending.send(client, self.name, args, kwargs, options, app.definition(self.name))
+        return sending.send(client, self.name, args, kwargs, options, definition)
 
     async def asend(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> Result[Any]:
         if self._check is not None:
             self._check(args, kwargs)
-        app = self.app
-        client = app.client
+        client, definition = self.app.to_send(self.name)
         if client.options.always_eager:
             return cast(Result[Any], await aapply(self, args, kwargs, options, None))
-        return await sending.asend(client, self.name, args, kwargs, options, app.definition(self.name))
+        return await sending.asend(client, self.name, args, kwargs, options, definition)
 
     def message(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> Message:
         """Compose a call without sending it."""
         if self._check is not None:
             self._check(args, kwargs)
-        app = self.app
-        return app.client.compose(self.name, args, kwargs, options, app.definition(self.name))
+        client, definition = self.app.to_send(self.name)
+        return client.compose(self.name, args, kwargs, options, definition)
 
     # Signatures.
 
@@ -207,6 +211,12 @@ class Task(Declared, Generic[P, R]):
         return Signature(self.name, args, kwargs, options, immutable=immutable, app=self._app)
 
     subtask = signature
+
+    def chunks(self, it: Iterable[Any], n: int) -> Signature[Any]:
+        """The calls of `it` in portions of `n`, as a value (`canvas.chunks`)."""
+        kind: Any = Signature.kinds["chunks"]
+        made: Signature[Any] = kind(Signature.of(self._app, self.name, (), {}, {}), it, n)
+        return made
 
     # Inside a run.
 
@@ -263,6 +273,9 @@ class Task(Declared, Generic[P, R]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _task_named, (self.name,)
+
+
+_OPTIONS = frozenset(Declared.__annotations__)
 
 
 def _task_named(name: str) -> Any:

@@ -36,18 +36,20 @@ class TaskDefaults(Protocol):
     def task_serializer(self) -> str: ...
     @property
     def task_compression(self) -> str | None: ...
+    @property
+    def task_annotations(self) -> Any: ...
 
 
 def define(task: Any, settings: TaskDefaults) -> TaskDefinition:
     """Make the definition of one task under these settings."""
-    own = _OwnWord(task)
+    own = _OwnWord(task, annotations(settings.task_annotations, task.name))
     return TaskDefinition(
         name=task.name,
         run=task.runnable(),
         task=task,
         bind=False,  # `runnable()` is bound already
         is_async=inspect.iscoroutinefunction(task.run),
-        retry=_retry_policy(task),
+        retry=_retry_policy(own),
         acks_late=own("acks_late", settings.task_acks_late),
         reject_on_worker_lost=own("reject_on_worker_lost", settings.task_reject_on_worker_lost),
         ignore_result=own("ignore_result", settings.task_ignore_result),
@@ -72,11 +74,11 @@ def define(task: Any, settings: TaskDefaults) -> TaskDefinition:
 class _OwnWord:
     """Reads an option of a task, or the default where the task leaves it open (None)."""
 
-    def __init__(self, task: Any) -> None:
-        self._task = task
+    def __init__(self, task: Any, noted: Mapping[str, Any]) -> None:
+        self._task, self._noted = task, noted
 
     def __call__(self, name: str, default: Any) -> Any:
-        value = getattr(self._task, name)
+        value = self._noted[name] if name in self._noted else getattr(self._task, name)
         return default if value is None else value
 
     def seconds(self, name: str, default: float | None) -> float | None:
@@ -88,17 +90,27 @@ class _OwnWord:
         return None if value is None else str(getattr(value, "name", value))
 
 
-def _retry_policy(task: Any) -> RetryPolicy:
-    backoff = task.retry_backoff
+def annotations(setting: Any, name: str) -> dict[str, Any]:
+    """What `task_annotations` says of one task: `{"*" or name: {option: value}}`, or a list of such and of objects."""
+    noted: dict[str, Any] = {}
+    for source in setting if isinstance(setting, list | tuple) else (setting,):
+        if isinstance(source, Mapping):
+            noted.update(source.get("*") or {})
+            noted.update(source.get(name) or {})
+    return noted
+
+
+def _retry_policy(own: "_OwnWord") -> RetryPolicy:
+    backoff = own("retry_backoff", False)
     return RetryPolicy(
-        max_retries=task.max_retries,
-        default_retry_delay=seconds(task.default_retry_delay),
-        autoretry_for=_classes(task.autoretry_for),
-        dont_autoretry_for=_classes(task.dont_autoretry_for),
+        max_retries=own("max_retries", None),
+        default_retry_delay=seconds(own("default_retry_delay", 180.0)),
+        autoretry_for=_classes(own("autoretry_for", ())),
+        dont_autoretry_for=_classes(own("dont_autoretry_for", ())),
         retry_backoff=(1.0 if backoff is True else seconds(backoff or 0.0)),
-        retry_backoff_max=seconds(task.retry_backoff_max),
-        retry_jitter=bool(task.retry_jitter),
-        retry_kwargs=dict(task.retry_kwargs or {}),
+        retry_backoff_max=seconds(own("retry_backoff_max", 600.0)),
+        retry_jitter=bool(own("retry_jitter", True)),
+        retry_kwargs=dict(own("retry_kwargs", None) or {}),
     )
 
 
