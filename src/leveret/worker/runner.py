@@ -1,5 +1,6 @@
 """One run: user code in, an outcome out. Nothing a task raises gets past this file."""
 
+import logging
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ from leveret.ports.clock import Clock
 from leveret.ports.executor import Job
 from leveret.ports.slots import SlotPage
 
+log = logging.getLogger("leveret.worker")
+
 HookFailed = Callable[[str, Message, BaseException], None]
 """(hook's name, message, error): a hook after the run raised; it changes nothing."""
 
@@ -59,7 +62,7 @@ class Runner:
     hostname: str = ""
     lifespan: Any = None
     """What the app's lifespan yielded; set before the first claim."""
-    hook_failed: HookFailed = field(default=lambda name, message, error: None)
+    hook_failed: HookFailed = field(default=lambda name, message, error: _log_hook(name, message, error))
 
     def run(self, job: Job, slot: int) -> Finished:
         """Run a plain function to its outcome; never raises."""
@@ -199,6 +202,10 @@ def call_user_code(definition: TaskDefinition, message: Message) -> Any:
     if definition.bind:
         return definition.run(definition.task, *message.args, **message.kwargs)
     return definition.run(*message.args, **message.kwargs)
+
+
+def _log_hook(hook: str, message: Message, error: BaseException) -> None:
+    log.error("%s of task %s[%s] raised; its outcome stands", hook, message.task, message.id, exc_info=error)
 
 
 def _info(error: BaseException) -> Any:

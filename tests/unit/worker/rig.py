@@ -1,6 +1,7 @@
 """A worker on the memory driver, the real clock and a real executor, with a few tasks."""
 
 import asyncio
+import inspect
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -34,7 +35,16 @@ CODEC = Codec(
     Limits(),
     accept=frozenset({"json"}),
 )
-CLOCK = SystemClock()
+
+
+class QuickClock(SystemClock):
+    """The real clock without patience: back-off is as short as it gets."""
+
+    def jitter(self) -> float:
+        return 0.0
+
+
+CLOCK = QuickClock()
 NODE = Node(name="w@here", incarnation="1", boot="boot", pid=1, queues=("default",))
 SESSION = Session(id=SessionId("s1"), node=NODE.name, incarnation="1", pid=1)
 EXECUTORS: dict[str, Callable[..., Any]] = {
@@ -52,7 +62,7 @@ class Tasks(dict[str, TaskDefinition]):
 
     def add(self, run: Callable[..., Any], name: str | None = None, **options: Any) -> TaskDefinition:
         name = name or run.__name__
-        options.setdefault("is_async", asyncio.iscoroutinefunction(run))
+        options.setdefault("is_async", inspect.iscoroutinefunction(run))
         self[name] = TaskDefinition(name=name, run=run, **options)
         return self[name]
 
