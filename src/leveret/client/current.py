@@ -66,6 +66,11 @@ def shared() -> tuple[Callable[[Any], Any], ...]:
     return tuple(_Holder.shared)
 
 
+def restore(shared_before: tuple[Callable[[Any], Any], ...]) -> None:
+    """Forget what was shared since (tests)."""
+    _Holder.shared[:] = shared_before
+
+
 class CurrentApp:
     """Stands for the default app, whichever it is when an attribute is read."""
 

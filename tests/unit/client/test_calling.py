@@ -1,0 +1,227 @@
+"""Options of a call, signatures, many calls at once."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from leveret import Queue, Signature, chain, chord, group, maybe_signature, signature, testing
+from leveret.client.sending import BlockingInLoop
+from leveret.errors import EncodeError, ImproperlyConfigured, MessageTooLarge, NotYet
+
+
+@pytest.fixture
+def add(app: testing.StagedLeveret) -> Any:
+    @app.task(name="add")
+    def add(x: int, y: int = 0) -> int:
+        return x + y
+
+    return add
+
+
+def message(app: testing.StagedLeveret) -> Any:
+    return app.sent()[-1].message
+
+
+def test_durations_are_seconds_or_timedelta(app: testing.StagedLeveret, add: Any) -> None:
+    add.apply_async((1,), countdown=10, expires=timedelta(minutes=1))
+
+    now = app.clock.now()
+    assert (message(app).not_before, message(app).expires) == (now + 10, now + 60)
+
+
+def test_a_moment_needs_a_zone_unless_the_app_says_utc(app: testing.StagedLeveret, add: Any) -> None:
+    naive = datetime(2030, 1, 1, 12)  # noqa: DTZ001
+    add.apply_async((1,), eta=naive.replace(tzinfo=UTC))
+    aware = message(app).not_before
+    with pytest.raises(ImproperlyConfigured, match="no time zone"):
+        add.apply_async((1,), eta=naive)
+
+    app.conf.timezone = "UTC"
+    add.apply_async((1,), eta=naive)
+
+    assert message(app).not_before == aware
+
+
+def test_a_misspelt_option_is_refused_everywhere(app: testing.StagedLeveret, add: Any) -> None:
+    for call in (
+        lambda: add.apply_async((1,), countdwn=1),
+        lambda: add.options(countdwn=1),
+        lambda: app.send_task("add", (1,), countdwn=1),
+        lambda: add.s(1).set(countdwn=1),
+        lambda: add.s(1).apply_async(countdwn=1),
+        lambda: add.signature((1,), countdwn=1),
+    ):
+        with pytest.raises(TypeError, match="'countdown'"):
+            call()
+    with pytest.raises(TypeError, match="headers="):
+        add.apply_async((1,), x_my_own_header=1)
+    assert app.sent() == []
+
+
+def test_celerys_connection_options_are_taken_without_effect(app: testing.StagedLeveret, add: Any) -> None:
+    add.apply_async((1,), producer=None, delivery_mode=2, retry=False)
+
+    assert len(app.sent()) == 1
+
+
+def test_options_bound_to_a_task_yield_to_those_of_the_call(app: testing.StagedLeveret, add: Any) -> None:
+    slow = add.options(queue="slow", priority=3)
+    slow.delay(1, 2)
+    slow.apply_async((1,), priority=7)
+    slow.options(headers={"who": "me"}).s(1).delay(5)
+
+    sent = [call.message for call in app.sent()]
+    assert [(m.queue, m.priority) for m in sent] == [("slow", 3), ("slow", 7), ("slow", 3)]
+    assert sent[2].args == (5, 1) and sent[2].headers == {"who": "me"}
+
+
+def test_the_queue_may_be_a_value(app: testing.StagedLeveret, add: Any) -> None:
+    add.apply_async((1,), queue=Queue("parcels"))
+
+    app.assert_sent(add, 1, queue="parcels")
+
+
+def test_routes_decide_where_the_call_says_nothing(app: testing.StagedLeveret, add: Any) -> None:
+    app.conf.task_routes = {"add": {"queue": "sums", "priority": 4, "serializer": "msgpack"}}
+    add.delay(1)
+    add.apply_async((1,), queue="own", serializer="json")
+
+    sent = [call.message for call in app.sent()]
+    assert [(m.queue, m.priority, m.serializer) for m in sent] == [("sums", 4, "msgpack"), ("own", 4, "json")]
+
+
+def test_an_id_chosen_by_the_caller_is_stopped_at_the_door(app: testing.StagedLeveret, add: Any) -> None:
+    first = add.apply_async((1,), task_id="order-7")
+    add.apply_async((1,), task_id="order-7")
+
+    assert message(app).derived
+    assert app.run_until_idle() == 1
+    assert first.id == "order-7" and first.get() == 1
+
+
+def test_what_cannot_be_sent_fails_at_the_call(app: testing.StagedLeveret, add: Any) -> None:
+    with pytest.raises(EncodeError, match=r"args\[0\]"):
+        add.delay(object())
+    with pytest.raises(MessageTooLarge):
+        app.conf.message_max_bytes = 2000
+        add.delay("x" * 3000)
+
+
+def test_many_calls_are_one_publish_in_order(app: testing.StagedLeveret, add: Any) -> None:
+    results = app.send_many(add.s(n, y=1) for n in range(50))
+
+    assert [result.get() for result in results] == list(range(1, 51))
+    with pytest.raises(TypeError, match="add"):
+        app.send_many([add.s(1), add.s()])
+    assert len(app.sent()) == 50
+
+
+def test_a_call_by_name_needs_no_task(app: testing.StagedLeveret) -> None:
+    result = app.send_task("elsewhere.job", (1,), {"k": 2}, queue="far")
+
+    app.assert_sent("elsewhere.job", 1, k=2, queue="far")
+    assert result.task_name == "elsewhere.job"
+
+
+def test_a_signature_is_celerys_dict(add: Any) -> None:
+    made = add.s(1, y=2).set(queue="q")
+
+    assert dict(made) == {
+        "task": "add",
+        "args": (1,),
+        "kwargs": {"y": 2},
+        "options": {"queue": "q"},
+        "subtask_type": None,
+        "immutable": False,
+    }
+    assert Signature.from_dict(dict(made)) == made
+    assert maybe_signature(dict(made)).delay().task_name == "add"
+    assert signature("add", args=(1, 2))() == 3
+
+
+def test_partial_arguments_go_first_unless_immutable(app: testing.StagedLeveret, add: Any) -> None:
+    add.s(1).delay(10)
+    add.si(1).delay(10)
+
+    assert [call.args for call in app.sent()] == [(10, 1), (1,)]
+
+
+def test_links_follow_a_success_and_a_failure(app: testing.StagedLeveret, add: Any) -> None:
+    failures: list[str] = []
+
+    @app.task
+    def fail() -> None:
+        raise ValueError("no")
+
+    @app.task
+    def note(id: str) -> None:
+        failures.append(id)
+
+    add.apply_async((1, 2), link=add.s(10), link_error=note.s())
+    failed = fail.s().on_error(note.s()).delay()
+    app.run_until_idle()
+
+    assert failures == [failed.id]
+
+
+def test_a_chain_of_single_tasks_is_one_message(app: testing.StagedLeveret, add: Any) -> None:
+    result = (add.s(1, 1) | add.s(2) | chain(add.s(3), add.si(100))).apply_async()
+
+    assert len(app.sent()) == 1
+    assert result.get() == 100
+    assert result.parent.get() == 7
+    assert result.parent.parent.parent.get() == 2
+
+
+def test_a_chain_that_breaks_raises_at_its_end(app: testing.StagedLeveret, add: Any) -> None:
+    @app.task
+    def fail(x: int) -> None:
+        raise ValueError("broken step")
+
+    with pytest.raises(ValueError, match="broken step"):
+        (add.s(1) | fail.s() | add.s(1)).delay().get()
+
+
+def test_a_group_is_one_publish_and_one_result(app: testing.StagedLeveret, add: Any) -> None:
+    result = group(add.s(n, n) for n in range(4)).apply_async()
+
+    assert result.get() == [0, 2, 4, 6]
+    assert [call.message.group_index for call in app.sent()] == [0, 1, 2, 3]
+    assert {call.message.group for call in app.sent()} == {result.id}
+    assert (result.ready(), result.successful(), result.completed_count(), len(result)) == (True, True, 4, 4)
+
+
+def test_what_needs_a_join_is_refused_by_name(app: testing.StagedLeveret, add: Any) -> None:
+    for composition in (chord([add.s(1)], add.s()), chain(group(add.s(1)), add.s()), add.chunks([(1,)], 1)):
+        with pytest.raises(NotYet):
+            composition.apply_async()
+        assert Signature.from_dict(dict(composition)) == composition
+
+
+def test_delay_in_a_loop_works_and_warns_once(app: testing.StagedLeveret, add: Any) -> None:
+    async def main() -> None:
+        with pytest.warns(BlockingInLoop, match="adelay"):
+            add.delay(1)
+        add.delay(2)
+
+    asyncio.run(main())
+
+    assert len(app.sent()) == 2
+
+
+def test_the_async_twins_send_the_same(app: testing.StagedLeveret, add: Any) -> None:
+    async def main() -> list[Any]:
+        results = [
+            await add.adelay(1),
+            await add.aapply_async((2,), countdown=1),
+            await app.asend_task("add", (3,)),
+            *await app.asend_many([add.s(4), add.s(5)]),
+            await add.s(6).adelay(),
+            await add.options(queue="x").adelay(7),
+        ]
+        return [await result for result in results]
+
+    assert asyncio.run(main()) == [1, 2, 3, 4, 5, 6, 7]
+    assert asyncio.run(main()) == [1, 2, 3, 4, 5, 6, 7]
