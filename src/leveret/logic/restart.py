@@ -14,6 +14,8 @@ class RestartPolicy:
     first_delay: float = 0.1
     ceiling: float = 5.0
     ready_ceiling: float = 0.5
+    free_deaths: int = 3
+    """So many quick deaths in a row cost nothing: a killer dies three times, and its neighbours wait behind it."""
     steady_seconds: float = 5.0
     """A child that was ready for so long starts a new streak."""
     give_up_after: int = 10
@@ -64,13 +66,13 @@ def restart(policy: RestartPolicy, streak: Streak, ending: Ending) -> tuple[Stre
             deaths = streak.unready + 1
             if deaths >= policy.give_up_after:
                 return Streak(unready=deaths), GiveUp(deaths)
-            return Streak(unready=deaths), Restart(_delay(policy, deaths, policy.ceiling))
+            return Streak(unready=deaths), Restart(_delay(policy, deaths - 1, policy.ceiling))
         case Died(ready_seconds):
             quick = streak.quick + 1 if ready_seconds < policy.steady_seconds else 1
-            return Streak(quick=quick), Restart(_delay(policy, quick, policy.ready_ceiling))
+            return Streak(quick=quick), Restart(_delay(policy, quick - policy.free_deaths, policy.ready_ceiling))
         case _:
             assert_never(ending)
 
 
 def _delay(policy: RestartPolicy, deaths: int, ceiling: float) -> float:
-    return 0.0 if deaths <= 1 else min(ceiling, policy.first_delay * 2.0 ** min(deaths - 2, 30))
+    return 0.0 if deaths <= 0 else min(ceiling, policy.first_delay * 2.0 ** min(deaths - 1, 30))
