@@ -1,7 +1,8 @@
 """Every example in the documentation is run, in a fresh folder per page, top to bottom.
 
 How a page's fenced blocks are read:
-- `python` with a first line `# name.py` is written to that file; any other `python` block is run as a script.
+- `python` with a first line `# name.py` is written to that file (`test_...py` is then run by pytest); any other
+  `python` block is run as a script.
 - `pycon` is run as a doctest.
 - `console`: each line that begins with `$ ` is run. `leveret worker` starts in the background until the page ends. The
   lines below a command must occur in its output, `...` standing for anything.
@@ -103,13 +104,16 @@ def _python(body: str, folder: Page, number: int) -> None:
     path.write_text(body)
     if not named:
         folder.run([sys.executable, name])
+    elif path.name.startswith("test_"):
+        folder.run([sys.executable, "-m", "pytest", "-q", name])
 
 
 def _console(body: str, folder: Page) -> None:
     for chunk in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]:
         line, _, expected = chunk.partition("\n")
         command = shlex.split(line)
-        if command[:2] == ["leveret", "worker"] and "--burst" not in command and "--check" not in command:
+        command = [word for word in command if word != "&"]
+        if command[0] == "leveret" and "worker" in command and not {"--burst", "--check"} & {*command}:
             folder.start_worker(command)
             continue
         output = folder.run(command)
