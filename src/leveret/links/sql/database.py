@@ -72,17 +72,18 @@ class Database:
         """As `write`, inline; while another writer has its turn the loop goes on."""
         deadline = time.monotonic() + self.timeout
         connection = self._connection(durable)
-        while True:
-            with connection.lock:
-                try:
-                    connection.begin(min(time.monotonic() + SPIN_SECONDS, deadline))
-                    return self._finish(connection, work)
-                except StoreBusy:
-                    if time.monotonic() >= deadline:
-                        raise
-                except sqlite3.Error as error:
-                    raise explain(error, self.path) from error
-            await asyncio.sleep(LOOP_POLL_SECONDS)
+        try:
+            while True:
+                with connection.lock:
+                    if connection.attempt(min(time.monotonic() + SPIN_SECONDS, deadline)):
+                        return self._finish(connection, work)
+                if time.monotonic() >= deadline:
+                    raise StoreBusy(f"{self.path} stayed locked by another writer for {self.timeout:g} s")
+                await asyncio.sleep(LOOP_POLL_SECONDS)
+        except sqlite3.Error as error:
+            raise explain(error, self.path) from error
+        finally:
+            connection.leave_line()
 
     def peek(self, work: Work[T]) -> T:
         """As `read`, on the working connection."""

@@ -35,7 +35,7 @@ CREATE TABLE results (
   not_before REAL,
   expires REAL
 ) WITHOUT ROWID;
-CREATE INDEX results_expire ON results (expires) WHERE expires IS NOT NULL;
+-- No index on `expires`: its random deletions dirty a page a row. The prune chore walks the table instead.
 CREATE TABLE joins (id TEXT PRIMARY KEY, size INTEGER NOT NULL, taken INTEGER NOT NULL, expires REAL) WITHOUT ROWID;
 CREATE INDEX joins_expire ON joins (expires) WHERE expires IS NOT NULL;
 CREATE TABLE seats (

@@ -1,0 +1,1 @@
+SELECT id, expires FROM results WHERE id > ? ORDER BY id LIMIT ?
