@@ -1,0 +1,25 @@
+"""Celery's own paths for what Leveret has: a move is one search-and-replace of `celery` by `leveret.celery`."""
+
+from leveret.app import Leveret as Celery
+from leveret.app import shared_task
+from leveret.client.canvas import chain, chord, chunks, group
+from leveret.client.current import current_app, current_task
+from leveret.client.signature import Signature, maybe_signature, signature
+from leveret.client.task import Task
+from leveret.client.tasks.inside import uuid
+
+__all__ = [
+    "Celery",
+    "Signature",
+    "Task",
+    "chain",
+    "chord",
+    "chunks",
+    "current_app",
+    "current_task",
+    "group",
+    "maybe_signature",
+    "shared_task",
+    "signature",
+    "uuid",
+]

@@ -1,6 +1,7 @@
 """The app: shared tasks, modules, lifespan, settings, the default app, where its queue lies."""
 
 import asyncio
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -171,3 +172,24 @@ def test_an_app_alone_uses_the_project_of_its_own_file(tmp_path: Path) -> None:
     url = str(namespace["app"].conf.settings.broker_url)
     assert url == f"sqlite:///{tmp_path}/.leveret/queue.db"
     assert not (tmp_path / ".leveret").exists()
+
+
+def test_a_script_names_its_tasks_as_its_file_is_imported(tmp_path: Path) -> None:
+    package = tmp_path / "shop"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    text = (
+        "from leveret import Leveret\napp = Leveret('x', broker='memory://')\n"
+        "@app.task\ndef add(): ...\nif __name__ == '__main__': print(add.name)\n"
+    )
+    for path in (tmp_path / "tasks.py", package / "jobs.py"):
+        path.write_text(text)
+
+    def printed(*command: str) -> str:
+        done = subprocess.run([sys.executable, *command], cwd=tmp_path, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    assert printed("tasks.py") == "tasks.add"
+    assert printed("-m", "tasks") == "tasks.add"
+    assert printed("shop/jobs.py") == "shop.jobs.add"
+    assert printed("-m", "shop.jobs") == "shop.jobs.add"

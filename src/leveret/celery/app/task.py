@@ -1,0 +1,5 @@
+"""`celery.app.task`."""
+
+from leveret.client.task import Task
+
+__all__ = ["Task"]

@@ -1,0 +1,51 @@
+"""`celery.exceptions`: each is Leveret's own error of that name."""
+
+from leveret.errors import (
+    AlreadyRegistered,
+    ChordError,
+    Ignore,
+    ImproperlyConfigured,
+    InvalidTaskError,
+    MaxRetriesExceededError,
+    NotRegistered,
+    OperationalError,
+    QueueNotFound,
+    Reject,
+    Retry,
+    SecurityError,
+    SoftTimeLimitExceeded,
+    TaskError,
+    TaskPredicate,
+    TaskRevokedError,
+    Terminated,
+    TimeLimitExceeded,
+    TimeoutError,
+    WorkerLostError,
+)
+from leveret.errors import LeveretError as CeleryError
+from leveret.errors import LeveretWarning as CeleryWarning
+
+__all__ = [
+    "AlreadyRegistered",
+    "CeleryError",
+    "CeleryWarning",
+    "ChordError",
+    "Ignore",
+    "ImproperlyConfigured",
+    "InvalidTaskError",
+    "MaxRetriesExceededError",
+    "NotRegistered",
+    "OperationalError",
+    "QueueNotFound",
+    "Reject",
+    "Retry",
+    "SecurityError",
+    "SoftTimeLimitExceeded",
+    "TaskError",
+    "TaskPredicate",
+    "TaskRevokedError",
+    "Terminated",
+    "TimeLimitExceeded",
+    "TimeoutError",
+    "WorkerLostError",
+]

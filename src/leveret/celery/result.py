@@ -1,0 +1,8 @@
+"""`celery.result`."""
+
+from leveret.client.groups import GroupResult, ResultSet
+from leveret.client.result import AsyncResult
+from leveret.client.results.joining import allow_join_result, assert_will_not_block
+from leveret.client.tasks.eager_result import EagerResult
+
+__all__ = ["AsyncResult", "EagerResult", "GroupResult", "ResultSet", "allow_join_result", "assert_will_not_block"]

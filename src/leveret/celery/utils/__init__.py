@@ -1,0 +1,5 @@
+"""`celery.utils`."""
+
+from leveret.client.tasks.inside import uuid
+
+__all__ = ["uuid"]
