@@ -5,6 +5,7 @@ It may change at any time. `settings` answers a new value after a change; whoeve
 
 import logging
 import os
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -48,6 +49,8 @@ class Configuration:
             _environment_read=False,
             _cached=None,
             _copies={},
+            # Guards reading sources, setting values and making settings: 32 threads may send their first task at once.
+            _lock=threading.RLock(),
         )
         self.update(values or {})
 
@@ -55,22 +58,19 @@ class Configuration:
 
     @property
     def settings(self) -> Settings:
-        """Everything Leveret honours, as it stands now."""
-        self._read_sources()
-        if self._cached is None or self._mutated():
-            values = {name: self[name] for name in FIELDS}
-            copies = {name: _copied(value) for name, value in values.items() if isinstance(value, _CONTAINERS)}
-            # Copies: a worker keeps what it started with, whatever is done to `conf.task_routes` later.
-            vars(self).update(_cached=Settings(**{**values, **copies}), _copies=copies)
-        cached: Settings = self._cached
-        return cached
+        """Everything Leveret honours, as it stands now; the same value until something changes."""
+        cached: Settings | None = self._cached
+        if cached is not None and not (self._copies and self._mutated()):
+            return cached
+        with self._lock:
+            return self._made()
 
     def __getitem__(self, name: str) -> Any:
         self._read_sources()
         return self._value(self._row(name))
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+        if name.startswith("_"):
             raise AttributeError(name)
         return self[name]
 
@@ -146,8 +146,9 @@ class Configuration:
     def config_from_object(self, source: Any, *, silent: bool = False, namespace: str | None = None) -> None:
         """Read an object, mapping, module, or the name of one, when a setting is first needed: Django's settings may
         not be ready before. `namespace="CELERY"` takes names that begin with `CELERY_`."""
-        self._pending.append((source, silent, namespace))
-        vars(self)["_cached"] = None
+        with self._lock:
+            self._pending.append((source, silent, namespace))
+            vars(self)["_cached"] = None
 
     def config_from_envvar(self, variable: str, *, silent: bool = False, namespace: str | None = None) -> bool:
         """Read the module that an environment variable names; false when it is not set and `silent`."""
@@ -172,9 +173,20 @@ class Configuration:
             raise unknown(name)
         return row
 
+    def _made(self) -> Settings:
+        self._read_sources()
+        if self._cached is None or self._mutated():
+            values = {name: self[name] for name in FIELDS}
+            copies = {name: _copied(value) for name, value in values.items() if isinstance(value, _CONTAINERS)}
+            # Copies: a worker keeps what it started with, whatever is done to `conf.task_routes` later.
+            vars(self).update(_cached=Settings(**{**values, **copies}), _copies=copies)
+        made: Settings = self._cached
+        return made
+
     def _set(self, origin: str, row: Row, value: Any) -> None:
-        self._layers[origin][row.name] = _checked(row, value)
-        vars(self)["_cached"] = None
+        with self._lock:
+            self._layers[origin][row.name] = _checked(row, value)
+            vars(self)["_cached"] = None
 
     def _origin(self, name: str) -> str:
         for origin in ORIGINS[:-1]:
@@ -203,6 +215,12 @@ class Configuration:
         return any(self[name] != copy for name, copy in self._copies.items())
 
     def _read_sources(self) -> None:
+        if self._environment_read and not self._pending:
+            return
+        with self._lock:
+            self._read_all()
+
+    def _read_all(self) -> None:
         if not self._environment_read:
             for name, value in from_environment(self._environ).items():
                 self._set(ENVIRONMENT, ROWS[name], value)

@@ -1,7 +1,10 @@
 """`app.conf` takes settings from every source, says where each came from, and refuses what it does not know."""
 
+import copy
 import logging
 import sys
+import threading
+import time
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -275,3 +278,32 @@ def test_the_default_queue_follows_a_later_profile():
     conf.profile = "celery"
 
     assert conf.task_default_queue == conf.settings.task_default_queue == "celery"
+
+
+def test_threads_that_need_settings_at_once_get_the_same_value(settings_module):
+    class Slow:
+        @property
+        def task_serializer(self):
+            time.sleep(0.02)
+            return "yaml"
+
+    settings_module.slow = Slow()
+    conf = configuration()
+    conf.config_from_object("somewhere_settings:slow")
+    conf.config_from_object({"result_serializer": "yaml"})
+    start, found = threading.Barrier(8), []
+    threads = [threading.Thread(target=lambda: (start.wait(), found.append(conf.settings))) for _ in range(8)]
+
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(found) == 8
+    assert len({id(settings) for settings in found}) == 1
+    assert (found[0].task_serializer, found[0].result_serializer) == ("yaml", "yaml")
+
+
+def test_a_half_made_copy_does_not_recurse():
+    with pytest.raises((AttributeError, TypeError)):
+        copy.deepcopy(configuration())
