@@ -29,9 +29,11 @@ class Intake:
         decoded, settled = self._decode(deliveries)
         stored = await self._lookup(decoded)
         rules, now, find = self._parts.rules, self._parts.clock.now(), self._parts.registry.find
+        # One look per name: a registry may build definitions from the app's present settings.
+        definitions = {name: find(name) for name in {message.task for _, message in decoded}}
         jobs: list[Job] = []
         for delivery, message in decoded:
-            definition = find(message.task)
+            definition = definitions[message.task]
             facts = Facts(stored.get(message.id)) if stored else PLAIN
             admission = admit(delivery, message, facts, definition, rules, now)
             if not isinstance(admission, Run):
