@@ -1,0 +1,87 @@
+"""The file itself: who may use it, which versions, what a damaged one says."""
+
+import asyncio
+import multiprocessing
+import sqlite3
+
+import pytest
+from tests.integration.sql.rig import counts, open_driver, posting, send
+
+from leveret.errors import ImproperlyConfigured, OperationalError, PublishFailed
+
+
+def test_every_file_of_a_new_queue_is_private(tmp_path):
+    driver = open_driver(tmp_path / "new")
+    send(driver, "a")
+
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "new").iterdir()}
+
+    assert set(modes.values()) == {0o600}
+    assert "queue.db-wal" in modes
+
+
+def test_nothing_is_opened_before_it_is_needed(tmp_path):
+    driver = open_driver(tmp_path / "new")
+    driver.broker(), driver.blocking(), driver.backend(), driver.admin()
+
+    assert not (tmp_path / "new").exists()
+    assert driver.address == str(tmp_path / "new" / "queue.db")
+
+
+def test_a_file_of_a_newer_version_is_refused(tmp_path):
+    send(open_driver(tmp_path), "a")
+    with sqlite3.connect(tmp_path / "queue.db") as raw:
+        raw.execute("PRAGMA user_version = 99")
+
+    with pytest.raises(ImproperlyConfigured, match="newer Leveret \\(schema 99"):
+        send(open_driver(tmp_path), "b")
+
+
+def test_another_programs_database_is_refused_and_left_alone(tmp_path):
+    with sqlite3.connect(tmp_path / "queue.db") as raw:
+        raw.execute("CREATE TABLE theirs (x)")
+
+    with pytest.raises(ImproperlyConfigured, match="another program's database"):
+        send(open_driver(tmp_path), "a")
+
+    with sqlite3.connect(tmp_path / "queue.db") as raw:
+        assert raw.execute("SELECT name FROM sqlite_master").fetchall() == [("theirs",)]
+
+
+def test_a_file_that_is_no_database_says_so(tmp_path):
+    (tmp_path / "queue.db").write_bytes(b"not a database at all, but long enough to be read as one" * 50)
+
+    with pytest.raises(PublishFailed, match="damaged or no database"):
+        send(open_driver(tmp_path), "a")
+    with pytest.raises(OperationalError, match="Move it away"):
+        asyncio.run(open_driver(tmp_path).admin().counts())
+
+
+def _send_one(folder, name):
+    send(open_driver(folder), name)
+
+
+def test_processes_that_start_together_make_one_schema(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=_send_one, args=(tmp_path, f"t{n}")) for n in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(30)
+
+    assert [process.exitcode for process in processes] == [0] * 4
+    assert counts(open_driver(tmp_path)) == (4, 0, 0, 0)
+
+
+def test_a_queue_locked_by_another_program_fails_within_the_deadline(tmp_path):
+    driver = open_driver(tmp_path)
+    send(driver, "a")
+    other = sqlite3.connect(tmp_path / "queue.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(PublishFailed, match="nothing was sent.*locked"):
+        driver.blocking().publish((posting("b"),), timeout=0.2)
+    other.execute("ROLLBACK")
+
+    send(driver, "c")
+    assert counts(driver) == (2, 0, 0, 0)
