@@ -100,6 +100,9 @@ def run(arguments: Sequence[str] | None = None, app: Any = None) -> int:
         answer = leveret.main(arguments, prog_name="leveret", standalone_mode=False)
         return answer if isinstance(answer, int) else 0
     except click.UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # click 8.2 and later; before, help is printed by click itself
+            click.echo(error.format_message())
+            return 2
         where = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
         return _complain(error.format_message() + where, 2)
     except click.ClickException as error:

@@ -129,4 +129,7 @@ def shown(name: str, value: Any) -> Any:
         return Url(value).masked
     if isinstance(value, Mapping):
         return {key: shown(str(key), part) for key, part in value.items()}
-    return value
+    if isinstance(value, list | tuple):
+        return type(value)(shown(name, part) for part in value)
+    # All of a queue's options would fill the screen.
+    return f"Queue({value.name})" if type(value).__name__ == "Queue" else value

@@ -20,6 +20,11 @@ def test_an_unknown_option_names_the_nearest(leveret):
     assert answer.err.count("\n") == 1
 
 
+def test_without_a_verb_help_is_shown(leveret):
+    assert "  worker  Start a worker" in leveret().out
+    assert "redrive" in leveret("dead").out
+
+
 def test_help_lists_every_verb_without_importing_them(leveret):
     answer = leveret("--help")
 

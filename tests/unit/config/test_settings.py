@@ -6,6 +6,7 @@ import pytest
 
 from leveret.config.settings import DEFAULTS, FIELDS, Settings, convert, shown
 from leveret.errors import ImproperlyConfigured
+from leveret.logic.routing import Queue
 from leveret.model.endpoint import Url
 
 
@@ -100,6 +101,7 @@ def test_defaults_are_valid_as_they_stand():
         ("security_key_password", b"secret", "**"),
         ("broker_transport_options", {"sentinel_password": "secret", "x": 1}, {"sentinel_password": "**", "x": 1}),
         ("redis_password", None, None),
+        ("task_queues", [Queue("a"), "b"], ["Queue(a)", "b"]),
         ("task_serializer", "json", "json"),
     ],
 )

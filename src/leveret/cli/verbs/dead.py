@@ -24,7 +24,7 @@ class NoSuchLetter(CallerError):
 @click.group("dead")
 @invocation_options
 def command() -> None:
-    """Look after dead letters: messages that killed their process three times, expired unread or could not be read."""
+    """Look after dead letters: messages that could not be run, with the reason."""
 
 
 @command.command("list")
