@@ -60,12 +60,12 @@ class Nodes:
         session = self._messages.session(reaping.session)
         if session is None:
             return 0
-        charges = dict(reaping.charged)
-        for receipt, charge in charges.items():
-            self._messages.charge(receipt, charge)
+        charges, held = dict(reaping.charged), self._messages.held(session.id)
+        for receipt in held:
+            if receipt in charges:
+                self._messages.charge(receipt, charges[receipt])
         if reaping.suspect_others:
-            others = tuple(receipt for receipt in self._messages.held(session.id) if receipt not in charges)
-            self._accuse(session, others, now)
+            self._accuse(session, tuple(receipt for receipt in held if receipt not in charges), now)
         return self._end(session.id, now)
 
     def leave(self, node: Node, now: float) -> None:
