@@ -241,6 +241,7 @@ class Leveret(Sending):
     def import_modules(self) -> None:
         """Import every module that holds tasks of this app (`include`, `imports`, autodiscovery), then finalize."""
         settings = self.conf.settings
+        self.on_configure.send(self)
         self.on_after_configure.send(self)
         import_related((*settings.include, *settings.imports), None)
         self._discovery.import_all()

@@ -4,10 +4,13 @@ The blocking face runs on the caller's own thread. There is no thread and no loo
 `delay()` work after a fork, under gevent, in uWSGI without threads and from atexit.
 """
 
+import builtins
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
+
+import msgspec
 
 from leveret.client import options as calls
 from leveret.client.loops import running_loop
@@ -17,6 +20,7 @@ from leveret.client.waiting import WaitFacts
 from leveret.errors import PublishUnknown, ResultIgnored
 from leveret.logic.codec import Codec
 from leveret.logic.routing import Route, Router
+from leveret.model.delivery import Posting
 from leveret.model.message import Message, TaskId
 from leveret.model.request import CURRENT
 from leveret.model.task import TaskDefinition
@@ -201,7 +205,7 @@ class Client:
 
     def submit(self, messages: Sequence[Message], *, timeout: float | None = None) -> None:
         """Publish all of them at once and return when they are durable; fails within the publish deadline."""
-        postings = tuple(map(self.codec.post, messages))
+        postings = self._postings(messages)
         limit = self.options.publish_timeout if timeout is None else timeout
         started = self.clock.monotonic()
         try:
@@ -217,22 +221,52 @@ class Client:
         """As `submit`, on the running loop's own connection."""
         import asyncio
 
-        postings = tuple(map(self.codec.post, messages))
+        postings = self._postings(messages)
         limit = self.options.publish_timeout if timeout is None else timeout
         broker = self.of_loop().broker
-        async with asyncio.timeout(limit):
-            try:
-                await broker.publish(postings)
-            except PublishUnknown:
-                await broker.publish(postings)
+        try:
+            async with asyncio.timeout(limit):
+                try:
+                    await broker.publish(postings)
+                except PublishUnknown:
+                    await broker.publish(postings)
+        except builtins.TimeoutError as error:
+            raise PublishUnknown(
+                f"{self.options.address} did not confirm {len(postings)} messages within {limit:g} s "
+                f"(publish_timeout); sending them again with the same ids is safe"
+            ) from error
+
+    def _postings(self, messages: Sequence[Message]) -> tuple[Posting, ...]:
+        posted = tuple(map(self.codec.post, messages))
+        copies = [copy for message in messages if message.exchange for copy in self._copies(message)]
+        return (*posted, *map(self.codec.post, copies)) if copies else posted
+
+    def _copies(self, message: Message) -> list[Message]:
+        """For the further queues an exchange reaches. Only the first queue's run has the id the caller knows: two runs
+        of one id would fence each other off."""
+        wishes = {"exchange": message.exchange, "routing_key": message.routing_key, "headers": message.headers}
+        route = self.parts.router.route(message.task, message.args, message.kwargs, wishes)
+        return [
+            msgspec.structs.replace(
+                message, id=TaskId(self.clock.new_id()), queue=queue, ignore_result=True, reply_to=None, derived=False
+            )
+            for queue in route.queues
+            if queue != message.queue
+        ]
 
     def of_loop(self) -> AsyncParts:
         """The running loop's own connection; a client used from a second loop connects anew."""
         loop = running_loop()
         parts = self._loops.get(loop)
         if parts is None:
+            self._forget_closed_loops()
             parts = self._loops[loop] = self.parts.connect()
         return parts
+
+    def _forget_closed_loops(self) -> None:
+        # Weak keys are not enough: a connection holds its transports, and they hold their loop.
+        for loop in [loop for loop in self._loops if loop.is_closed()]:
+            self._loops.pop(loop, None)
 
     async def afacts(self, task_id: str, queue: str | None) -> WaitFacts | None:
         """As `facts`, for a waiter on a loop."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from leveret import Queue, Signature, chain, chord, group, maybe_signature, signature, testing
+from leveret import Exchange, Queue, Signature, chain, chord, group, maybe_signature, signature, testing
 from leveret.client.sending import BlockingInLoop
 from leveret.errors import EncodeError, ImproperlyConfigured, MessageTooLarge, NotYet
 
@@ -225,3 +225,25 @@ def test_the_async_twins_send_the_same(app: testing.StagedLeveret, add: Any) -> 
 
     assert asyncio.run(main()) == [1, 2, 3, 4, 5, 6, 7]
     assert asyncio.run(main()) == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_an_exchange_that_reaches_several_queues_sends_a_copy_to_each(app: testing.StagedLeveret, add: Any) -> None:
+    news = Exchange("news", "topic")
+    app.conf.task_queues = [Queue("all", news, routing_key="#"), Queue("sport", news, routing_key="sport.*")]
+
+    result = add.apply_async((1,), exchange="news", routing_key="sport.tennis")
+
+    assert app.run_until_idle() == 2
+    assert result.get() == 1
+
+
+def test_a_signature_is_an_argument_like_any_other(app: testing.StagedLeveret) -> None:
+    @app.task
+    def run(inner: Any) -> Any:
+        return maybe_signature(inner, app)()
+
+    @app.task
+    def double(x: int) -> int:
+        return 2 * x
+
+    assert run.delay(double.s(4)).get() == 8

@@ -106,3 +106,15 @@ def test_coroutine_tasks_run_with_and_without_a_loop(app: testing.StagedLeveret)
 
     assert double.apply((1,)).get() == 2
     assert asyncio.run(main()) == (4, 6)
+
+
+def test_eager_results_are_stored_where_asked_for(app: testing.StagedLeveret) -> None:
+    @app.task
+    def half(x: int) -> float:
+        return 1 / x
+
+    app.conf.task_store_eager_result = True
+
+    assert app.AsyncResult(half.apply((2,)).id).get() == 0.5
+    with pytest.raises(ZeroDivisionError):
+        app.AsyncResult(half.apply((0,)).id).get()

@@ -20,10 +20,12 @@ from leveret.client.tasks.eager_result import EagerResult
 from leveret.errors import Cancel, Ignore, MaxRetriesExceededError, Reject, Retry, Snooze, TaskRevokedError
 from leveret.logic import retry as retries
 from leveret.logic.following import again, changed
+from leveret.logic.results import error_info, write_meta
 from leveret.model import state as states
 from leveret.model.message import Message
 from leveret.model.outcome import Retried
 from leveret.model.request import CURRENT, Request
+from leveret.model.settlement import Record
 from leveret.model.signature import SignatureSpec
 from leveret.model.task import TaskDefinition
 
@@ -200,10 +202,23 @@ class EagerRun:
         """What the caller gets; raises the failure where asked to (`throw`, `task_eager_propagates`)."""
         end = self._end
         assert end is not None
+        if self._client.options.store_eager_result and end.state in states.READY_STATES:
+            self._store(end)
         propagates = self._client.options.eager_propagates if throw is None else throw
         if propagates and end.state in states.PROPAGATE_STATES:
             raise end.value
         return EagerResult(self._message.id, end.value, end.state, end.traceback, self._task.name)
+
+    def _store(self, end: _Ended) -> None:
+        """Keep the outcome as a worker would (`task_store_eager_result`)."""
+        message, client = self._message, self._client
+        error = error_info(end.value, end.traceback or "") if isinstance(end.value, BaseException) else None
+        value = None if error is not None else end.value
+        meta = write_meta(
+            client.codec, id=message.id, status=end.state, result=value, error=error, date_done=client.clock.now()
+        )
+        record = Record(id=message.id, attempt=message.attempt, state=end.state, meta=meta, terminal=True)
+        client.backend().store((record,))
 
 
 def _through_the_wire(client: Client, message: Message) -> Message:
