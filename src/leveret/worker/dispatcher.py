@@ -62,7 +62,8 @@ class Dispatcher:
 
     def credit(self) -> int:
         """How many deliveries to claim now; 0 while anything is unstarted or no slot is idle."""
-        if self._waiting or self._starting:
+        page = self._parts.page
+        if self._waiting or self._starting or (page is not None and page.hold):
             return 0
         return self._executor.idle() * self._credit.per_slot
 

@@ -89,7 +89,8 @@ def _describe(message: Message, outcome: Outcome, runtime: float) -> tuple[int, 
             text = f"{error.type}({error.text!r})"
             if expected:
                 return logging.INFO, f"{task} raised expected: {text}", fields
-            return logging.ERROR, f"{task} raised unexpected: {text}\n{error.traceback.rstrip()}", fields
+            trace = "\n" + error.traceback.rstrip() if error.traceback else ""
+            return logging.ERROR, f"{task} raised unexpected: {text}{trace}", fields
         case Retried(delay=delay, error=cause):
             why = "" if cause is None else f": {cause.type}({cause.text!r})"
             return logging.INFO, f"{task} retry: Retry in {delay:g}s{why}", fields

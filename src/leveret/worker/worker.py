@@ -51,6 +51,7 @@ class Worker:
         self._abandoned = asyncio.Event()
         self._deadline: float | None = None
         self._reason = ""
+        self._broken: BaseException | None = None
 
     @property
     def session(self) -> str:
@@ -63,7 +64,7 @@ class Worker:
         return self._settler.stale
 
     async def run(self) -> None:
-        """Register the session, claim until quiet, settle everything, return."""
+        """Register the session, claim until quiet, settle everything, return. Raises what broke the consumer."""
         loop = asyncio.get_running_loop()
         self._parts.executor.open(lambda: _call(loop, self._dispatcher.drain))
         background = [loop.create_task(work) for work in self._background()]
@@ -74,6 +75,9 @@ class Worker:
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
+        if self._broken is not None:
+            # What was held is back and settled; whoever runs us decides about a new start.
+            raise self._broken
         self._hooks.on_drained(self._reason)
 
     def quiet(self, grace: float | None = None, reason: str = "") -> None:
@@ -109,12 +113,11 @@ class Worker:
         try:
             await asyncio.wait((quieted, claiming, expelled), return_when=asyncio.FIRST_COMPLETED)
             if not self._quieted.is_set():
-                if claiming.done() and not claiming.cancelled() and claiming.exception() is not None:
-                    log.error("the consumer broke", exc_info=claiming.exception())
-                    self._reason = f"consumer broke: {claiming.exception()}"
                 self.quiet(reason=self._consumer.reason or self._dispatcher.expelled)
             # A claim under way is answered first: what it brings goes straight back.
             await asyncio.wait((claiming,), timeout=LEAVE_SECONDS)
+            if claiming.done() and not claiming.cancelled():
+                self._broken = claiming.exception()
         finally:
             for waiter in (quieted, claiming, expelled):
                 waiter.cancel()
@@ -138,6 +141,8 @@ class Worker:
         while True:
             if page is not None:
                 page.beat(self._settler.unsettled_since)
+                # The supervisor may have lifted its hold.
+                self._dispatcher.changed.set()
             if self._parts.keeps_lease and turn % BEAT_EVERY == 0 and self._state is not WorkerState.NEW:
                 await self._beat()
             await asyncio.sleep(PULSE_SECONDS)
@@ -162,14 +167,24 @@ class Worker:
         if self._dispatcher.busy():
             log.warning("stopped while these ran, they go back: %s", ", ".join(self._dispatcher.names()))
             self._dispatcher.abandon()
-        try:
-            async with asyncio.timeout(LEAVE_SECONDS if self._deadline is not None else None):
-                await self._settler.flushed()
-                await self._leave()
-        except TimeoutError:
-            log.warning("the broker does not answer: what is unsettled will be handed over again")
+        await self._settled()
         self._state = move(WORKER, self._state, WorkerEvent.EMPTY)
         self._parts.executor.close()
+
+    async def _settled(self) -> None:
+        """Without a deadline a broker's outage is waited out: only a second interrupt gives outcomes up."""
+        leaving = asyncio.ensure_future(self._leave())
+        abandoned = asyncio.ensure_future(self._abandoned.wait())
+        try:
+            if self._deadline is None:
+                await asyncio.wait((leaving, abandoned), return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait((leaving,), timeout=LEAVE_SECONDS)
+            if not done:
+                log.warning("the broker does not answer: what is unsettled will be handed over again")
+        finally:
+            for waiter in (leaving, abandoned):
+                waiter.cancel()
+            await asyncio.gather(leaving, abandoned, return_exceptions=True)
 
     async def _running_ended(self) -> None:
         clock, changed = self._parts.clock, self._dispatcher.changed
@@ -204,6 +219,7 @@ class Worker:
 
     async def _leave(self) -> None:
         parts, session = self._parts, self._consumer.session
+        await self._settler.flushed()
         try:
             if parts.keeps_lease:
                 await parts.leases.leave(parts.node)

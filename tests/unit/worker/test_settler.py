@@ -144,3 +144,44 @@ def test_reconciliation_returns_what_nobody_knows():
         assert CODEC.decode(back[0].encoded, "elsewhere").id == id and CLOCK.now() > 0
 
     rig.run(scenario)
+
+
+def test_an_outage_at_the_stop_is_waited_out_until_a_second_interrupt():
+    rig = Rig(pool="threads")
+    rig.tasks.add(lambda: 1, "note")
+    down = Unreliable(rig.driver.commit(), "commit", failures=10**9, after=False)
+
+    async def scenario(worker):
+        await rig.send("note")
+        await rig.until(lambda: down.calls > 2)
+        worker.quiet()
+        tried = down.calls
+        await rig.until(lambda: down.calls > tried + 3)
+        assert not rig.drained
+        worker.abandon()
+
+    begun = CLOCK.monotonic()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("leveret.worker.worker.LEAVE_SECONDS", 0.05)
+        rig.run(scenario, commit=down)
+    assert CLOCK.monotonic() - begun < 5
+
+
+def test_a_broken_driver_ends_the_worker_with_its_error():
+    rig = Rig(pool="threads")
+
+    seen = []
+
+    class Broken(Unreliable):
+        def _failing(self, target):
+            async def call(claim):
+                seen.append(claim)
+                raise ZeroDivisionError("a bug in the driver")
+
+            return call
+
+    async def scenario(worker):
+        await rig.until(lambda: seen)
+
+    with pytest.raises(ZeroDivisionError):
+        rig.run(scenario, broker=Broken(rig.broker, "claim", failures=0, after=False))
