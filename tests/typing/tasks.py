@@ -76,6 +76,7 @@ async def test_async_twins() -> None:
 
 def test_signatures() -> None:
     assert_type(add.s(1, 2), Signature[int])
+    assert_type(add.s(2), Signature[int])  # a part of the arguments: the rest comes from a predecessor
     assert_type(add.si(1, 2).apply_async(), AsyncResult[int])
     assert_type(fetch.s("u").delay(), AsyncResult[bytes])
     assert_type(app.send_many([add.s(n, 1) for n in range(3)]), list[AsyncResult[int]])
@@ -84,7 +85,7 @@ def test_signatures() -> None:
 def test_misuse_is_an_error() -> None:
     add.delay("1")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     add.delay()  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
-    add.s(1, 2, 3)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+    add.si(1, 2, 3)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
     count.delay(count, 3)  # type: ignore[call-arg, arg-type] # pyright: ignore[reportCallIssue]
     add.options(quue="x")  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
     add.apply_async((1,), countdwn=3)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]

@@ -191,7 +191,8 @@ class Task(Declared, Generic[P, R]):
 
     # Signatures.
 
-    def s(self, *args: P.args, **kwargs: P.kwargs) -> Signature[R]:
+    def s(self, *args: Any, **kwargs: Any) -> Signature[R]:
+        """A signature; its arguments may be a part only: a predecessor's value goes in front of them."""
         return Signature.of(self._app, self.name, args, dict(kwargs), {})
 
     def si(self, *args: P.args, **kwargs: P.kwargs) -> Signature[R]:

@@ -62,7 +62,7 @@ class BoundTask(Generic[P, R]):
         calls.check(options)
         return await self._task.asend(tuple(args or ()), kwargs or {}, {**self._options, **options})
 
-    def s(self, *args: P.args, **kwargs: P.kwargs) -> Signature[R]:
+    def s(self, *args: Any, **kwargs: Any) -> Signature[R]:
         return self._task.signature(args, kwargs, **self._options)
 
     def si(self, *args: P.args, **kwargs: P.kwargs) -> Signature[R]:
