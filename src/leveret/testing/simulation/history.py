@@ -22,6 +22,7 @@ class HandOver:
     id: str
     attempt: int
     key: tuple[str, int, str]
+    charges: int
 
 
 class History:
@@ -65,7 +66,9 @@ class History:
         key = (posting.id, posting.attempt, posting.queue)
         order = self.note("handed", posting.id, posting.attempt, delivery.receipt, delivery.count)
         now = self._clock.now()
-        self._hand_overs[delivery.receipt] = HandOver(order, now, posting.id, posting.attempt, key)
+        self._hand_overs[delivery.receipt] = HandOver(
+            order, now, posting.id, posting.attempt, key, len(delivery.charges)
+        )
         self._latest[key] = delivery.receipt
         if posting.not_before is not None and now < posting.not_before:
             self._violated("early", posting.id, f"handed over {posting.not_before - now:.3f} s before its time")
@@ -107,6 +110,8 @@ class History:
         if hand_over is None:
             self._violated("unknown receipt", message.id, "a run without a hand-over")
             return
+        if hand_over.charges >= CHARGES_TO_PARK:
+            self._violated("convict run", message.id, f"{hand_over.charges} processes died of it before")
         if message.expires is not None and hand_over.at >= message.expires:
             self._violated("expired run", message.id, f"handed over {hand_over.at - message.expires:.3f} s too late")
         for order, record in self._stored.get(message.id, ()):

@@ -38,6 +38,8 @@ class Variant:
     """(class, attribute, replacement) for the length of a run."""
     marks_first: bool = False
     """The scheduler notes a moment as fired before it has published it."""
+    calm: bool = False
+    """No faults, no killers, no deploys."""
     fused: bool | None = None
     """Whether settlements are one transaction; None: the seed decides."""
 

@@ -16,6 +16,7 @@ from leveret.model.options import DriverOptions
 from leveret.testing.clock import SimClock
 from leveret.testing.faults import Fault, Faults, Plan
 from leveret.testing.loop import run_virtual
+from leveret.testing.simulation.executor import KILLER
 from leveret.testing.simulation.history import History
 from leveret.testing.simulation.nodes import SimNode
 from leveret.testing.simulation.producers import Marks, Producer
@@ -51,7 +52,7 @@ class Result:
     """Simulated."""
     runs: int
     repeated: int
-    """Runs of an attempt beyond its first."""
+    """Runs of an attempt beyond its first, but for those that asked for it."""
     refused: int
     """Settlements the fence refused."""
     events: tuple[tuple[object, ...], ...] = ()
@@ -71,12 +72,12 @@ class World:
         self.server = variant.server(self.options, self.clock, self.pids.__contains__, self.history)
         self.codec, self.tasks = CODEC, Tasks()
         self.rules = Rules(codec=CODEC, following=Following(registry=self.tasks))
-        self.works = draw(self.dice)
+        self.works = [work for work in draw(self.dice) if not (variant.calm and work.task == KILLER)]
         self.moments = [round(1.0 + 2.0 * n + self.dice.random(), 1) for n in range(FIRES)]
         self.marks = Marks()
         self.slots = self.dice.choice((1, 1, 3))
         self.fused = self.dice.random() < 0.5 if variant.fused is None else variant.fused
-        self.faults = Faults(self.clock, random.Random(seed + 2), plan_faults(self.dice))
+        self.faults = Faults(self.clock, random.Random(seed + 2), [] if variant.calm else plan_faults(self.dice))
         self.faults.trace = self.history.note
         self._serial = 0
         self._spawned: list[asyncio.Task[Any]] = []
@@ -95,7 +96,7 @@ class World:
         """Let the actors play until everything has ended or the time is over, then judge."""
         self.nodes = [SimNode(self, f"w{n}") for n in range(NODES)]
         self.producers = [Producer(self, n) for n in range(PRODUCERS)]
-        if self.dice.random() < 0.5:
+        if self.dice.random() < 0.5 and not self.variant.calm:
             deploy = self.dice.choice(self.nodes)
             asyncio.get_running_loop().call_later(self.dice.uniform(2.0, 8.0), lambda: self.spawn(deploy.restart()))
         while not self._ended() and self.clock.elapsed < self._bound():
@@ -159,7 +160,7 @@ def simulate(seed: int, variant: Variant = SHIPPED, *, keep_events: bool = False
         struck=world.faults.struck,
         seconds=world.clock.elapsed,
         runs=sum(history.runs.values()),
-        repeated=sum(history.runs.values()) - len(history.runs),
+        repeated=sum(times - 1 for (name, _), times in history.runs.items() if not name.startswith("snooze")),
         refused=history.refused,
         events=tuple(history.events()) if keep_events else (),
     )
