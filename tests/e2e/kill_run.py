@@ -122,6 +122,7 @@ class KillRun:
         self.driver = SqlDriver(Url(os.environ["KILL_URL"]), DriverOptions(), SystemClock())
         self.work: list[str] = []
         self.killers: list[str] = []
+        self.supervisor_deaths: list[float] = []
 
     def run(self) -> Report:
         try:
@@ -165,6 +166,9 @@ class KillRun:
                 self._kill_a_child()
             else:
                 self._kill_the_supervisor()
+            # Most kills are let recover, so that the time it takes can be judged; the others pile up.
+            if self.dice.random() < 0.7:
+                self._until(self._recovered, timeout=5.0)
 
     def _kill_a_child(self) -> None:
         """Prefer one that runs a task which was not struck twice: three strikes would rightly park it."""
@@ -192,6 +196,7 @@ class KillRun:
         self.node.process.kill()
         self.node.process.wait()
         self.report.supervisor_kills += 1
+        self.supervisor_deaths.append(time.time())
         # The old group's children may live for 2 s more; the new node must not wait for them.
         self.node.start()
 
@@ -263,7 +268,7 @@ class KillRun:
         counts = Counter(states.values())
         running_kills = sum(bool(strike.running) for strike in self.report.strikes)
         runs = {id: len(starts[id]) for id in self.killers}
-        waits = [wait for _, wait in self._restarts(starts)]
+        waits = self._undisturbed(starts)
         self._check(not counts[""], f"{counts['']} ids have no terminal state")
         self._check(running_kills >= self.plan.running_kills, f"only {running_kills} kills struck a running task")
         self._check(
@@ -287,7 +292,11 @@ class KillRun:
             "supervisor_kills": self.report.supervisor_kills,
             "run_again_though_not_struck": len(again),
             "killer_runs": sorted(runs.values()),
+            "restarts_timed": len(waits),
             "restart_seconds_max": round(max(waits, default=0.0), 3),
+            "restart_seconds_max_among_other_deaths": round(
+                max((w for _, w in self._restarts(starts)), default=0.0), 3
+            ),
         }
 
     def _judge_the_store(self, states: dict[str, str]) -> None:
@@ -314,6 +323,19 @@ class KillRun:
             for running in strike.running
             # One that had stored its outcome when it was struck is not run again, and must not be.
             if not states[running.id] or any(at > strike.at for at in starts[running.id])
+        ]
+
+    def _recovered(self) -> bool:
+        return not self.report.strikes or all(wait < inf for _, wait in self._restarts(self.starts()))
+
+    def _undisturbed(self, starts: dict[str, list[float]]) -> list[float]:
+        """The waits during which nothing else died: a second death on the way is no measure of the first recovery."""
+        deaths = [strike.at for strike in self.report.strikes] + self.supervisor_deaths
+        deaths += [at for id in self.killers for at in starts[id]]
+        return [
+            wait
+            for struck, wait in self._restarts(starts)
+            if not any(death != struck and struck - 1.0 < death < struck + wait for death in deaths)
         ]
 
     def _not(self, states: dict[str, str], wanted: str) -> int:

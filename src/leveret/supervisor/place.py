@@ -57,8 +57,16 @@ class NodeParts:
     """Some child of this node has been ready: what cannot start from now on is tried again."""
     unready: int = 0
     pages: int = 0
+    burials: set[asyncio.Task[None]] = field(default_factory=set)
+    """Children that are listened to until they are dead and buried, those that were retired included."""
     debts: set[asyncio.Task[None]] = field(default_factory=set)
-    """Estates that are being settled while their place already goes on."""
+    """What the store must still be told, while the place already goes on."""
+
+    def owe(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(work)
+        self.debts.add(task)
+        task.add_done_callback(self.debts.discard)
+        return task
 
 
 class Place:
@@ -147,8 +155,8 @@ class Place:
     async def _attend(self, child: Child) -> Ending:
         """Return when the next child may be started: this one is buried, or was retired."""
         burial = asyncio.ensure_future(self._see_off(child))
-        self._parts.debts.add(burial)
-        burial.add_done_callback(self._parts.debts.discard)
+        self._parts.burials.add(burial)
+        burial.add_done_callback(self._parts.burials.discard)
         while not burial.done() and child not in self.leaving:
             child.spoke.clear()
             spoken = asyncio.ensure_future(child.spoke.wait())
@@ -193,10 +201,7 @@ class Place:
         )
         estate = settle_estate(death, page)
         if estate is not None:
-            settling = asyncio.ensure_future(self._settle(estate))
-            parts.debts.add(settling)
-            settling.add_done_callback(parts.debts.discard)
-            await asyncio.wait({settling}, timeout=_REAP_PATIENCE)
+            await asyncio.wait({parts.owe(self._settle(estate))}, timeout=_REAP_PATIENCE)
         ran = estate.ran if estate else ()
         self._tell(child, reason, ran, orderly=orderly)
         child.launched.channel.close()
@@ -212,8 +217,10 @@ class Place:
                 if estate.keep is not None:
                     await parts.leases.release(estate.reaping.session, estate.keep)
                 await parts.leases.reap((estate.reaping,))
-            except BrokerError as error:
-                parts.hooks.log("warning", "the store did not take a dead child's charges; trying again", error=error)
+            except Exception as error:  # whatever the store does, a charge must not be lost
+                parts.hooks.log(
+                    "error", "the store did not take a dead child's charges; trying again", error=repr(error)
+                )
                 await asyncio.sleep(delay * (0.5 + parts.clock.jitter()))
                 delay = min(delay * 2, 5.0)
             else:
@@ -290,9 +297,7 @@ class Place:
         child.page.set_hold(True)
         log = parts.hooks.log
         log("warning", "worker process does not answer while a task runs; the rest goes to others", pid=child.pid)
-        taking = asyncio.ensure_future(self._take_back(child))
-        parts.debts.add(taking)
-        taking.add_done_callback(parts.debts.discard)
+        parts.owe(self._take_back(child))
 
     async def _take_back(self, child: Child) -> None:
         """Give back all it has not begun. The page is read after `hold` was set, so nothing begins in between."""

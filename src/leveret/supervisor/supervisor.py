@@ -23,6 +23,8 @@ from leveret.supervisor.source import ChildSource, GaveUp
 from leveret.supervisor.statuses import Statuses, kill
 
 _LOOK_SECONDS: Final = 1.0
+_DEBT_SECONDS: Final = 5.0
+"""How long a node that stops waits for a store that does not take its charges: its lease ends then instead."""
 
 
 class Supervisor:
@@ -177,8 +179,8 @@ class Supervisor:
                 self._tending.discard(task)
                 if (error := task.exception()) is not None:
                     self._fail(error)
-        if self._parts.debts:
-            await asyncio.wait(self._parts.debts)
+        await _all(self._parts.burials, None)
+        await _all(self._parts.debts, _DEBT_SECONDS)
 
     def _tend(self, place: Place) -> None:
         self._tending.add(asyncio.ensure_future(place.run()))
@@ -275,6 +277,11 @@ class Supervisor:
     def _sessions(self) -> tuple[Session, ...]:
         sessions = [child.as_session() for child in self._children()]
         return tuple(session for session in sessions if session is not None)
+
+
+async def _all(tasks: set[asyncio.Task[None]], timeout: float | None) -> None:
+    if tasks:
+        await asyncio.wait(set(tasks), timeout=timeout)
 
 
 def supervise(supervisor: Supervisor) -> int:
