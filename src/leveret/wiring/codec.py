@@ -31,7 +31,5 @@ def build_codec(settings: Settings) -> Codec:
 
 
 def _installed(kind: str, type_: type[_PartT]) -> list[_PartT]:
-    found = [
-        parts.load(kind, part.name) for part in parts.discovered() if part.kind == kind and part.origin != "built in"
-    ]
+    found = [parts.load(kind, part.name) for part in parts.installed() if part.kind == kind]
     return [part for part in found if isinstance(part, type_)]
