@@ -22,6 +22,9 @@ from leveret.worker.settler import Settler
 
 log = logging.getLogger("leveret.worker")
 
+MOST_AT_ONCE = 500
+"""Deliveries in one claim, whatever many slots together might hold: the slots share one process and one transaction."""
+
 
 class Dispatcher:
     """Owned by the I/O loop. Every delivery it accepted is queued here, started, or with the settler."""
@@ -65,7 +68,8 @@ class Dispatcher:
         page = self._parts.page
         if self._waiting or self._starting or (page is not None and page.hold):
             return 0
-        return self._executor.idle() * self._credit.per_slot
+        idle = self._executor.idle()
+        return min(idle * self._credit.per_slot, max(idle, MOST_AT_ONCE))
 
     def busy(self) -> bool:
         """Whether anything is unstarted or runs."""

@@ -66,62 +66,64 @@ class Runner:
 
     def run(self, job: Job, slot: int) -> Finished:
         """Run a plain function to its outcome; never raises."""
-        clock, page, definition, message = self.clock, self.page, job.definition, job.message
-        started = clock.now()
-        if page is not None:
-            if page.hold:
-                return Finished(Unstarted(), started, 0.0)
-            page.begin(slot, job, started)
+        started = self.clock.now()
+        if not self._may_begin(job, slot, started):
+            return Finished(Unstarted(), started, 0.0)
         request = self._request(job)
         token = CURRENT.set(request)
-        begun = clock.monotonic()
+        begun = self.clock.monotonic()
         try:
-            if "before_start" in definition.hooks:
-                definition.task.before_start(message.id, message.args, message.kwargs)
-            value = call_user_code(definition, message)
-            if request.pending_retry is not None:
-                raise request.pending_retry
-            outcome = self._success(message, definition, value)
+            self._before(job)
+            outcome = self._success(job, request, call_user_code(job.definition, job.message))
         except BaseException as error:
             outcome = self._outcome(error, job, request)
-        runtime = clock.monotonic() - begun
+        runtime = self.clock.monotonic() - begun
         CURRENT.reset(token)
-        if page is not None:
-            page.end(slot)
+        if self.page is not None:
+            self.page.end(slot)
         return Finished(outcome, started, runtime)
 
     async def run_async(self, job: Job, slot: int) -> Finished:
         """As `run`, for coroutine functions; runs on the loop for user code."""
-        clock, page, definition, message = self.clock, self.page, job.definition, job.message
-        started = clock.now()
-        if page is not None:
-            if page.hold:
-                return Finished(Unstarted(), started, 0.0)
-            page.begin(slot, job, started)
+        started = self.clock.now()
+        if not self._may_begin(job, slot, started):
+            return Finished(Unstarted(), started, 0.0)
         request = self._request(job)
         token = CURRENT.set(request)
-        begun = clock.monotonic()
+        begun = self.clock.monotonic()
         try:
-            if "before_start" in definition.hooks:
-                definition.task.before_start(message.id, message.args, message.kwargs)
-            value = call_user_code(definition, message)
-            if isawaitable(value):
-                value = await value
-            if request.pending_retry is not None:
-                raise request.pending_retry
-            outcome = self._success(message, definition, value)
+            self._before(job)
+            value = call_user_code(job.definition, job.message)
+            outcome = self._success(job, request, await value if isawaitable(value) else value)
         except BaseException as error:
             outcome = self._outcome(error, job, request)
-        runtime = clock.monotonic() - begun
+        runtime = self.clock.monotonic() - begun
         CURRENT.reset(token)
-        if page is not None:
-            page.end(slot)
+        if self.page is not None:
+            self.page.end(slot)
         return Finished(outcome, started, runtime)
+
+    def _may_begin(self, job: Job, slot: int, started: float) -> bool:
+        """Write the page, unless the supervisor holds it."""
+        page = self.page
+        if page is not None:
+            if page.hold:
+                return False
+            page.begin(slot, job, started)
+        return True
+
+    def _before(self, job: Job) -> None:
+        definition, message = job.definition, job.message
+        if "before_start" in definition.hooks:
+            definition.task.before_start(message.id, message.args, message.kwargs)
 
     def _request(self, job: Job) -> Request:
         return Request(job.message, hostname=self.hostname, redelivered=job.count > 1, lifespan=self.lifespan)
 
-    def _success(self, message: Message, definition: TaskDefinition, value: Any) -> Outcome:
+    def _success(self, job: Job, request: Request, value: Any) -> Outcome:
+        message, definition = job.message, job.definition
+        if request.pending_retry is not None:
+            raise request.pending_retry
         if is_ignored(message, definition) and not message.embed:
             outcome = Succeeded(value)
         else:
