@@ -12,7 +12,7 @@ from leveret.model.settlement import Joined, Record
 from leveret.model.state import FAILURE, RETRY, REVOKED, SUCCESS
 from leveret.ports.executor import Job
 from leveret.testing.clock import SimClock
-from leveret.testing.simulation.work import JOIN_SIZE, Work, followers
+from leveret.testing.simulation.work import EARLY, JOIN_SIZE, Work, followers
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +112,8 @@ class History:
             return
         if hand_over.charges >= CHARGES_TO_PARK:
             self._violated("convict run", message.id, f"{hand_over.charges} processes died of it before")
+        if message.task == EARLY and self.runs[message.id, 0] > self.entered_ids[hand_over.key]:
+            self._violated("ran twice", message.id, "at most once was asked for")
         if message.expires is not None and hand_over.at >= message.expires:
             self._violated("expired run", message.id, f"handed over {hand_over.at - message.expires:.3f} s too late")
         for order, record in self._stored.get(message.id, ()):
@@ -134,7 +136,8 @@ class History:
         for name in waiting:
             self._violated("liveness", name, "still waits or is held")
         for work in works:
-            self._check_end(work.id, work.state, work.id in self.ignored, expires=work.lifetime is not None)
+            excused = work.may_vanish or (work.id in self.ignored and work.id in self.completed)
+            self._check_end(work.id, work.state, excused, expires=work.lifetime is not None)
             record = self.terminal.get(work.id)
             if record is not None:
                 for name, ignored in followers(work, record.state):
@@ -148,11 +151,11 @@ class History:
         return self._events
 
     def _check_end(
-        self, name: str, state: str | None, traceless: bool, *, expires: bool = False, follower: bool = False
+        self, name: str, state: str | None, excused: bool, *, expires: bool = False, follower: bool = False
     ) -> None:
         record = self.terminal.get(name)
         if record is None:
-            if not (traceless and name in self.completed):
+            if not excused:
                 self._violated("lost", name, "no outcome")
             return
         accepted = {state or SUCCESS}

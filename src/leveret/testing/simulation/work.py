@@ -15,6 +15,8 @@ from leveret.model.task import RetryPolicy, TaskDefinition
 
 QUEUES = ("fast", "slow")
 TASKS = 50
+EARLY = "early"
+"""Acknowledged when its run starts: at most once."""
 FIRES = 3
 JOIN_SIZE = 5
 
@@ -40,6 +42,8 @@ class Work:
     derived: bool = False
     embed: Embed = NOTHING_FOLLOWS
     seat: tuple[str, int] | None = None
+    may_vanish: bool = False
+    """At most once: a crash may take it along."""
     kwargs: Mapping[str, Any] = field(default_factory=dict)
 
     def message(self, now: float) -> Message:
@@ -79,6 +83,9 @@ class Tasks:
         for name in ("ok", "flaky", "fail"):
             quiet = replace(self._definitions[name], name=f"{name}_ignored", ignore_result=True)
             self._definitions[quiet.name] = quiet
+        plain = self._definitions["ok"]
+        self._definitions[EARLY] = replace(plain, name=EARLY, acks_late=False)
+        self._definitions["tracked"] = replace(plain, name="tracked", track_started=True)
 
     def find(self, name: str) -> TaskDefinition | None:
         return self._definitions.get(name)
@@ -133,6 +140,8 @@ KINDS: tuple[tuple[int, str], ...] = (
     (5, "derived"),
     (3, "long"),
     (2, "snooze"),
+    (2, "early"),
+    (3, "tracked"),
     (1, "reject"),
     (1, "killer"),
 )
@@ -181,6 +190,10 @@ def _work(kind: str, name: str, dice: random.Random) -> Work:
             return replace(plain, derived=True, task=dice.choice(("ok", "ok_ignored")))
         case "long":
             return replace(plain, kwargs={"seconds": dice.uniform(4.0, 9.0)})
+        case "early":
+            return replace(plain, task=EARLY, may_vanish=True)
+        case "tracked":
+            return replace(plain, task="tracked")
         case "snooze" | "reject" | "killer":
             return replace(plain, task=kind, state=SUCCESS if kind == "snooze" else FAILURE)
         case _:

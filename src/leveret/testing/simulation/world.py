@@ -8,9 +8,11 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from leveret.config.settings import Settings
+from leveret.logic.codec import Codec, Limits
+from leveret.logic.compression import Compressions, builtin_compressions
 from leveret.logic.following import Following
 from leveret.logic.recording import Rules
+from leveret.logic.serializers import Serializers, builtin_serializers
 from leveret.model.endpoint import Url
 from leveret.model.options import DriverOptions
 from leveret.testing.clock import SimClock
@@ -21,8 +23,7 @@ from leveret.testing.simulation.history import History
 from leveret.testing.simulation.nodes import SimNode
 from leveret.testing.simulation.producers import Marks, Producer
 from leveret.testing.simulation.variant import Variant, in_force
-from leveret.testing.simulation.work import FIRES, Tasks, draw, fire
-from leveret.wiring.codec import build_codec
+from leveret.testing.simulation.work import FIRES, Tasks, Work, draw, fire
 
 PRODUCERS, NODES, FAULTS = 2, 3, 10
 FAULTS_UNTIL = 9.0
@@ -31,7 +32,9 @@ HEALED_AT = 14.0
 BOUND = 60.0
 """Seconds after the healing (and after the last pause and cut are over) in which everything must have ended."""
 OPTIONS = DriverOptions(lease_seconds=5.0, tick_stale_seconds=2.0, dead_letter_expires=None)
-CODEC = build_codec(Settings())
+CODEC = Codec(
+    Serializers(builtin_serializers()), Compressions(builtin_compressions()), Limits(), accept=frozenset({"json"})
+)
 SHIPPED = Variant()
 
 VERBS = (
@@ -81,7 +84,7 @@ class World:
         self.faults.trace = self.history.note
         self._serial = 0
         self._spawned: list[asyncio.Task[Any]] = []
-        self.history.ignored.update(work.id for work in self.works if leaves_no_trace(work.task) and not work.embed)
+        self.history.ignored.update(work.id for work in self.works if leaves_no_trace(work))
 
     def serial(self) -> int:
         self._serial += 1
@@ -125,8 +128,9 @@ class World:
         self.history.check(works, [*waiting, *unsent])
 
 
-def leaves_no_trace(task: str) -> bool:
-    return task.endswith("ignored")
+def leaves_no_trace(work: Work) -> bool:
+    """Whether a resend may enter after the first copy has ended, or has begun where that is all it needs."""
+    return (work.task.endswith("ignored") and not work.embed and not work.derived) or work.may_vanish
 
 
 def plan_faults(dice: random.Random) -> list[Plan]:
