@@ -89,6 +89,8 @@ class ClientOptions:
     always_eager: bool = False
     eager_propagates: bool = False
     store_eager_result: bool = False
+    result_expires: float | None = 86_400.0
+    """How long the store keeps what a client writes itself (progress, revocations, eager results); None: for ever."""
     naive_zone: tzinfo | None = None
     """The zone of a datetime without one (UTC apps and profile `celery`); None: such a datetime is refused."""
     address: str = ""

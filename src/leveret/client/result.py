@@ -178,14 +178,16 @@ class AsyncResult(ResultView, Generic[T]):
     def _revocation(self, meta: ResultMeta) -> Record | None:
         if meta.status in states.READY_STATES or meta.status == states.STARTED:
             return None
-        attempt = meta.retries or 0
         error = ErrorInfo(type="TaskRevokedError", module="leveret.errors", args=("revoked",), text="revoked")
         return Record(
             id=TaskId(self.id),
-            attempt=attempt,
+            attempt=self._attempt,
             state=states.REVOKED,
             terminal=True,
-            meta=write_meta(self._client.codec, id=self.id, status=states.REVOKED, error=error),
+            meta=write_meta(
+                self._client.codec, id=self.id, status=states.REVOKED, error=error, date_done=self._client.clock.now()
+            ),
+            expires_after=self._client.options.result_expires,
         )
 
     def as_tuple(self) -> tuple[Any, ...]:

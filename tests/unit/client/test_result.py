@@ -167,3 +167,22 @@ def test_callbacks_get_id_and_value(app: testing.StagedLeveret, add: Any) -> Non
     result.get(callback=lambda id, value: seen.append((id, value)))
 
     assert seen == [(result.id, 1)]
+
+
+def test_revoke_between_two_tries_stops_the_next(app: testing.StagedLeveret) -> None:
+    runs: list[int] = []
+
+    @app.task(bind=True, max_retries=None)
+    def stubborn(self: Task[..., Any]) -> None:
+        runs.append(self.request.retries)
+        raise self.retry(countdown=60)
+
+    result = stubborn.delay()
+    app.advance(90)
+    assert (result.state, runs) == (states.RETRY, [0, 1])
+
+    assert result.revoke() is True
+    app.advance("1 hour")
+
+    assert runs == [0, 1]
+    assert result.state == states.REVOKED

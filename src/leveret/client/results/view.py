@@ -15,7 +15,7 @@ from leveret.ports.clock import Clock
 class ResultView:
     """The reading half of `AsyncResult`; `_meta` is set once, when the end has been seen."""
 
-    __slots__ = ("__weakref__", "_client", "_ignored", "_meta", "_parent", "_queue", "id", "task_name")
+    __slots__ = ("__weakref__", "_attempt", "_client", "_ignored", "_meta", "_parent", "_queue", "id", "task_name")
 
     def __init__(
         self,
@@ -33,6 +33,7 @@ class ResultView:
         self._ignored = False
         self._queue: str | None = None
         self._meta: ResultMeta | None = None
+        self._attempt = 0
 
     @classmethod
     def sent(cls, client: Client, id: str, task_name: str, queue: str, *, ignored: bool) -> Self:
@@ -45,6 +46,7 @@ class ResultView:
         self._ignored = ignored
         self._queue = queue
         self._meta = None
+        self._attempt = 0
         return self
 
     def _look(self) -> ResultMeta:
@@ -61,6 +63,7 @@ class ResultView:
         """Take what the store answered."""
         if record is None or record.tombstone:
             return ResultMeta(task_id=self.id, status=states.PENDING)
+        self._attempt = record.attempt
         meta = read_meta(record, self._client.codec)
         if record.terminal:
             self._meta = meta

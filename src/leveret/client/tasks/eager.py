@@ -217,7 +217,14 @@ class EagerRun:
         meta = write_meta(
             client.codec, id=message.id, status=end.state, result=value, error=error, date_done=client.clock.now()
         )
-        record = Record(id=message.id, attempt=message.attempt, state=end.state, meta=meta, terminal=True)
+        record = Record(
+            id=message.id,
+            attempt=message.attempt,
+            state=end.state,
+            meta=meta,
+            terminal=True,
+            expires_after=client.options.result_expires,
+        )
         client.backend().store((record,))
 
 

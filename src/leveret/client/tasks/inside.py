@@ -91,6 +91,7 @@ def progress_record(client: Client, request: Request | None, id: str, state: str
         attempt=attempt,
         state=state,
         meta=write_meta(client.codec, id=id, status=state, result=meta),
+        expires_after=client.options.result_expires,
         reply_to=None if request is None or request.id != id else request.message.reply_to,
     )
 
