@@ -8,7 +8,6 @@ import asyncio
 import json
 import multiprocessing as mp
 import os
-import resource
 import sqlite3
 import statistics
 import sys
@@ -74,7 +73,9 @@ def fill(folder: Path, n: int) -> None:
 
 def bare_commit(folder: Path) -> None:
     raw = sqlite3.connect(folder / "bare.db", isolation_level=None)
-    raw.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE t (id INTEGER PRIMARY KEY, b BLOB)")
+    raw.executescript(
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE t (id INTEGER PRIMARY KEY, b BLOB)"
+    )
     blob = os.urandom(400)
     for _ in range(50):
         raw.execute("INSERT INTO t (b) VALUES (?)", (blob,))
@@ -93,14 +94,20 @@ def bare_commit(folder: Path) -> None:
         end = time.perf_counter()
         ratios.append(round((end - middle) / (middle - start), 3))
         print(json.dumps({"bare_us": round((middle - start) / 300e-6), "driver_us": round((end - middle) / 300e-6)}))
-    print(json.dumps({"name": "one by one, driver / bare FULL commit", "ratios": ratios, "median": statistics.median(ratios)}))
+    print(
+        json.dumps(
+            {"name": "one by one, driver / bare FULL commit", "ratios": ratios, "median": statistics.median(ratios)}
+        )
+    )
 
 
 def bulk(folder: Path) -> None:
     driver = driver_at(folder)
     batches = [postings(500) for _ in range(100)]
     blocking = driver.blocking()
-    timed("driver bulk publish, batches of 500, FULL", 50_000, lambda: [blocking.publish(b, timeout=10) for b in batches])
+    timed(
+        "driver bulk publish, batches of 500, FULL", 50_000, lambda: [blocking.publish(b, timeout=10) for b in batches]
+    )
 
 
 # Claim and commit
@@ -152,7 +159,11 @@ async def drain(folder: Path, credit: int, answers: Any) -> None:
                 receipt=delivery.receipt,
                 verdict=Verdict.ACK,
                 record=Record(
-                    id=delivery.encoded.headers["id"], attempt=0, state="SUCCESS", meta=META, terminal=True,
+                    id=delivery.encoded.headers["id"],
+                    attempt=0,
+                    state="SUCCESS",
+                    meta=META,
+                    terminal=True,
                     expires_after=86400.0,
                 ),
             )

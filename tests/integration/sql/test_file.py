@@ -85,3 +85,11 @@ def test_a_queue_locked_by_another_program_fails_within_the_deadline(tmp_path):
 
     send(driver, "c")
     assert counts(driver) == (2, 0, 0, 0)
+
+
+def test_an_old_sqlite_says_what_is_needed(tmp_path, monkeypatch):
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
+    monkeypatch.setattr(sqlite3, "sqlite_version", "3.34.1")
+
+    with pytest.raises(ImproperlyConfigured, match="SQLite 3.34.1 is too old: 3.35.0 or newer"):
+        send(open_driver(tmp_path), "a")

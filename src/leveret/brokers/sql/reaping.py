@@ -14,6 +14,9 @@ NODE_LOST = "node lost"
 ORPHAN_SECONDS = 3.0
 """How long the processes of a dead supervisor may finish what they run."""
 
+Hold = tuple[int, int, int]
+"""(place, session, number of the claim): what a receipt says."""
+
 SessionRow = tuple[int, str, int, int]
 """(number, id, pid, quarantine)."""
 
@@ -23,30 +26,31 @@ def end_session(connection: Connection, reaping: Reaping, now: float) -> int:
     row = connection.execute("session_row", (reaping.session,)).fetchone()
     if row is None:
         return 0
-    charges: dict[int, Charge] = {read_receipt(receipt).seq: charge for receipt, charge in reaping.charged}
+    charges = {read_receipt(receipt).hold: charge for receipt, charge in reaping.charged}
     return close(connection, row, now, charges=charges, suspect_others=reaping.suspect_others)
 
 
 def lose_session(connection: Connection, row: SessionRow, now: float) -> int:
     """End a session that vanished: what it held becomes suspect, or is convicted where it was held alone."""
     number, name, _, quarantine = row
-    charges: dict[int, Charge] = {}
+    charges: dict[Hold, Charge] = {}
     if quarantine:
         charge = Charge(reason=NODE_LOST, at=now, session=name)
-        charges = {seq: charge for seq, _ in connection.execute("session_claims", (number,)).fetchall()}
+        charges = dict.fromkeys(holds(connection, number), charge)
     return close(connection, row, now, charges=charges, suspect_others=True)
 
 
 def close(
-    connection: Connection, row: SessionRow, now: float, *, charges: Mapping[int, Charge], suspect_others: bool
+    connection: Connection, row: SessionRow, now: float, *, charges: Mapping[Hold, Charge], suspect_others: bool
 ) -> int:
     """Give back what a session holds, and forget it. The work may have begun, so the next delivery counts one more:
     `admit` then looks for an outcome that was stored before the end."""
     number, name = row[:2]
-    held = [seq for seq, _ in connection.execute("session_claims", (number,)).fetchall()]
-    for seq in held:
-        if seq in charges:
-            messages.charge(connection, seq, charges[seq])
+    held = holds(connection, number)
+    for hold in held:
+        seq = hold[0]
+        if hold in charges:
+            messages.charge(connection, seq, charges[hold])
             if row[3]:  # convicted in quarantine: it is run nowhere else until it ends
                 connection.execute("suspect_message", (seq,))
         elif suspect_others:
@@ -56,6 +60,12 @@ def close(
     connection.execute("drop_session", (number,))
     connection.execute("drop_session_bells", (name,))
     return len(held)
+
+
+def holds(connection: Connection, number: int) -> list[Hold]:
+    """What a session holds."""
+    rows = connection.execute("session_claims", (number,)).fetchall()
+    return [(seq, number, claimed) for seq, claimed in rows]
 
 
 def lose_node(connection: Connection, incarnation: str, now: float) -> int:

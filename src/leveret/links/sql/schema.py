@@ -19,23 +19,48 @@ def migrate(raw: sqlite3.Connection, path: Path, take_turn: Callable[[], bool], 
     if check(raw, path) == newest:
         return
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while not take_turn():
+    while not _migrate_in_turn(raw, path, take_turn, end_turn):
         if time.monotonic() > deadline:
             raise StoreBusy(f"{path} stayed locked while its schema had to be made")
         time.sleep(0.01)
+
+
+def _migrate_in_turn(
+    raw: sqlite3.Connection, path: Path, take_turn: Callable[[], bool], end_turn: Callable[[], None]
+) -> bool:
+    """False when somebody else is at it."""
+    if not take_turn():
+        return False
     try:
-        done = check(raw, path)
-        if done == 0:
+        if check(raw, path) == 0:
             # Both must come before the first table. Freed pages can be given back to the file system only so.
             raw.execute("PRAGMA auto_vacuum = INCREMENTAL")
             raw.execute("PRAGMA journal_mode = WAL")
-        for number in range(done, newest):
-            raw.executescript(
-                f"BEGIN IMMEDIATE;\n{migration(SQLITE.migrations[number])}\n"
-                f"PRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {number + 1};\nCOMMIT;"
-            )
+        raw.execute("BEGIN IMMEDIATE")
+        _run_steps(raw, check(raw, path))
+        raw.execute("COMMIT")
+    except sqlite3.OperationalError as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise
+        return False
     finally:
+        if raw.in_transaction:
+            raw.execute("ROLLBACK")
         end_turn()
+    return True
+
+
+def _run_steps(raw: sqlite3.Connection, done: int) -> None:
+    """Run what is missing inside the caller's transaction (`executescript` would end it)."""
+    for number in range(done, len(SQLITE.migrations)):
+        statement = ""
+        for line in migration(SQLITE.migrations[number]).splitlines(keepends=True):
+            statement += line
+            if sqlite3.complete_statement(statement):
+                raw.execute(statement)
+                statement = ""
+        raw.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        raw.execute(f"PRAGMA user_version = {number + 1}")
 
 
 def check(raw: sqlite3.Connection, path: Path) -> int:
