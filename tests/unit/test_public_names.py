@@ -5,9 +5,75 @@ import sys
 from importlib import import_module
 
 import leveret
-from leveret import testing
+from leveret import errors, testing
 
-NAMES = ["AsyncResult", "EagerResult", "Exchange", "GroupResult", "Leveret", "Queue", "ResultSet", "Signature", "Task", "binding", "chain", "chord", "chunks", "current_app", "current_task", "get_task_logger", "group", "maybe_signature", "shared_task", "signature", "states", "uuid"]
+NAMES = [
+    "AsyncResult",
+    "EagerResult",
+    "Exchange",
+    "GroupResult",
+    "Leveret",
+    "Queue",
+    "ResultSet",
+    "Signature",
+    "Task",
+    "binding",
+    "chain",
+    "chord",
+    "chunks",
+    "current_app",
+    "current_task",
+    "get_task_logger",
+    "group",
+    "maybe_signature",
+    "shared_task",
+    "signature",
+    "states",
+    "uuid",
+]
+
+ERRORS = [
+    "AlreadyRegistered",
+    "BrokerError",
+    "CallerError",
+    "Cancel",
+    "ChordError",
+    "ContentDisallowed",
+    "DecodeError",
+    "EncodeError",
+    "Ignore",
+    "ImproperlyConfigured",
+    "InvalidTaskError",
+    "LeaseLost",
+    "LeveretError",
+    "LeveretWarning",
+    "MaxRetriesExceededError",
+    "MessageTooLarge",
+    "MissingExtra",
+    "NotRegistered",
+    "NotYet",
+    "OperationalError",
+    "PeerError",
+    "PublishFailed",
+    "PublishUnknown",
+    "QueueNotFound",
+    "Reject",
+    "RemoteError",
+    "ResultIgnored",
+    "Retry",
+    "SecurityError",
+    "Snooze",
+    "SoftTimeLimitExceeded",
+    "StoreBusy",
+    "TaskError",
+    "TaskPredicate",
+    "TaskRevokedError",
+    "Terminated",
+    "TimeLimitExceeded",
+    "TimeoutError",
+    "UnknownSetting",
+    "WorkerLostError",
+]
 
 MODULES = {
     "leveret.testing": ["NeverComes", "Sent", "SimClock", "Stage", "StagedLeveret", "app", "using"],
@@ -21,6 +87,16 @@ def test_the_public_names_are_pinned() -> None:
     for module, names in MODULES.items():
         assert sorted(import_module(module).__all__) == sorted(names)
     assert all(getattr(testing, name) is not None for name in testing.__all__)
+
+
+def test_the_errors_are_pinned_and_have_one_root() -> None:
+    found = {
+        name: value for name, value in vars(errors).items() if isinstance(value, type) and not name.startswith("_")
+    }
+    found.pop("Any", None)
+
+    assert sorted(found) == sorted(ERRORS)
+    assert all(issubclass(value, errors.LeveretError | errors.LeveretWarning) for value in found.values())
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

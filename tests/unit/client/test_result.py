@@ -9,7 +9,7 @@ import pytest
 
 from leveret import AsyncResult, Task, states, testing
 from leveret.client.results.joining import allow_join_result
-from leveret.errors import ResultIgnored, TaskRevokedError, TimeoutError
+from leveret.errors import Ignore, ResultIgnored, TaskRevokedError, TimeoutError
 
 
 @pytest.fixture
@@ -186,3 +186,24 @@ def test_revoke_between_two_tries_stops_the_next(app: testing.StagedLeveret) -> 
 
     assert runs == [0, 1]
     assert result.state == states.REVOKED
+
+
+def test_a_state_set_by_hand_before_ignore_is_the_end(app: testing.StagedLeveret) -> None:
+    @app.task(bind=True)
+    def by_hand(self: Task[..., Any]) -> None:
+        self.update_state(
+            state="FAILURE", meta={"exc_type": "KeyError", "exc_message": ["x"], "exc_module": "builtins"}
+        )
+        raise Ignore
+
+    with pytest.raises(KeyError):
+        by_hand.delay().get(timeout=30)
+
+
+def test_a_real_outcome_replaces_a_state_set_by_hand(app: testing.StagedLeveret) -> None:
+    @app.task(bind=True)
+    def hasty(self: Task[..., Any]) -> int:
+        self.update_state(state="SUCCESS", meta=1)
+        return 2
+
+    assert hasty.delay().get() == 2

@@ -65,7 +65,9 @@ class ResultView:
             return ResultMeta(task_id=self.id, status=states.PENDING)
         self._attempt = record.attempt
         meta = read_meta(record, self._client.codec)
-        if record.terminal:
+        # A task that said update_state(state="FAILURE") and raised Ignore has ended, as with Celery, though the store
+        # would still take a real outcome.
+        if record.terminal or record.state in states.READY_STATES:
             self._meta = meta
         return meta
 
