@@ -49,11 +49,14 @@ def check_retries(request: Request, error: BaseException | None, most: int | Non
     """Refuse a retry past the limit; `error` is the cause, which is what callers and hooks see if nobody catches it."""
     if most is None or request.retries < most:
         return
-    raise MaxRetriesExceededError(
+    exceeded = MaxRetriesExceededError(
         f"Can't retry {request.task}[{request.id}] args:{request.args} kwargs:{request.kwargs}",
         task_args=tuple(request.args),
         task_kwargs=dict(request.kwargs),
-    ) from error
+    )
+    if error is None:
+        raise exceeded
+    raise exceeded from error
 
 
 def retry_signal(
