@@ -129,7 +129,7 @@ class Client:
     ) -> Message:
         """The common call, with nothing to convert."""
         request = CURRENT.get()
-        ignored = definition.ignore_result
+        ignored = definition.ignore_result or self.parts.backend is None
         return Message(
             id=TaskId(self.clock.new_id()),
             task=definition.name,
@@ -194,7 +194,9 @@ class Client:
         )
 
     def ignored(self, options: Mapping[str, Any], definition: TaskDefinition | None) -> bool:
-        """Whether nobody will find a result: the call's word, else the task's, else the app's."""
+        """Whether nobody will find a result: there is no store, or the call says so, else the task, else the app."""
+        if self.parts.backend is None:
+            return True
         said = options.get("ignore_result")
         if said is not None:
             return bool(said)

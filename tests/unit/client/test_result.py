@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from leveret import AsyncResult, Task, states, testing
+from leveret import AsyncResult, Leveret, Task, states, testing
 from leveret.client.results.joining import allow_join_result
 from leveret.errors import Ignore, ResultIgnored, TaskRevokedError, TimeoutError
 
@@ -207,3 +207,17 @@ def test_a_real_outcome_replaces_a_state_set_by_hand(app: testing.StagedLeveret)
         return 2
 
     assert hasty.delay().get() == 2
+
+
+def test_without_a_result_store_every_result_is_ignored() -> None:
+    app = Leveret("none", broker="memory://no-results", backend="disabled://", set_as_current=False)
+
+    @app.task
+    def job() -> None: ...
+
+    for result in (job.delay(), job.apply_async(ignore_result=False), app.send_task("other")):
+        assert result.ignored
+        with pytest.raises(ResultIgnored, match="keeps no result"):
+            result.get()
+    with pytest.raises(ResultIgnored, match="disabled://"):
+        app.AsyncResult("some-id").get()
