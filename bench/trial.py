@@ -102,7 +102,7 @@ def round_trip(system: System, **options: str) -> Figures:
         with it.node() as node:
             node.wait_for(it.counter, 1, TIMEOUT)
             first = time.perf_counter() - started
-            latency = it.run("call", "300" if system.peer == "leveret" else "50")
+            latency = it.run("call", "300" if system.peer == "leveret" else "15")
             time.sleep(2.0)
             cpu = proc.cpu_seconds(node.pid)
             time.sleep(IDLE_SECONDS)

@@ -83,7 +83,7 @@ def _timed(count: int, send: Callable[[], Any]) -> dict[str, float]:
 
 
 def _round_trips(count: int, call: Callable[[], Any]) -> dict[str, float]:
-    for _ in range(10):
+    for _ in range(min(10, count // 5)):
         call()
     taken = []
     for _ in range(count):
