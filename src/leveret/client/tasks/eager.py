@@ -4,7 +4,6 @@ One `EagerRun` decides; `apply` and `aapply` only call the function. A retry fol
 """
 
 import inspect
-import socket
 import traceback
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
@@ -116,7 +115,7 @@ class EagerRun:
 
     def begin(self) -> Any:
         """Enter the next attempt; answers the token to leave it with."""
-        self._request = Request(self._message, hostname=socket.gethostname(), is_eager=True)
+        self._request = Request(self._message, hostname="eager", is_eager=True)
         return CURRENT.set(self._request)
 
     def call(self) -> Any:
