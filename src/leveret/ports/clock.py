@@ -15,5 +15,5 @@ class Clock(Protocol):
         ...
 
     def new_id(self) -> str:
-        """A fresh uuid4 as text."""
+        """A fresh uuid as text; ids made later sort later, as far as the clock tells."""
         ...
