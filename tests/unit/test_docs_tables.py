@@ -1,5 +1,6 @@
 """The reference pages name everything there is."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from leveret.cli.main import VERBS
 from leveret.client.tasks.declared import Declared
 
-REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "docs" / "reference"
 NOT_OPTIONS = {"abstract", "MaxRetriesExceededError", "run"}
 
 
@@ -19,3 +21,10 @@ def test_every_option_of_a_task_is_in_the_reference(option: str) -> None:
 @pytest.mark.parametrize("verb", sorted(VERBS))
 def test_every_verb_is_in_the_reference(verb: str) -> None:
     assert f"| `{verb}" in (REFERENCE / "cli.md").read_text()
+
+
+def test_every_test_the_promises_name_exists() -> None:
+    named = re.findall(r"`((?:tests|bench)/[\w/]+\.py)`", (REFERENCE / "guarantees.md").read_text())
+
+    assert named
+    assert [path for path in named if not (ROOT / path).exists()] == []
