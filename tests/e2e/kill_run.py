@@ -335,7 +335,7 @@ class KillRun:
         return [
             wait
             for struck, wait in self._restarts(starts)
-            if not any(death != struck and struck - 0.3 < death < struck + wait for death in deaths)
+            if wait == inf or not any(death != struck and struck - 0.3 < death < struck + wait for death in deaths)
         ]
 
     def _not(self, states: dict[str, str], wanted: str) -> int:

@@ -13,10 +13,13 @@ A sequence of 4n is an empty slot, 4n+1 is being set, 4n+2 is running.
 
 import mmap
 import os
+import shutil
 import struct
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from zlib import crc32
 
 from msgspec import Struct
@@ -25,6 +28,16 @@ from leveret.errors import CallerError
 from leveret.model.delivery import Receipt
 from leveret.model.node import Running
 from leveret.ports.executor import Job
+
+fcntl: Any
+try:
+    import fcntl
+except ImportError:  # Windows: what a killed node leaves in the temporary folder stays there
+    fcntl = None
+
+_PREFIX: Final = "leveret-"
+_SETTLED_SECONDS: Final = 5.0
+"""A folder younger than this may be between its making and its lock."""
 
 MAGIC: Final = 0x4C56_5254
 HEADER_BYTES: Final = 64
@@ -56,10 +69,37 @@ class PageView(Struct, frozen=True, kw_only=True):
     torn: int = 0
 
 
-def private_folder() -> Path:
-    """Make the node's run folder: in shared memory where there is some, so that no page is ever written to a disk."""
-    shared = Path("/dev/shm")
-    return Path(tempfile.mkdtemp(prefix="leveret-", dir=shared if os.access(shared, os.W_OK) else None))
+class RunFolder:
+    """The node's private folder: in shared memory where there is some, so that no page is ever written to a disk.
+
+    Its owner holds a lock on it, so that a later node can tell what a killed one left, across pid namespaces too.
+    """
+
+    def __init__(self, parent: Path | None = None) -> None:
+        shared = Path("/dev/shm")
+        parent = parent or (shared if os.access(shared, os.W_OK) else Path(tempfile.gettempdir()))
+        _sweep(parent)
+        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        self._lock = open(self.path / "lock", "wb")  # noqa: SIM115 - held as long as the folder
+        if fcntl is not None:
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+
+    def close(self) -> None:
+        """Remove it; pages that are still mapped live on."""
+        self._lock.close()
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _sweep(parent: Path) -> None:
+    """Remove folders whose owner is gone."""
+    if fcntl is None:
+        return
+    for folder in parent.glob(f"{_PREFIX}*"):
+        # One without a lock yet is being made; one of somebody else cannot be opened.
+        with suppress(OSError), open(folder / "lock", "rb+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(lock.fileno()).st_mtime < time.time() - _SETTLED_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def make_page(path: Path, slots: int) -> None:

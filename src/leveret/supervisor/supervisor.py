@@ -1,7 +1,6 @@
 """One node: starts worker processes, watches them, replaces them, keeps the node's lease. No user code runs here."""
 
 import asyncio
-import shutil
 import signal
 from collections.abc import Coroutine
 from pathlib import Path
@@ -18,7 +17,7 @@ from leveret.supervisor.nursery import AppDoesNotImport, Forkserver
 from leveret.supervisor.options import SupervisorHooks, SupervisorOptions
 from leveret.supervisor.place import NodeParts, Place, Quarantine
 from leveret.supervisor.signals import Orders, Signals
-from leveret.supervisor.slots import private_folder
+from leveret.supervisor.slots import RunFolder
 from leveret.supervisor.source import ChildSource, GaveUp
 from leveret.supervisor.statuses import Statuses, kill
 
@@ -77,15 +76,15 @@ class Supervisor:
     async def run(self) -> int:
         """Serve until told to stop; answers the exit code."""
         become_subreaper()
-        folder = private_folder()
+        folder = RunFolder()
         orders = Orders(self.stop, self.interrupt, self.quit, self.reload, self.dump)
         with Signals(orders):
             try:
                 if await self._open():
-                    await self._serve(folder)
+                    await self._serve(folder.path)
             finally:
                 await self._close()
-                shutil.rmtree(folder, ignore_errors=True)
+                folder.close()
         return self._code
 
     # Orders: called on the loop, by a signal or by whoever runs us.

@@ -1,5 +1,6 @@
 """The slot page: what a reader may believe."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from timeit import repeat
@@ -16,10 +17,10 @@ from leveret.supervisor.slots import (
     HEADER_BYTES,
     RECORD_BYTES,
     PageUnreadable,
+    RunFolder,
     SlotReader,
     SlotWriter,
     make_page,
-    private_folder,
 )
 
 DEFINITION = TaskDefinition(name="tasks.add", run=print)
@@ -146,13 +147,27 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
             SlotReader(tmp_path / name)
 
 
-def test_the_run_folder_is_private() -> None:
-    folder = private_folder()
+def test_the_run_folder_is_private_and_goes_with_its_owner(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
 
-    try:
-        assert folder.stat().st_mode & 0o077 == 0
-    finally:
-        folder.rmdir()
+    assert folder.path.stat().st_mode & 0o077 == 0
+    folder.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_node_left_is_removed_and_a_living_ones_stays(tmp_path: Path) -> None:
+    left, alive = tmp_path / "leveret-left", RunFolder(tmp_path)
+    left.mkdir()
+    (left / "lock").touch()
+    (left / "page-1").touch()
+    for folder in (left, alive.path):
+        os.utime(folder / "lock", (0, 0))
+
+    mine = RunFolder(tmp_path)
+
+    assert set(tmp_path.iterdir()) == {alive.path, mine.path}
+    alive.close()
+    mine.close()
 
 
 def test_begin_and_end_stay_cheap(writer: SlotWriter) -> None:
