@@ -155,7 +155,7 @@ class MemoryDriver:
         self.server = server or server_at(url, options, clock)
         self.address = self.server.name
 
-    def broker(self) -> MemoryBroker:
+    def broker(self, *, inline: bool = True) -> MemoryBroker:
         return MemoryBroker(self.server)
 
     def leases(self) -> MemoryLeases:
@@ -170,7 +170,7 @@ class MemoryDriver:
     def blocking(self) -> MemoryBlockingBroker:
         return MemoryBlockingBroker(self.server, f"{self.server.name}#reply")
 
-    def backend(self) -> MemoryBackend:
+    def backend(self, *, inline: bool = True) -> MemoryBackend:
         return MemoryBackend(self.server)
 
     def blocking_backend(self) -> MemoryBlockingBackend:

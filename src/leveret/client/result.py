@@ -163,10 +163,10 @@ class AsyncResult(ResultView, Generic[T]):
         await self._client.backend_of_loop().forget([self.id])
 
     def revoke(self, terminate: bool = False, signal: str | None = None) -> bool:
-        """End a task that has not begun: REVOKED is stored, and whatever still runs of it is not recorded.
+        """End a task that has not begun: REVOKED is stored, and whoever claims its message later does not run it.
 
-        A worker that claims its message for the first time does not look for a stored outcome, so its function may
-        still be called; the answer is then dropped. False: it had begun or ended already.
+        A run that begins in the same moment goes on, and its outcome is dropped. False: it had ended, or was known
+        to have begun, already.
         """
         record = self._revocation(self._look())
         return record is not None and self._client.backend().store((record,))[0]

@@ -56,6 +56,8 @@ class Delivery(Struct, frozen=True, kw_only=True):
     """1 the first time; a give-back of unstarted work does not count."""
     charges: tuple[Charge, ...] = ()
     suspect: bool = False
+    revoked: bool = False
+    """The store holds a REVOKED record of its id: `admit` concludes it without a run."""
 
 
 class Verdict(Enum):

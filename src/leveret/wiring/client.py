@@ -1,8 +1,9 @@
 """Joins a client: codec, router, drivers, clock."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, tzinfo
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from leveret.client.client import AsyncParts, Client, ClientParts
@@ -23,6 +24,7 @@ def build_client(settings: Settings, clock: Clock | None = None) -> Client:
     clock = clock or SystemClock()
     drivers = open_drivers(settings, clock)
     broker = drivers.broker.blocking()
+    ask = _asker(drivers, clock)
     parts = ClientParts(
         codec=build_codec(settings),
         router=build_router(settings),
@@ -30,7 +32,8 @@ def build_client(settings: Settings, clock: Clock | None = None) -> Client:
         broker=broker,
         backend=drivers.backend.blocking_backend() if drivers.results else None,
         connect=_connector(drivers, broker.reply_address),
-        facts=_asker(drivers, clock),
+        facts=_blocking(ask),
+        afacts=ask,
     )
     return Client(parts, client_options(settings, drivers))
 
@@ -53,6 +56,7 @@ def client_options(settings: Settings, drivers: Drivers) -> ClientOptions:
         always_eager=settings.task_always_eager,
         eager_propagates=settings.task_eager_propagates,
         store_eager_result=settings.task_store_eager_result,
+        result_expires=settings.result_expires,
         naive_zone=naive_zone(settings),
         address=drivers.broker.address,
     )
@@ -73,11 +77,14 @@ def _connector(drivers: Drivers, reply_address: Callable[[], str | None]) -> Cal
     return connect
 
 
-def _asker(drivers: Drivers, clock: Clock) -> Callable[[str, str | None], WaitFacts | None]:
+Ask = Callable[[str, str | None], Coroutine[Any, Any, WaitFacts | None]]
+
+
+def _asker(drivers: Drivers, clock: Clock) -> Ask:
     """What broker, store and nodes know of a task that somebody waits for; asked once per silent wait."""
 
-    async def ask(id: str, queue: str | None) -> WaitFacts:
-        record = (await drivers.backend.backend().get((id,)))[0]
+    async def ask(task_id: str, queue: str | None) -> WaitFacts | None:
+        record = (await drivers.backend.backend().get((task_id,)))[0]
         nodes = await drivers.broker.leases().nodes()
         counts = await drivers.broker.admin().counts((queue,)) if queue else ()
         running = record is not None and record.state == state.STARTED
@@ -91,7 +98,8 @@ def _asker(drivers: Drivers, clock: Clock) -> Callable[[str, str | None], WaitFa
             next_try=None if retry_at is None else retry_at - clock.now(),
         )
 
-    def facts(id: str, queue: str | None) -> WaitFacts | None:
-        return asyncio.run(ask(id, queue))
+    return ask
 
-    return facts
+
+def _blocking(ask: Ask) -> Callable[[str, str | None], WaitFacts | None]:
+    return lambda task_id, queue: asyncio.run(ask(task_id, queue))

@@ -1,5 +1,9 @@
 """Handing messages over: which, to whom, under which receipts. Every function works inside a transaction."""
 
+import json
+
+from msgspec.structs import replace
+
 from leveret.errors import LeaseLost
 from leveret.links.sql import messages
 from leveret.links.sql.connection import Connection
@@ -58,7 +62,19 @@ def take(connection: Connection, claim: Claim, now: float) -> tuple[Delivery, ..
     connection.execute("number_claim", (claim.number, session))
     if len(claim.queues) > 1:
         taken.sort(key=lambda item: item[:2])
-    return tuple(delivery for _, _, delivery in taken)
+    return with_revoked(connection, tuple(delivery for _, _, delivery in taken))
+
+
+def with_revoked(connection: Connection, deliveries: tuple[Delivery, ...]) -> tuple[Delivery, ...]:
+    """Mark what was revoked while it waited. Where nothing is revoked at all this is one look into an empty index."""
+    if not deliveries or connection.execute("any_revoked").fetchone() is None:
+        return deliveries
+    ids = json.dumps([delivery.encoded.headers.get("id") for delivery in deliveries])
+    revoked = {row[0] for row in connection.execute("revoked_of", (ids,))}
+    return tuple(
+        replace(delivery, revoked=True) if delivery.encoded.headers.get("id") in revoked else delivery
+        for delivery in deliveries
+    )
 
 
 def choose(connection: Connection, claim: Claim) -> list[Cut]:

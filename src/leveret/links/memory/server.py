@@ -5,6 +5,8 @@ import threading
 from collections.abc import Callable, Sequence
 from weakref import WeakValueDictionary
 
+from msgspec.structs import replace
+
 from leveret.links.memory.bells import Bells
 from leveret.links.memory.messages import Messages
 from leveret.links.memory.nodes import Nodes
@@ -23,6 +25,7 @@ from leveret.model.delivery import (
 from leveret.model.node import Node, Pulse, Reaping, Session
 from leveret.model.options import DriverOptions
 from leveret.model.settlement import Commitment, Committed, Joined, Record, Seat, Stale
+from leveret.model.state import REVOKED
 from leveret.ports.clock import Clock
 
 UPKEEP_SECONDS = 1.0
@@ -68,7 +71,11 @@ class MemoryServer:
 
     def claim(self, claim: Claim) -> tuple[Delivery, ...]:
         with self.lock:
-            return self.messages.claim(claim, self.clock.now())
+            return tuple(map(self._with_revoked, self.messages.claim(claim, self.clock.now())))
+
+    def _with_revoked(self, delivery: Delivery) -> Delivery:
+        record = self.records.get((str(delivery.encoded.headers.get("id")),))[0]
+        return replace(delivery, revoked=True) if record is not None and record.state == REVOKED else delivery
 
     def settle(self, commitments: tuple[Commitment, ...]) -> tuple[Committed | Stale, ...]:
         with self.lock:

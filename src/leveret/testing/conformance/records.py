@@ -6,7 +6,7 @@ from dataclasses import replace
 from leveret.model.delivery import Verdict
 from leveret.model.message import TaskId
 from leveret.model.settlement import Joined, Record
-from leveret.model.state import FAILURE, STARTED
+from leveret.model.state import FAILURE, REVOKED, STARTED
 from leveret.testing.conformance.rig import (
     OPTIONS,
     Rig,
@@ -104,6 +104,14 @@ class TestRecords:
         (found,) = await rig.backend.get(["a"])
         assert found is not None and found.tombstone
         assert await rig.store(success("a")) == (False,)
+
+    @case
+    async def test_what_was_revoked_while_it_waited_is_marked_at_the_claim(self, rig: Rig) -> None:
+        await rig.send("a", "b")
+        await rig.store(Record(id=TaskId("b"), attempt=0, state=REVOKED, terminal=True))
+        await rig.join()
+
+        assert [delivery.revoked for delivery in await rig.claim()] == [False, True]
 
     @case
     async def test_forgotten_is_forgotten(self, rig: Rig) -> None:

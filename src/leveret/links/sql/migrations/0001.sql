@@ -36,6 +36,7 @@ CREATE TABLE results (
   expires REAL
 ) WITHOUT ROWID;
 -- No index on `expires`: its random deletions dirty a page a row. The prune chore walks the table instead.
+CREATE INDEX results_revoked ON results (id) WHERE state = 'REVOKED';
 CREATE TABLE joins (id TEXT PRIMARY KEY, size INTEGER NOT NULL, taken INTEGER NOT NULL, expires REAL) WITHOUT ROWID;
 CREATE INDEX joins_expire ON joins (expires) WHERE expires IS NOT NULL;
 CREATE TABLE seats (

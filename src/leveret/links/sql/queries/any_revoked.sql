@@ -1,0 +1,1 @@
+SELECT 1 FROM results WHERE state = 'REVOKED' LIMIT 1

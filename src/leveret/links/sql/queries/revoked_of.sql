@@ -1,0 +1,2 @@
+SELECT results.id FROM json_each(?) CROSS JOIN results ON results.id = json_each.value
+WHERE results.state = 'REVOKED'
