@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from leveret.config.row import Mark, Row
-from leveret.config.settings import DEFAULTS, LOG_FORMAT
+from leveret.config.settings import DEFAULTS, LOG_FORMAT, TASK_LOG_FORMAT
 from leveret.config.table import GROUPS, OLD_NAMES, ROWS
-from leveret.config.table_task import TASK_LOG_FORMAT
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "settings.md"
 

@@ -1,6 +1,7 @@
 """What the value of a setting may be: each kind reads code's values and the text of an environment variable alike."""
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -142,6 +143,21 @@ def concurrency(value: Any) -> int | None:
     return found
 
 
+def log_level(value: Any) -> str:
+    """Read a level of the logging module by its name or number."""
+    levels = logging.getLevelNamesMapping()
+    name = logging.getLevelName(value) if isinstance(value, int) else text(value).strip().upper()
+    if name not in levels:
+        raise ValueError(value)
+    return str(name)
+
+
+def log_format(value: Any) -> str:
+    """Read a format of the logging module in its %-style."""
+    logging.Formatter(text(value), defaults={"task_name": "", "task_id": ""})
+    return str(value)
+
+
 BOOLEAN = Kind("true or false", boolean)
 SECONDS = Kind("seconds (a number, 0 or more) or a timedelta", number)
 POSITIVE_SECONDS = Kind("seconds (a number above 0) or a timedelta", positive)
@@ -154,3 +170,5 @@ COUNT = ranged(0)
 POSITIVE = ranged(1)
 PRIORITY = ranged(0, 255)
 CONCURRENCY = Kind('a whole number, 1 or more, or "auto"', concurrency)
+LEVEL = Kind("a level such as INFO or WARNING", log_level)
+LOG_FORMAT = Kind('a format of the logging module such as "%(asctime)s %(message)s"', log_format)

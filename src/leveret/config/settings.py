@@ -16,6 +16,7 @@ from leveret.model.endpoint import Url
 
 DAY = 86_400.0
 LOG_FORMAT = "[%(asctime)s: %(levelname)s/%(processName)s] %(message)s"
+TASK_LOG_FORMAT = "[%(asctime)s: %(levelname)s/%(processName)s] %(task_name)s[%(task_id)s]: %(message)s"
 
 
 def _option(default: Any, kind: Kind) -> Any:
@@ -77,8 +78,13 @@ class Settings:
     """None: adaptive credit."""
     worker_max_tasks_per_child: int | None = _option(None, optional(kinds.POSITIVE))
     worker_soft_shutdown_timeout: float = _option(0.0, kinds.SECONDS)
-    worker_log_format: str = _option(LOG_FORMAT, kinds.TEXT)
+    worker_redirect_stdouts: bool = _option(True, kinds.BOOLEAN)
+    worker_redirect_stdouts_level: str = _option("WARNING", kinds.LEVEL)
+    worker_hijack_root_logger: bool = _option(True, kinds.BOOLEAN)
+    worker_log_format: str = _option(LOG_FORMAT, kinds.LOG_FORMAT)
     worker_log_datefmt: str | None = _option(None, optional(kinds.TEXT))
+    worker_task_log_format: str = _option(TASK_LOG_FORMAT, kinds.LOG_FORMAT)
+    worker_task_log_datefmt: str | None = _option(None, optional(kinds.TEXT))
     worker_log_color: bool | None = _option(None, optional(kinds.BOOLEAN))
     worker_log_json: bool = _option(False, kinds.BOOLEAN)
 

@@ -2,8 +2,6 @@
 
 from leveret.config.row import Row, differs, later, ours, unneeded, works
 
-TASK_LOG_FORMAT = "[%(asctime)s: %(levelname)s/%(processName)s] %(task_name)s[%(task_id)s]: %(message)s"
-
 _AMQP = "comes with the RabbitMQ driver"
 _CONFIRMED = "every publish is confirmed, and resent safely until `publish_timeout`"
 _LATE = "a message is settled once its outcome is stored, whatever the outcome"
@@ -83,14 +81,17 @@ WORKER: tuple[Row, ...] = (
     later("worker_max_memory_per_child", "comes with process recycling by memory"),
     works("worker_soft_shutdown_timeout", "seconds running tasks get when a worker is stopped at once"),
     unneeded("worker_enable_soft_shutdown_on_idle", "an idle worker has nothing to give back", False),
-    later("worker_redirect_stdouts", "always: `print` in a task becomes a log line with its name and id", True),
-    later("worker_redirect_stdouts_level", "always this level", "WARNING"),
-    later("worker_hijack_root_logger", "always: worker processes set up the root logger", True),
-    differs("worker_log_format", "of the supervisor's lines; those of tasks keep this default"),
-    differs("worker_log_datefmt", "of the supervisor's lines"),
-    later("worker_task_log_format", "lines logged inside a task always name it", TASK_LOG_FORMAT),
-    later("worker_task_log_datefmt", "lines logged inside a task have the standard time"),
-    differs("worker_log_color", "of the supervisor's lines; None: where they go to a terminal"),
+    differs(
+        "worker_redirect_stdouts",
+        "what a task prints becomes log lines that name it; what is printed elsewhere stays as it is",
+    ),
+    works("worker_redirect_stdouts_level", "the level of those lines"),
+    works("worker_hijack_root_logger", "False: handlers the app put on the root logger stay, and get every line"),
+    works("worker_log_format", "of every line not logged inside a task; a format of one's own is written slower"),
+    works("worker_log_datefmt", "of their times"),
+    differs("worker_task_log_format", "of every line logged inside a task, whichever logger wrote it"),
+    works("worker_task_log_datefmt", "of their times"),
+    works("worker_log_color", "lines in the color of their level; None: where they go to a terminal"),
     ours("worker_log_json", "log lines as JSON objects"),
     later("worker_pool_start_method", "chosen by itself: our forkserver, or spawn where forking is not safe", "fork"),
     unneeded("worker_agent", _REPLACED),

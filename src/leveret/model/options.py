@@ -28,6 +28,22 @@ class DriverOptions:
     poll_seconds: float = 0.5
 
 
+class LogOptions(Struct, frozen=True, kw_only=True):
+    """The log lines of worker processes. A format of None is the default one, which is written faster."""
+
+    format: str | None = None
+    datefmt: str | None = None
+    task_format: str | None = None
+    """Of lines logged inside a task."""
+    task_datefmt: str | None = None
+    color: bool = False
+    redirect_stdouts: bool = True
+    """Whether what a task prints becomes log lines."""
+    redirect_level: str = "WARNING"
+    hijack_root_logger: bool = True
+    """False: handlers that the app put on the root logger stay, and get the lines."""
+
+
 class WorkerOptions(Struct, frozen=True, kw_only=True):
     """One node as the command line asked for it; plain data that crosses a pipe to every worker process."""
 
@@ -48,6 +64,7 @@ class WorkerOptions(Struct, frozen=True, kw_only=True):
     loglevel: str = "WARNING"
     logfile: str | None = None
     log_json: bool = False
+    log: LogOptions = LogOptions()
     app: str = ""
     """Where a worker process finds the app: `package.module:attribute`."""
     workdir: str = ""

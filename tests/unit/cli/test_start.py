@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -161,6 +162,35 @@ def test_settings_that_do_nothing_here_are_one_line_at_start(start, module):
         "do not gossip",
     ):
         assert err.count(text) == 1, err
+
+
+def test_the_settings_shape_the_log(start, module):
+    name = module(
+        "from leveret import get_task_logger\n"
+        "app.conf.update(worker_log_format='<%(message)s>', worker_task_log_format='(%(task_name)s %(message)s)',\n"
+        "    worker_redirect_stdouts_level='error')\n"
+        "@app.task(name='told')\ndef told():\n    print('printed')\n    get_task_logger('x.y').info('logged')\n"
+    )
+    ask("call", "-A", name, "told")
+
+    _, err = start("worker", "-A", name, "-c", "1", "--burst", "-q", "-l", "info").communicate(timeout=30)
+
+    assert "(told printed)\n" in err and "(told logged)\n" in err, err
+    assert re.search(r"^<Task told\[.*\] succeeded in .*>$", err, re.M), err
+
+
+def test_json_lines_are_json_in_every_process(start, module):
+    name = module("@app.task(name='told')\ndef told(): print('printed')\n")
+    ask("call", "-A", name, "told")
+
+    worker = start("worker", "-A", name, "-c", "1", "--burst", "-q", "-l", "info", "--log-json")
+    _, err = worker.communicate(timeout=30)
+
+    lines = [json.loads(line) for line in err.splitlines()]
+    assert {"printed"} == {
+        line["message"] for line in lines if line.get("task") == "told" and line["level"] == "WARNING"
+    }
+    assert all({"time", "level", "process", "logger", "message"} <= line.keys() for line in lines)
 
 
 def test_an_app_may_start_its_own_worker(project, start):

@@ -3,12 +3,13 @@
 import asyncio
 import logging
 import os
+import sys
 
 import click
 
 from leveret.cli.node.banner import Facts, banner
 from leveret.cli.node.cpus import usable_cpus
-from leveret.cli.node.logs import set_up_logging
+from leveret.cli.node.logs import log_options, set_up_logging
 from leveret.cli.node.name import node_name
 from leveret.cli.node.pidfile import pidfile
 from leveret.cli.node.plan import Plan, Question, Request
@@ -34,7 +35,7 @@ def start(question: Question, request: Request) -> int:
     facts = _facts(plan, settings)
     if request.given["check"]:
         return asyncio.run(_check(options, facts))
-    set_up_logging(settings, options, color=request.color)
+    set_up_logging(settings, options)
     with pidfile(request.given["pidfile"]):
         supervisor = build_supervisor(settings, options, SupervisorHooks(), question.forkserver)
         if request.banner:
@@ -77,6 +78,7 @@ def worker_options(plan: Plan, settings: Settings, request: Request) -> WorkerOp
         loglevel=given["loglevel"].upper(),
         logfile=given["logfile"],
         log_json=settings.worker_log_json,
+        log=log_options(settings, terminal=request.color and not given["logfile"] and sys.stderr.isatty()),
         app=plan.app,
         workdir=os.getcwd(),
         settings=request.overrides,

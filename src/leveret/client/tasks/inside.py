@@ -14,7 +14,7 @@ from leveret.errors import MaxRetriesExceededError, Retry
 from leveret.logic.results import error_info, write_meta
 from leveret.model.message import Message, TaskId
 from leveret.model.outcome import Retried
-from leveret.model.request import Request
+from leveret.model.request import CURRENT, Request
 from leveret.model.settlement import Record
 
 
@@ -100,11 +100,19 @@ def progress_record(client: Client, request: Request | None, id: str, state: str
 
 
 def get_task_logger(name: str) -> logging.Logger:
-    """A logger for use in tasks: its lines carry the running task's name and id."""
+    """A logger for use in tasks: its records have the running task's `task_name` and `task_id`."""
     logger = logging.getLogger(name)
     if logger.parent is logging.root and not name.startswith("leveret"):
         logger.parent = logging.getLogger("leveret.task")
+    if _name_task not in logger.filters:
+        logger.addFilter(_name_task)
     return logger
+
+
+def _name_task(record: logging.LogRecord) -> bool:
+    request = CURRENT.get()
+    record.task_name, record.task_id = ("???", "???") if request is None else (request.task, request.id)
+    return True
 
 
 def uuid() -> str:
