@@ -65,8 +65,8 @@ async def main_colours(self: Any, photo: str) -> list[str]:
 
 
 def main_colour(image: Image.Image) -> str:
-    palette = image.quantize(8).convert("RGB").getcolors() or [(1, (0, 0, 0))]
-    red, green, blue = max(palette)[1]
+    counted: Any = image.quantize(8).convert("RGB").getcolors()
+    _, (red, green, blue) = max(counted)
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 
