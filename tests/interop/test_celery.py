@@ -13,19 +13,25 @@ from tests.interop.celery_reader import CeleryReader, assert_celery_reads, from_
 from tests.property import wire_values as wv
 
 from leveret.errors import RemoteError
-from leveret.logic.codec import Codec, Limits
+from leveret.logic.codec import Codec, Limits, ResultFormat
 from leveret.logic.compression import Compressions, builtin_compressions
 from leveret.logic.results import error_info, read_document, rebuild, write_meta, write_success
 from leveret.logic.serializers import JSON, Serializers, builtin_serializers
 from leveret.model.message import Embed, Message, TaskId
 from leveret.model.signature import SignatureSpec
 
-CODEC = Codec(
-    Serializers(builtin_serializers()),
-    Compressions(builtin_compressions()),
-    Limits(),
-    accept=frozenset({"json", "msgpack", "yaml"}),
-)
+
+def make_codec(compression: str | None = None) -> Codec:
+    return Codec(
+        Serializers(builtin_serializers()),
+        Compressions(builtin_compressions()),
+        Limits(),
+        accept=frozenset({"json", "msgpack", "yaml"}),
+        results=ResultFormat(compression=compression),
+    )
+
+
+CODEC = make_codec()
 GOLDEN = json.loads((Path(__file__).with_name("golden") / "celery.json").read_text())
 NOT_FRESH = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -128,6 +134,11 @@ def test_celery_reads_our_results(celery: CeleryReader) -> None:
     error = error_info(KeyError("k"), "the traceback")
     seen = celery.read_result(write_meta(CODEC, id="an-id", status="FAILURE", error=error, date_done=1.0))
     assert (seen["exception"], seen["traceback"]) == ("KeyError", "the traceback")
+
+    for compression in ("gzip", "bzip2", "zstd"):
+        packed = make_codec(compression)
+        seen = celery.read_result(write_success(packed, message, packed.encode_value("a" * 1000), 1.5))
+        assert seen["result"] == repr("a" * 1000)
 
     ours = error_info(RemoteError("Odd", "nowhere", 1))
     assert celery.read_result(write_meta(CODEC, id="i", status="RETRY", error=ours))["exception"] == "RemoteError"

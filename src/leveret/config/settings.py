@@ -67,6 +67,9 @@ class Settings:
     task_store_eager_result: bool = _option(False, kinds.BOOLEAN)
 
     result_serializer: str = _option("json", kinds.TEXT)
+    result_compression: str | None = _option(None, optional(kinds.TEXT))
+    result_accept_content: tuple[str, ...] | None = _option(None, optional(kinds.NAMES))
+    """None: as `accept_content`, and json, msgpack and yaml."""
     result_expires: float | None = _option(DAY, optional(kinds.SECONDS))
     """None or 0: kept for ever."""
     result_extended: bool = _option(False, kinds.BOOLEAN)

@@ -7,7 +7,11 @@ CORE: tuple[Row, ...] = (
         "profile", '"leveret", or "celery" to follow a running Celery cluster wherever the defaults of the two disagree'
     ),
     works("accept_content", "serializers that are read; anything else becomes a dead letter"),
-    unneeded("result_accept_content", "results are read with `result_serializer`, nothing else"),
+    differs(
+        "result_accept_content",
+        "serializers of results that are read, `result_serializer` always among them; None: `accept_content`, json, "
+        "msgpack and yaml",
+    ),
     unneeded("enable_utc", "times always travel as UTC", True),
     differs("timezone", "naive datetimes are refused unless it is UTC, or under the celery profile, where None is UTC"),
     works("imports", "modules imported when a worker starts"),
@@ -59,7 +63,7 @@ RESULT: tuple[Row, ...] = (
     differs("result_backend", "without it results go to the broker's own store; `disabled://` turns them off"),
     later("result_backend_transport_options", "memory and SQLite have none; comes with the Redis driver", {}),
     works("result_serializer", "serializer of results"),
-    later("result_compression", "comes with compressed results"),
+    works("result_compression", "compression of results: gzip, bzip2, zstd; compressed ones are read without it too"),
     works(
         "result_expires",
         "seconds a result is kept, per task too; None or 0 keeps it; a worker's chore prunes, no beat needed",

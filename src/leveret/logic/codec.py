@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from leveret.errors import ContentDisallowed, DecodeError, EncodeError, MessageTooLarge
-from leveret.logic.compression import Compressions
-from leveret.logic.serializers import Serializers
+from leveret.logic.compression import Compressions, pack
+from leveret.logic.serializers import JSON, MSGPACK, YAML, Serializer, Serializers
 from leveret.logic.wire.jsontags import dress, is_plain, step
 from leveret.logic.wire.protocol import OUR_HEADER, RESERVED, embed_to_wire, read_embed, read_header_fields, to_iso
 from leveret.model.delivery import Encoded, Posting
@@ -21,6 +21,7 @@ from leveret.model.message import Message, TaskId
 
 KIB, MIB = 1024, 1024 * 1024
 _NO_EMBED: dict[str, Any] = {}
+_SAFE_RESULTS = frozenset(serializer.content_type for serializer in (JSON, MSGPACK, YAML))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,19 @@ class Limits:
         return min(largest, max(self.inflated_ratio * compressed, self.message_bytes))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultFormat:
+    """How results are written, and which are read."""
+
+    serializer: str = "json"
+    compression: str | None = None
+    accept: tuple[str, ...] | None = None
+    """None: what messages may be, and json, msgpack and yaml. The serializer itself is always read."""
+
+
+AS_JSON = ResultFormat()
+
+
 class Codec:
     """Immutable; made once by wiring. `accept` names serializers or content types.
 
@@ -61,7 +75,7 @@ class Codec:
         limits: Limits,
         *,
         accept: frozenset[str],
-        result_serializer: str = "json",
+        results: ResultFormat = AS_JSON,
         high_first: bool = True,
     ) -> None:
         self._serializers = serializers
@@ -69,7 +83,11 @@ class Codec:
         self.limits = limits
         self.accept = serializers.content_types(accept)
         self.high_first = high_first
-        self.result_serializer = serializers.named(result_serializer)
+        self.result_serializer = serializers.named(results.serializer)
+        self._result_compression = None if results.compression is None else compressions.named(results.compression)
+        readable = self.accept | _SAFE_RESULTS if results.accept is None else serializers.content_types(results.accept)
+        self._readable = {one.content_type: one for one in serializers if one.content_type in readable}
+        self._readable[self.result_serializer.content_type] = self.result_serializer
         self._accepted = {
             serializer.content_type: serializer for serializer in serializers if serializer.content_type in self.accept
         }
@@ -190,6 +208,20 @@ class Codec:
     def decode_value(self, data: bytes) -> object:
         """Read what `encode_value` wrote."""
         return self.result_serializer.loads(data)
+
+    def pack_result(self, document: bytes) -> bytes:
+        """Compress a result's document where `result_compression` asks for it."""
+        compression = self._result_compression
+        return document if compression is None else pack(document, compression)
+
+    def unpack_result(self, data: bytes) -> bytes:
+        """Undo `pack_result`, whichever compression it was."""
+        # A document may carry arguments, a text for each and a traceback beside its value.
+        return self._compressions.unpack(data, max(self.limits.inflated_bytes, 4 * self.limits.result_bytes))
+
+    def result_reader(self, content_type: str) -> Serializer | None:
+        """The serializer for results of that type; None where such results are not accepted."""
+        return self._readable.get(content_type)
 
     def _decode(self, encoded: Encoded, queue: str) -> Message:
         # The order is the point: nothing is inflated or parsed that an earlier, cheaper check refuses.

@@ -57,6 +57,22 @@ class Compressions:
         except MissingExtra as error:
             raise DecodeError(str(error)) from error
 
+    def unpack(self, data: bytes, limit: int) -> bytes:
+        """Undo `pack`; what was not packed comes back as it is."""
+        if not data.startswith(PACKED):
+            return data
+        name, _, compressed = data[len(PACKED) :].partition(b"\x00")
+        return self.decompress(compressed, name.decode("utf-8", "replace"), limit)
+
+
+PACKED = b"\x00celery-compressed\x00"
+"""No serializer's document begins so."""
+
+
+def pack(document: bytes, compression: Compression) -> bytes:
+    """Compress a result's document; the method's name goes before it (`celery/backends/base.py:compress_payload`)."""
+    return b"".join((PACKED, compression.content_type.encode(), b"\x00", compression.compress(document)))
+
 
 class _Inflater(Protocol):
     """What bz2 and zstd decompressors share."""

@@ -89,7 +89,7 @@ _encode = Encoder().encode
 def write_success(codec: Codec, message: Message, encoded: bytes, now: float, **extra: Unpack[MetaFields]) -> bytes:
     """The document of a SUCCESS. `encoded` is the value as `codec.encode_value` wrote it, `now` unix seconds."""
     if codec.result_serializer is JSON and (not extra or extra.keys() == _CHILDREN):
-        return _encode(
+        document = _encode(
             _Success(
                 SUCCESS,
                 Raw(encoded),
@@ -101,6 +101,7 @@ def write_success(codec: Codec, message: Message, encoded: bytes, now: float, **
                 UNSET if message.parent_id is None else message.parent_id,
             )
         )
+        return codec.pack_result(document)
     fields: MetaFields = {"date_done": now, "group_id": message.group, "parent_id": message.parent_id}
     fields.update(extra)
     return write_meta(codec, id=message.id, status=SUCCESS, result=codec.decode_value(encoded), **fields)
@@ -137,12 +138,13 @@ def write_meta(codec: Codec, *, id: str, status: str, result: Any = None, **fiel
     table: Mapping[str, Any] = fields
     document |= {name: table[name] for name in _EXTENDED if table.get(name) is not None}
     try:
-        return codec.result_serializer.dumps(document)
+        written = codec.result_serializer.dumps(document)
     except EncodeError:
         for name in ("args", "kwargs"):
             if name in document:
                 document[name] = safe_repr(document[name])
-        return codec.result_serializer.dumps(document)
+        written = codec.result_serializer.dumps(document)
+    return codec.pack_result(written)
 
 
 def error_to_wire(error: ErrorInfo) -> dict[str, Any]:
@@ -195,7 +197,6 @@ def shorten(text: str, limit: int = TRACEBACK_CHARS) -> str:
 # Reading
 
 _SAFE: Mapping[str, Serializer] = {serializer.content_type: serializer for serializer in (JSON, MSGPACK, YAML)}
-_COMPRESSED = b"\x00celery-compressed\x00"
 _COMPRESSIONS = Compressions(builtin_compressions())
 _INFLATED_BYTES = 64 * 1024 * 1024
 
@@ -203,24 +204,15 @@ _INFLATED_BYTES = 64 * 1024 * 1024
 def read_meta(record: Record, codec: Codec | None = None) -> ResultMeta:
     """Read a record's document, also one Celery wrote. Raises `DecodeError`.
 
-    pickle is read only where the codec's own result serializer is pickle.
+    The codec says what is accepted: pickle only where the app allows it by name.
     """
     if not record.meta:
         return ResultMeta(task_id=record.id, status=record.state)
-    serializer = _SAFE.get(record.content_type)
-    if codec is not None and codec.result_serializer.content_type == record.content_type:
-        serializer = codec.result_serializer
+    serializer = _SAFE.get(record.content_type) if codec is None else codec.result_reader(record.content_type)
     if serializer is None:
         raise ContentDisallowed(f"a result of content type {record.content_type!r:.100} is not accepted here")
-    return read_document(serializer.loads(_inflate(record.meta)), record.id)
-
-
-def _inflate(data: bytes) -> bytes:
-    """Celery 5.7 puts the method's name before a compressed result."""
-    if not data.startswith(_COMPRESSED):
-        return data
-    name, _, compressed = data[len(_COMPRESSED) :].partition(b"\x00")
-    return _COMPRESSIONS.decompress(compressed, name.decode("utf-8", "replace"), _INFLATED_BYTES)
+    data = _COMPRESSIONS.unpack(record.meta, _INFLATED_BYTES) if codec is None else codec.unpack_result(record.meta)
+    return read_document(serializer.loads(data), record.id)
 
 
 def read_document(document: Any, id: str) -> ResultMeta:

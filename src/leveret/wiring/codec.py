@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from leveret.config.settings import Settings
-from leveret.logic.codec import Codec, Limits
+from leveret.logic.codec import Codec, Limits, ResultFormat
 from leveret.logic.compression import Compression, Compressions, builtin_compressions
 from leveret.logic.serializers import Serializer, Serializers, builtin_serializers
 from leveret.wiring import parts
@@ -25,7 +25,11 @@ def build_codec(settings: Settings) -> Codec:
         Compressions(compressions),
         Limits(message_bytes=settings.message_max_bytes, result_bytes=settings.message_max_bytes),
         accept=frozenset(settings.accept_content),
-        result_serializer=settings.result_serializer,
+        results=ResultFormat(
+            serializer=settings.result_serializer,
+            compression=settings.result_compression,
+            accept=settings.result_accept_content,
+        ),
         high_first=settings.high_first,
     )
 

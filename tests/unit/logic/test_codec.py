@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from leveret.errors import ContentDisallowed, DecodeError, EncodeError, ImproperlyConfigured, MessageTooLarge
-from leveret.logic.codec import Codec, Limits
+from leveret.logic.codec import Codec, Limits, ResultFormat
 from leveret.logic.compression import Compressions, builtin_compressions
 from leveret.logic.serializers import Serializers, builtin_serializers
 from leveret.model.delivery import Encoded
@@ -14,13 +14,13 @@ from leveret.model.message import Embed, Message, TaskId
 from leveret.model.signature import SignatureSpec
 
 
-def make_codec(*accept: str, result_serializer: str = "json", **limits: int) -> Codec:
+def make_codec(*accept: str, results: ResultFormat = ResultFormat(), **limits: int) -> Codec:  # noqa: B008 - frozen
     return Codec(
         Serializers(builtin_serializers()),
         Compressions(builtin_compressions()),
         Limits(**limits),
         accept=frozenset(accept or ("json",)),
-        result_serializer=result_serializer,
+        results=results,
     )
 
 
@@ -243,7 +243,7 @@ def test_a_bad_body_is_named(body: object, field: str) -> None:
 
 def test_values_travel_by_the_result_serializer() -> None:
     assert CODEC.encode_value({"a": 1}) == b'{"a":1}'
-    packed = make_codec(result_serializer="msgpack")
+    packed = make_codec(results=ResultFormat(serializer="msgpack"))
     assert packed.decode_value(packed.encode_value({"a": b"\xff"})) == {"a": b"\xff"}
     with pytest.raises(EncodeError) as caught:
         CODEC.encode_value([object()])

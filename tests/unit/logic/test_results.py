@@ -7,6 +7,7 @@ import pytest
 from tests.unit.logic.test_codec import CODEC, make_codec
 
 from leveret.errors import ContentDisallowed, DecodeError, RemoteError, TimeLimitExceeded
+from leveret.logic.codec import ResultFormat
 from leveret.logic.results import error_info, read_document, read_meta, rebuild, write_meta, write_success
 from leveret.model.message import Message, TaskId
 from leveret.model.outcome import ErrorInfo
@@ -65,7 +66,7 @@ def test_the_whole_extended_document_reads_back() -> None:
 
 @pytest.mark.parametrize("name", ["json", "msgpack", "yaml", "pickle"])
 def test_every_result_serializer_writes_and_reads_results(name: str) -> None:
-    codec = make_codec(result_serializer=name)
+    codec = make_codec(results=ResultFormat(serializer=name))
     content_type = codec.result_serializer.content_type
 
     done = record(write_success(codec, MESSAGE, codec.encode_value({"a": 1}), 1.0), content_type=content_type)
@@ -81,6 +82,50 @@ def test_a_pickled_result_is_read_only_where_results_are_pickled() -> None:
     for codec in (None, CODEC):
         with pytest.raises(ContentDisallowed):
             read_meta(stored, codec)
+
+
+def test_a_pickled_result_is_read_where_messages_or_results_may_be_pickle() -> None:
+    stored = record(pickle.dumps({"status": "SUCCESS", "result": 1}), content_type="application/x-python-serialize")
+
+    for codec in (make_codec("json", "pickle"), make_codec(results=ResultFormat(accept=("json", "pickle")))):
+        assert read_meta(stored, codec).result == 1
+
+
+def test_only_accepted_results_are_read_and_those_one_writes() -> None:
+    codec = make_codec(results=ResultFormat(serializer="msgpack", accept=("yaml",)))
+
+    written = record(write_meta(codec, id="i", status="SUCCESS", result=1), content_type="application/x-msgpack")
+    assert read_meta(written, codec).result == 1
+    with pytest.raises(ContentDisallowed):
+        read_meta(record(write_meta(CODEC, id="i", status="SUCCESS", result=1)), codec)
+
+
+@pytest.mark.parametrize("name", ["gzip", "bzip2", "zstd"])
+@pytest.mark.parametrize("serializer", ["json", "msgpack"])
+def test_compressed_results_are_read_by_anybody(name: str, serializer: str) -> None:
+    if name == "zstd":
+        pytest.importorskip("backports.zstd")
+    codec = make_codec(results=ResultFormat(serializer=serializer, compression=name))
+    value = {"text": "a" * 10_000}
+    content_type = codec.result_serializer.content_type
+
+    success = write_success(codec, MESSAGE, codec.encode_value(value), 1.0)
+    failure = write_meta(codec, id="i", status="FAILURE", error=error_info(ValueError("x" * 10_000), ""))
+
+    assert len(success) < 500 and len(failure) < 500
+    for reader in (None, CODEC, codec):
+        assert read_meta(record(success, content_type=content_type), reader).result == value
+        assert read_meta(record(failure, "FAILURE", content_type), reader).error.type == "ValueError"
+
+
+def test_a_compressed_result_is_not_inflated_without_end() -> None:
+    codec = make_codec(result_bytes=10_000, inflated_bytes=10_000)
+    written = write_meta(
+        make_codec(results=ResultFormat(compression="gzip")), id="i", status="SUCCESS", result="a" * 20_000
+    )
+
+    with pytest.raises(DecodeError, match="more than 40000 bytes"):
+        read_meta(record(written), codec)
 
 
 def test_a_failure_keeps_class_arguments_and_traceback() -> None:
