@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from leveret.errors import BrokerError
+from leveret.model.delivery import Verdict
 from leveret.model.settlement import Commitment, Committed, Record, Stale
 from leveret.ports.backend import Backend
 from leveret.ports.broker import Broker
@@ -36,8 +37,7 @@ class FourSteps:
             await self._persist("publish", lambda: self._broker.publish(follow))
         if settled:
             return tuple(Committed() if ours else Stale("the outcome was refused") for ours in accepted)
-        # A refused outcome is somebody else's task now: its delivery is a copy, and done.
-        last = tuple(map(_last_step, commitments))
+        last = tuple(_last_step(c) if ours else _again(c) for c, ours in zip(commitments, accepted, strict=True))
         answers = await self._persist("settle", lambda: self._broker.settle(last))
         return tuple(
             answer if ours else Stale("the outcome was refused") for answer, ours in zip(answers, accepted, strict=True)
@@ -77,6 +77,13 @@ def _last_step(commitment: Commitment) -> Commitment:
         return commitment
     changes: dict[str, Any] = {"record": None, "follow": (), "seat": None}
     return msgspec.structs.replace(commitment, **changes)
+
+
+def _again(commitment: Commitment) -> Commitment:
+    """What to do with the delivery of a refused outcome: somebody else's outcome is stored, but whoever stored it may
+    have died before publishing what follows, and this delivery may be the last one. Handed over again, `admit` finds
+    the outcome and replays it; the copies stop at the door."""
+    return Commitment(receipt=commitment.receipt, verdict=Verdict.RELEASE)
 
 
 def _same(record: Record, there: Record | None) -> bool:

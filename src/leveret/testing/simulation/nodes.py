@@ -46,6 +46,7 @@ class Child:
         self.executor = SimExecutor(runner.run, slots, self.wire, world.history)
         self.worker = Worker(self._parts(), self._options(slots))
         self.task = world.spawn(self.worker.run())
+        self.task.add_done_callback(lambda task: None if task.cancelled() or self.wire.is_dead() else self._exited())
 
     def _parts(self) -> WorkerParts:
         world, variant = self.world, self.world.variant
@@ -90,6 +91,10 @@ class Child:
     def _crashed(self) -> None:
         if not self.node.wire.dead:
             self.world.spawn(self.node.bury(self))
+
+    def _exited(self) -> None:
+        # In order, but perhaps while nobody answered: whatever it still held goes back, uncharged.
+        self.world.spawn(self.node.bury(self))
 
 
 class SimNode:
@@ -140,8 +145,8 @@ class SimNode:
             await asyncio.sleep(BEAT_SECONDS)
 
     async def bury(self, child: Child) -> None:
-        """Write the charge, give back what the dead child held, start its successor."""
-        world, session = self.world, SessionId(child.worker.session)
+        """Write the charge, give back what the ended child held, start its successor."""
+        world, session, leases = self.world, SessionId(child.worker.session), self.leases
         running = child.running()
         alone = child.executor.slots == 1
         if alone:
@@ -151,9 +156,11 @@ class SimNode:
         keep = tuple(receipt for receipt, _ in running)
         charged = tuple((receipt, charge) for receipt in keep) if alone else ()
         if not alone:
-            await persist(lambda: self.leases.release(session, keep))
+            await persist(lambda: leases.release(session, keep))
         reaping = Reaping(session=session, charged=charged, suspect_others=not alone)
-        await persist(lambda: self.leases.reap((reaping,)))
+        await persist(lambda: leases.reap((reaping,)))
+        if child not in self.children:
+            return  # the whole node was started anew meanwhile
         self.children.remove(child)
         if not child.quarantine:
             self.children.append(Child(world, self, quarantine=False))
