@@ -53,7 +53,7 @@ def test_dead_letters_are_listed_with_their_reason(leveret, dead):
 def test_one_is_shown_with_its_arguments_by_the_start_of_its_id(leveret, dead):
     app, ids = dead
 
-    facts = json.loads(leveret("dead", "show", *app, ids[0][:13], "--json").out)
+    facts = json.loads(leveret("dead", "show", *app, ids[0][:18], "--json").out)
 
     assert (facts["id"], facts["args"], facts["kwargs"]) == (ids[0], [0], {"y": 7})
 

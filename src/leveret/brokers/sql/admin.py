@@ -43,7 +43,7 @@ class SqlAdmin:
         return gone
 
     async def dead(self, queue: str | None = None, limit: int = 100) -> tuple[DeadLetter, ...]:
-        rows = self._database.read(lambda connection: connection.execute("read_dead", (queue, limit)).fetchall())
+        rows = self._database.read(lambda connection: connection.execute("read_dead", (queue, queue, limit)).fetchall())
         return tuple(map(messages.read_letter, rows))
 
     async def redrive(self, ids: tuple[str, ...]) -> int:

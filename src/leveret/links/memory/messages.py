@@ -170,10 +170,10 @@ class Messages:
         return answer
 
     def release_others(self, session: SessionId, keep: frozenset[Receipt], now: float) -> int:
-        """As `close` for all but `keep`, and the session goes on."""
+        """Give back all but `keep`, as unstarted; the session goes on."""
         receipts = [receipt for receipt in self.held(session) if receipt not in keep]
         for receipt in receipts:
-            self.release(receipt, now, 0.0, counted=True)
+            self.release(receipt, now, 0.0, counted=False)
         return len(receipts)
 
     # Upkeep and the operator

@@ -1,1 +1,1 @@
-UPDATE joins SET taken = taken + 1, expires = CASE WHEN taken + 1 >= size THEN ?1 END WHERE id = ?2
+UPDATE joins SET taken = taken + 1, expires = CASE WHEN taken + 1 >= size THEN ? END WHERE id = ?
