@@ -79,7 +79,8 @@ class SqlLeases:
             back = [(seq, row[0], number) for seq, number in held if (seq, row[0], number) not in kept]
             for hold in back:
                 connection.execute("drop_claim", hold)
-                messages.put_back(connection, hold[0], now, delay=0.0, counted=False)
+                # Counted: it may have ended with its outcome stored elsewhere; `admit` looks when the count is above 1.
+                messages.put_back(connection, hold[0], now, delay=0.0, counted=True)
             return len(back)
 
         return await self._write(work)

@@ -170,10 +170,11 @@ class Messages:
         return answer
 
     def release_others(self, session: SessionId, keep: frozenset[Receipt], now: float) -> int:
-        """Give back all but `keep`, as unstarted; the session goes on."""
+        """As `close` for all but `keep`, and the session goes on. Counted: what runs no more may have ended with its
+        outcome stored and not settled, and `admit` looks for it only when the count is above 1."""
         receipts = [receipt for receipt in self.held(session) if receipt not in keep]
         for receipt in receipts:
-            self.release(receipt, now, 0.0, counted=False)
+            self.release(receipt, now, 0.0, counted=True)
         return len(receipts)
 
     # Upkeep and the operator

@@ -1,12 +1,17 @@
 """Sessions and nodes that end: charges, suspects, leases and the tick."""
 
+import asyncio
 import subprocess
 import sys
+from dataclasses import replace
 
 from leveret.errors import LeaseLost
 from leveret.model.delivery import Return, SessionId
 from leveret.model.settlement import Committed, Stale
-from leveret.testing.conformance.rig import QUEUE, Rig, case, ids
+from leveret.testing.conformance.rig import OPTIONS, QUEUE, Rig, case, case_with, ids
+
+UNHURRIED = replace(OPTIONS, poll_seconds=30.0)
+"""Only a bell can wake a waiter in time."""
 
 
 class TestDeaths:
@@ -88,6 +93,39 @@ class TestDeaths:
 
         assert await rig.claim("jail", suspects=True) == ()
 
+    @case_with(UNHURRIED)
+    async def test_a_waiting_quarantine_keeps_no_bell_from_a_worker(self, rig: Rig) -> None:
+        bells = []
+        for number in range(4):
+            other, jail = rig.another(), await rig.join(f"jail{number}", quarantine=True)
+            assert await other.claim(jail, suspects=True) == ()
+            bells.append(asyncio.create_task(other.broker.bell((QUEUE,), 30)))
+        await rig.join("s1")
+        assert await rig.claim("s1") == ()
+        work = asyncio.create_task(rig.broker.bell((QUEUE,), 30))
+        await asyncio.sleep(0.05)
+
+        await rig.another().send("a")
+
+        await asyncio.wait_for(work, 3)
+        for bell in bells:
+            bell.cancel()
+        await asyncio.gather(*bells, return_exceptions=True)
+
+    @case_with(UNHURRIED)
+    async def test_a_waiting_quarantine_hears_of_suspects(self, rig: Rig) -> None:
+        await rig.send("a")
+        await rig.join("s1")
+        await rig.claim("s1")
+        other, jail = rig.another(), await rig.join("jail", quarantine=True)
+        assert await other.claim(jail, suspects=True) == ()
+        bell = asyncio.create_task(other.broker.bell((QUEUE,), 30))
+        await asyncio.sleep(0.01)
+
+        await rig.reap("s1", suspect_others=True)
+
+        await asyncio.wait_for(bell, 3)
+
     @case
     async def test_a_suspect_given_back_stays_one(self, rig: Rig) -> None:
         await rig.send("a")
@@ -121,6 +159,7 @@ class TestDeaths:
 
         again = await rig.claim("s2")
         assert (ids(again), [d.charges for d in again]) == (["a", "c"], [(), ()])
+        assert [d.count for d in again] == [2, 2], "it may have ended, its outcome stored and not settled"
         assert await rig.settle(b) == Committed()
         assert isinstance(await rig.settle(c), Stale)
         assert await rig.claim("s1") == (), "the session goes on"
