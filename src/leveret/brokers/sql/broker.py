@@ -119,7 +119,8 @@ class SqlBroker:
         def lie_down(connection: Connection) -> bool:
             if self._has_work(connection, queues):
                 return True
-            numbers = [connection.queue(name) for name in queues]
+            sign = -1 if self._suspects else 1
+            numbers = [sign * connection.queue(name) for name in queues]
             idle.wait_for(connection, bell.address, self._session, numbers)
             return False
 

@@ -17,7 +17,7 @@ def call(connection: Connection) -> None:
 
 
 def wait_for(connection: Connection, address: str, session: str, queues: Iterable[int]) -> None:
-    """Mark a session idle."""
+    """Mark a session idle. One that takes suspects only waits for the negative numbers of its queues."""
     connection.execute("set_bell", (address, session, json.dumps(list(queues))))
 
 

@@ -2,4 +2,4 @@ INSERT INTO ready (suspect, queue, level, seq)
 SELECT messages.suspect, messages.queue, messages.level, messages.seq
 FROM (SELECT seq FROM delayed WHERE due <= ? ORDER BY due, seq LIMIT ?) AS due
 CROSS JOIN messages ON messages.seq = due.seq
-RETURNING queue
+RETURNING CASE WHEN suspect THEN -queue ELSE queue END
