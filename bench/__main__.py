@@ -11,10 +11,13 @@ def main() -> None:
     parser.add_argument("what", nargs="?", default="sqlite", choices=["sqlite", "startup", "backlog", "mixed"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--peers", nargs="*", default=[], help="only these (huey, flexiq, taskito)")
+    parser.add_argument(
+        "--only", nargs="*", default=[], help=f"of sqlite only these: {', '.join(against.MEASUREMENTS)}"
+    )
     options = parser.parse_args()
     match options.what:
         case "sqlite":
-            against.sqlite(options.rounds, tuple(options.peers))
+            against.sqlite(options.rounds, tuple(options.peers), tuple(options.only))
         case "startup":
             startup.run()
         case "backlog":

@@ -2,29 +2,36 @@
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 
 from bench import rounds, trial
 from bench.interop import decoded_by_celery
 from bench.systems import BENCH, LEVERET, SQLITE_PEERS, System, prepare
 
+MEASUREMENTS: Mapping[str, tuple[rounds.Trial, Mapping[str, str]]] = {
+    **{name: (run, {}) for name, run in trial.TRIALS.items()},
+    "round trip": (trial.round_trip, {}),
+    "drain, 10 kB of JSON": (trial.drain, {"payload": "10000"}),
+    "drain, 1 ms of CPU": (trial.drain, {"spin": "0.001"}),
+}
 
-def sqlite(count: int, names: tuple[str, ...]) -> None:
-    systems = (LEVERET, *(peer for peer in SQLITE_PEERS if not names or peer.peer in names))
+
+def sqlite(count: int, peers: tuple[str, ...], only: tuple[str, ...]) -> None:
+    """Play `count` rounds of each measurement (three of the slow ones) and write down what is known after each."""
+    systems = (LEVERET, *(peer for peer in SQLITE_PEERS if not peers or peer.peer in peers))
     prepare(systems)
-    content: dict[str, object] = {"decoded_by_celery": decoded_by_celery(100)}
-    for name, run in trial.TRIALS.items():
-        found = rounds.play(name, run, systems, count)
-        content[name] = {"rounds": found, "ratios": rounds.summarise(name, found)}
-    content["round trip"] = {"rounds": rounds.play("round trip", trial.round_trip, systems, min(count, 3))}
-    for name, options in {
-        "drain, 10 kB of JSON": {"payload": "10000"},
-        "drain, 1 ms of CPU": {"spin": "0.001"},
-    }.items():
-        found = rounds.play(name, trial.drain, small(systems), min(count, 3), **options)
-        content[name] = {"rounds": found, "ratios": rounds.summarise(name, found)}
-    content["limit"] = limit()
-    rounds.write("sqlite", content)
+    content: dict[str, object] = {"decoded_by_celery": decoded_by_celery(100), "limit": limit()}
+    for name, (run, options) in MEASUREMENTS.items():
+        if only and name not in only:
+            continue
+        slow = run is trial.round_trip or bool(options)
+        found = rounds.play(
+            name, run, small(systems) if options else systems, min(count, 3) if slow else count, **options
+        )
+        figure = "p50_ms" if run is trial.round_trip else "per_second"
+        content[name] = {"rounds": found, "ratios": rounds.summarise(name, found, figure)}
+        rounds.write("sqlite", content)
 
 
 def small(systems: tuple[System, ...]) -> tuple[System, ...]:

@@ -53,11 +53,11 @@ def ratios(found: Rounds, figure: str = "per_second") -> dict[str, float]:
     }
 
 
-def summarise(title: str, found: Rounds) -> dict[str, float]:
+def summarise(title: str, found: Rounds, figure: str = "per_second") -> dict[str, float]:
     print(f"{title}: median of the ratios of {len(found[LEVERET.name])} rounds")
-    found_ratios = ratios(found)
+    found_ratios = ratios(found, figure)
     for name, ratio in found_ratios.items():
-        print(f"  {ratio:6.1f} x {name}")
+        print(f"  {ratio:8.3f} x {name}")
     return found_ratios
 
 
@@ -65,7 +65,7 @@ def write(name: str, content: Mapping[str, object]) -> Path:
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps({"machine": machine(), **content}, indent=1) + "\n")
-    print(f"\nwritten to {path.relative_to(BENCH.parent)}")
+    print(f"written to {path.relative_to(BENCH.parent)}")
     return path
 
 
