@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import msgspec
-
 from leveret.client import options as calls
 from leveret.client.loops import running_loop
 from leveret.client.options import ClientOptions
@@ -19,6 +17,7 @@ from leveret.client.specs import follows
 from leveret.client.waiting import WaitFacts
 from leveret.errors import PublishUnknown, ResultIgnored
 from leveret.logic.codec import Codec
+from leveret.logic.following import copies
 from leveret.logic.routing import Route, Router
 from leveret.model.delivery import Posting
 from leveret.model.message import Message, TaskId
@@ -94,7 +93,7 @@ class Client:
                 return self._compose_plain(args, kwargs, definition, route)
         route = self._route(name, args, kwargs, options, definition)
         if route.options:
-            options = {**route.options, **options}
+            options = _over_route(route.options, options, definition)
         return self._compose_with(name, args, kwargs, options, definition, route)
 
     def _route_plain(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], definition: TaskDefinition) -> Route:
@@ -114,7 +113,10 @@ class Client:
         """Ask the router, or remember what it said: routing by name, queue and priority alone costs it 5-10 us."""
         router = self.parts.router
         wishes = _wishes(options, definition)
-        if not router.static or wishes.keys() - _REMEMBERED or not isinstance(wishes.get("queue", ""), str):
+        if not router.static:
+            # A callable sees all of the call's options, as in Celery.
+            return router.route(name, args, kwargs, {**options, **wishes})
+        if wishes.keys() - _REMEMBERED or not isinstance(wishes.get("queue", ""), str):
             return router.route(name, args, kwargs, wishes)
         key = (name, wishes.get("queue"), wishes.get("priority"))
         route = self._wished.get(key)
@@ -240,21 +242,8 @@ class Client:
 
     def _postings(self, messages: Sequence[Message]) -> tuple[Posting, ...]:
         posted = tuple(map(self.codec.post, messages))
-        copies = [copy for message in messages if message.exchange for copy in self._copies(message)]
-        return (*posted, *map(self.codec.post, copies)) if copies else posted
-
-    def _copies(self, message: Message) -> list[Message]:
-        """For the further queues an exchange reaches. Only the first queue's run has the id the caller knows: two runs
-        of one id would fence each other off."""
-        wishes = {"exchange": message.exchange, "routing_key": message.routing_key, "headers": message.headers}
-        route = self.parts.router.route(message.task, message.args, message.kwargs, wishes)
-        return [
-            msgspec.structs.replace(
-                message, id=TaskId(self.clock.new_id()), queue=queue, ignore_result=True, reply_to=None, derived=False
-            )
-            for queue in route.queues
-            if queue != message.queue
-        ]
+        further = [copy for message in messages if message.exchange for copy in copies(message, self.parts.router)]
+        return (*posted, *map(self.codec.post, further)) if further else posted
 
     def of_loop(self) -> AsyncParts:
         """The running loop's own connection; a client used from a second loop connects anew."""
@@ -313,6 +302,17 @@ def _wishes(options: Mapping[str, Any], definition: TaskDefinition | None) -> di
         if definition.priority is not None:
             wishes.setdefault("priority", definition.priority)
     return wishes
+
+
+def _over_route(
+    said: Mapping[str, Any], options: Mapping[str, Any], definition: TaskDefinition | None
+) -> Mapping[str, Any]:
+    """What a route says is weaker than the call's own options and the task's `expires`."""
+    calls.check(said)
+    own = {name: value for name, value in options.items() if value is not None}
+    if definition is not None and definition.expires is not None:
+        own.setdefault("expires", definition.expires)
+    return {**said, **own}
 
 
 _ROUTING = ("queue", "exchange", "routing_key", "priority", "headers")

@@ -42,6 +42,7 @@ class Settings:
     accept_content: tuple[str, ...] = _option(("json",), kinds.NAMES)
     timezone: str | None = _option(None, optional(kinds.TEXT))
     """The app's zone by name; None: naive datetimes are refused (UTC under the celery profile)."""
+    enable_utc: bool = _option(True, kinds.BOOLEAN)
     imports: tuple[str, ...] = _option((), kinds.NAMES)
     include: tuple[str, ...] = _option((), kinds.NAMES)
 
@@ -58,6 +59,10 @@ class Settings:
     task_default_priority: int | None = _option(None, optional(kinds.PRIORITY))
     task_default_queue: str = _option("", kinds.TEXT)
     """Empty: `default`, or `celery` under that profile."""
+    task_default_exchange: str | None = _option(None, optional(kinds.TEXT))
+    """None: named as the default queue; so is the routing key."""
+    task_default_exchange_type: str = _option("direct", kinds.choice("direct", "topic", "fanout", "headers"))
+    task_default_routing_key: str | None = _option(None, optional(kinds.TEXT))
     task_queues: Any = _option(None, kinds.ANY)
     task_routes: Any = _option(None, kinds.ANY)
     task_annotations: Any = _option(None, kinds.ANY)

@@ -12,8 +12,14 @@ CORE: tuple[Row, ...] = (
         "serializers of results that are read, `result_serializer` always among them; None: `accept_content`, json, "
         "msgpack and yaml",
     ),
-    unneeded("enable_utc", "times always travel as UTC", True),
-    differs("timezone", "naive datetimes are refused unless it is UTC, or under the celery profile, where None is UTC"),
+    differs(
+        "enable_utc", "times always travel as UTC; False under the celery profile: naive datetimes are local times"
+    ),
+    differs(
+        "timezone",
+        "naive datetimes are refused unless it is UTC; under the celery profile they are times of this zone, or UTC "
+        "where it is None",
+    ),
     works("imports", "modules imported when a worker starts"),
     works("include", "modules imported when a worker starts, after `imports`"),
 )

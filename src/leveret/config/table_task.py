@@ -33,9 +33,9 @@ TASK: tuple[Row, ...] = (
     differs("task_default_rate_limit", _LIMITS),
     differs("task_default_priority", "9 is the most urgent on every broker (under the celery profile on Redis: 0)"),
     differs("task_default_queue", '"default"; "celery" under that profile'),
-    later("task_default_exchange", _AMQP),
-    later("task_default_exchange_type", _AMQP, "direct"),
-    later("task_default_routing_key", _AMQP),
+    works("task_default_exchange", "exchange of the queues that name none; None: named as the default queue"),
+    works("task_default_exchange_type", "its type: direct, topic, fanout or headers"),
+    works("task_default_routing_key", "routing key of the queues that name none; None: the default queue's name"),
     works("task_queues", "queues with their exchanges, a list of `Queue` or a dict"),
     works(
         "task_routes",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 import msgspec
@@ -22,6 +22,8 @@ class Following:
     router: Router | None = None
     """None: the task's own queue, else the default one."""
     default_queue: str = DEFAULT_QUEUE
+    zone: tzinfo = UTC
+    """Of a datetime that names none."""
 
     def success(self, message: Message, value: Any, now: float) -> tuple[Message, ...]:
         """Callbacks get the value, then the chain's next step, which carries the remaining steps on."""
@@ -35,22 +37,29 @@ class Following:
         if embed.chain:
             step = self.message(embed.chain[-1], message, derive(message.id, "chain"), (value,), now)
             follow.append(_carrying(step, embed.chain[:-1]))
-        return tuple(follow)
+        return self._with_copies(follow)
 
     def failure(self, message: Message, now: float) -> tuple[Message, ...]:
         """Error callbacks get the id of the task that failed (Celery's old style)."""
-        return tuple(
-            self.message(spec, message, derive(message.id, "errback", index), (message.id,), now)
-            for index, spec in enumerate(message.embed.errbacks)
+        return self._with_copies(
+            [
+                self.message(spec, message, derive(message.id, "errback", index), (message.id,), now)
+                for index, spec in enumerate(message.embed.errbacks)
+            ]
         )
+
+    def _with_copies(self, follow: list[Message]) -> tuple[Message, ...]:
+        if self.router is None:
+            return tuple(follow)
+        return (*follow, *(copy for message in follow for copy in copies(message, self.router)))
 
     def message(
         self, spec: SignatureSpec, parent: Message, derived_id: TaskId, lead: tuple[Any, ...], now: float
     ) -> Message:
         """One signature as a message. `lead` goes in front of its own arguments unless it is immutable."""
-        options = spec.options
         definition = self.registry.find(spec.task)
         args = spec.args if spec.immutable else (*lead, *spec.args)
+        address, options = self._address(spec, args)
         countdown = options.get("countdown")
         priority = options.get("priority")
         if priority is None and definition is not None:
@@ -60,10 +69,10 @@ class Following:
             task=spec.task,
             args=args,
             kwargs=dict(spec.kwargs),
-            **self._address(spec, args),
+            **address,
             priority=priority,
-            not_before=moment(options.get("eta"), now) if countdown is None else now + _seconds(countdown),
-            expires=moment(options.get("expires", definition and definition.expires), now),
+            not_before=moment(options.get("eta"), now, self.zone) if countdown is None else now + _seconds(countdown),
+            expires=moment(options.get("expires", definition and definition.expires), now, self.zone),
             time_limit=options.get("time_limit"),
             soft_time_limit=options.get("soft_time_limit"),
             ignore_result=options.get("ignore_result"),
@@ -80,20 +89,52 @@ class Following:
             derived=True,
         )
 
-    def _address(self, spec: SignatureSpec, args: tuple[Any, ...]) -> dict[str, Any]:
+    def _address(self, spec: SignatureSpec, args: tuple[Any, ...]) -> tuple[dict[str, Any], Mapping[str, Any]]:
+        """Where a follow-up goes, and its options: its own, over what the route says."""
         options, definition = spec.options, self.registry.find(spec.task)
         if self.router is None:
             own = definition.queue if definition else None
-            return {"queue": str(options.get("queue") or own or self.default_queue)}
-        given = {key: options[key] for key in ("queue", "exchange", "routing_key") if options.get(key)}
-        if not given and definition is not None and definition.queue:
+            return {"queue": str(options.get("queue") or own or self.default_queue)}, options
+        given = {key: options[key] for key in _PLACES if options.get(key) is not None}
+        if definition is not None and definition.queue and not given.keys() & {"queue", "exchange", "routing_key"}:
             given["queue"] = definition.queue
+        if definition is not None and definition.priority is not None:
+            given.setdefault("priority", definition.priority)
         route = self.router.route(spec.task, args, spec.kwargs, given)
         return {
             "queue": route.queue or self.default_queue,
             "exchange": route.exchange or "",
             "routing_key": route.routing_key or "",
-        }
+        }, {**route.options, "priority": route.priority, **_given(options)}
+
+
+_PLACES = ("queue", "exchange", "routing_key", "headers", "priority")
+
+
+def _given(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def copies(message: Message, router: Router) -> tuple[Message, ...]:
+    """One more message for each further queue that the message's exchange reaches, on a broker without exchanges.
+
+    Only the first queue's run has the id the caller knows: two runs of one id would fence each other off. The other
+    ids are computed from it, so that sending it all again makes no more copies.
+    """
+    if not message.exchange:
+        return ()
+    return tuple(
+        msgspec.structs.replace(
+            message,
+            id=derive(message.id, "copy", queue),
+            queue=queue,
+            ignore_result=True,
+            reply_to=None,
+            derived=True,
+        )
+        for queue in router.reached(message.exchange, message.routing_key, message.headers)
+        if queue != message.queue
+    )
 
 
 def again(message: Message, not_before: float) -> Message:
@@ -113,7 +154,7 @@ def changed(message: Message, options: Mapping[str, Any], now: float) -> Message
         return message
     changes: dict[str, Any] = {key: value for key, value in options.items() if key in _OVERRIDABLE}
     if "expires" in options:
-        changes["expires"] = moment(options["expires"], now)
+        changes["expires"] = moment(options["expires"], now, UTC)
     if "headers" in options:
         changes["headers"] = {**message.headers, **(options["headers"] or {})}
     if "link" in options or "link_error" in options:
@@ -126,7 +167,7 @@ def changed(message: Message, options: Mapping[str, Any], now: float) -> Message
     return msgspec.structs.replace(message, **changes)
 
 
-def moment(value: Any, now: float) -> float | None:
+def moment(value: Any, now: float, zone: tzinfo) -> float | None:
     """Unix seconds of an `eta` or `expires` as signatures carry it: ISO text, datetime, or seconds from now."""
     match value:
         case None:
@@ -136,7 +177,7 @@ def moment(value: Any, now: float) -> float | None:
             # Celery's wire: a naive time is UTC.
             return (parsed if parsed.tzinfo else datetime.fromisoformat(value + "+00:00")).timestamp()
         case datetime():
-            return value.timestamp()
+            return (value if value.tzinfo else value.replace(tzinfo=zone)).timestamp()
         case _:
             return now + _seconds(value)
 

@@ -7,6 +7,7 @@ own options, then the first route that answers, then the default queue.
 import fnmatch
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from msgspec import Struct
@@ -127,6 +128,7 @@ class _Table:
 class Router:
     """Routes calls. `routes` is `task_routes` with dotted paths resolved to what they name.
 
+    `default_binding` is the exchange and key of queues that name none (`task_default_exchange`, `_routing_key`).
     `strict=False`: an exchange may be bound to queues this app does not declare (a broker with exchanges of its own).
     """
 
@@ -137,10 +139,14 @@ class Router:
         default_queue: str = "default",
         create_missing: bool = True,
         *,
+        default_binding: binding | None = None,
         strict: bool = True,
     ) -> None:
         named = queues.items() if isinstance(queues, Mapping) else (("", queue) for queue in queues)
-        declared = [as_queue(value, name) for name, value in named]
+        # As in Celery: where no queue is listed there is the default one.
+        declared = [as_queue(value, name) for name, value in named] or [Queue(default_queue)]
+        if default_binding is not None:
+            declared = [_bound(queue, default_binding) for queue in declared]
         self.queues: Mapping[str, Queue] = {queue.name: queue for queue in declared}
         self._aliases = {queue.alias: queue for queue in declared if queue.alias}
         self.default_queue = default_queue
@@ -173,6 +179,10 @@ class Router:
             if "routing_key" not in wishes:
                 merged.pop("routing_key", None)
         return self._deliver(merged, set(answer) - _PLACES)
+
+    def reached(self, exchange: str, routing_key: str, headers: Mapping[str, Any] | None = None) -> tuple[str, ...]:
+        """All listed queues that a message published to `exchange` reaches."""
+        return queues_reached(exchange, self.queues.values(), routing_key, headers)
 
     def unmatched(self, tasks: Iterable[str]) -> tuple[str, ...]:
         """Names and patterns in `task_routes` that no task has."""
@@ -239,6 +249,12 @@ class Router:
                 f"the message would reach nobody"
             )
         return reached
+
+
+def _bound(queue: Queue, default: binding) -> Queue:
+    if queue.bound:
+        return queue
+    return replace(queue, exchange=default.exchange, routing_key=queue.routing_key or default.routing_key)
 
 
 _PLACES = frozenset(("queue", "exchange", "routing_key", "priority"))

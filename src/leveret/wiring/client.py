@@ -2,9 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from datetime import UTC, tzinfo
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from leveret.client.client import AsyncParts, Client, ClientParts
 from leveret.client.options import ClientOptions
@@ -12,11 +10,13 @@ from leveret.client.waiting import WaitFacts
 from leveret.config.settings import Settings
 from leveret.logic.routing import Router
 from leveret.model import state
+from leveret.model.queue import Exchange, binding
 from leveret.ports.clock import Clock
 from leveret.wiring.clock import SystemClock
 from leveret.wiring.codec import build_codec
 from leveret.wiring.drivers import Drivers, open_drivers
 from leveret.wiring.routes import resolved_routes
+from leveret.wiring.zone import naive_zone
 
 
 def build_client(settings: Settings, clock: Clock | None = None) -> Client:
@@ -44,6 +44,12 @@ def build_router(settings: Settings) -> Router:
         resolved_routes(settings.task_routes),
         settings.task_default_queue,
         settings.task_create_missing_queues,
+        default_binding=binding(
+            Exchange(
+                settings.task_default_exchange or settings.task_default_queue, settings.task_default_exchange_type
+            ),
+            settings.task_default_routing_key or settings.task_default_queue,
+        ),
     )
 
 
@@ -60,13 +66,6 @@ def client_options(settings: Settings, drivers: Drivers) -> ClientOptions:
         naive_zone=naive_zone(settings),
         address=drivers.broker.address,
     )
-
-
-def naive_zone(settings: Settings) -> tzinfo | None:
-    """The zone of datetimes that name none: refused unless the app says UTC (DESIGN 7)."""
-    if settings.profile == "celery":
-        return UTC if settings.timezone is None else ZoneInfo(settings.timezone)
-    return UTC if settings.timezone and settings.timezone.upper() in ("UTC", "ETC/UTC") else None
 
 
 def _connector(drivers: Drivers, reply_address: Callable[[], str | None]) -> Callable[[], AsyncParts]:

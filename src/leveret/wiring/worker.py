@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any
 
 from leveret.config.settings import Settings
@@ -20,6 +21,7 @@ from leveret.wiring import parts
 from leveret.wiring.client import build_router
 from leveret.wiring.codec import build_codec
 from leveret.wiring.drivers import Drivers, driver_options, open_drivers
+from leveret.wiring.zone import naive_zone
 from leveret.worker.context import WorkerParts
 from leveret.worker.runner import Runner
 
@@ -51,7 +53,13 @@ def join_worker(
     node, alone = options.node, page is None
     runner = Runner(codec=codec, clock=clock, page=page, hostname=node.name)
     executor = make_executor(runner) if make_executor else build_executor(options, runner, clock)
-    following = Following(registry=registry, router=build_router(settings), default_queue=settings.task_default_queue)
+    following = Following(
+        registry=registry,
+        router=build_router(settings),
+        default_queue=settings.task_default_queue,
+        # A signature with a datetime that should have been refused: where it was sent from is not known here.
+        zone=naive_zone(settings) or UTC,
+    )
     tombstone = driver_options(settings).tombstone_expires
     made = WorkerParts(
         broker=drivers.broker.broker(),

@@ -1,14 +1,18 @@
 """Options of a call, signatures, many calls at once."""
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from leveret import Exchange, Queue, Signature, chain, chord, group, maybe_signature, signature, testing
+from leveret import Exchange, Leveret, Queue, Signature, chain, chord, group, maybe_signature, signature, testing
 from leveret.client.sending import BlockingInLoop
 from leveret.errors import EncodeError, ImproperlyConfigured, MessageTooLarge, NotYet
+from leveret.wiring.clock import SystemClock
+from leveret.wiring.drivers import open_drivers
 
 
 @pytest.fixture
@@ -22,6 +26,10 @@ def add(app: testing.StagedLeveret) -> Any:
 
 def message(app: testing.StagedLeveret) -> Any:
     return app.sent()[-1].message
+
+
+def messages(app: testing.StagedLeveret) -> list[Any]:
+    return [call.message for call in app.sent()]
 
 
 def test_durations_are_seconds_or_timedelta(app: testing.StagedLeveret, add: Any) -> None:
@@ -42,6 +50,37 @@ def test_a_moment_needs_a_zone_unless_the_app_says_utc(app: testing.StagedLevere
     add.apply_async((1,), eta=naive)
 
     assert message(app).not_before == aware
+
+
+@pytest.mark.parametrize(
+    ("settings", "hour"),
+    [
+        ({}, 12),
+        ({"timezone": "UTC"}, 12),
+        ({"timezone": "Asia/Tokyo"}, 3),
+        ({"timezone": "Asia/Tokyo", "enable_utc": False}, 3),
+        ({"enable_utc": False}, 17),
+    ],
+)
+def test_beside_celery_a_moment_without_a_zone_is_celerys(
+    app: testing.StagedLeveret, add: Any, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], hour: int
+) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    app.conf.update(profile="celery", **settings)
+
+    add.apply_async((1,), eta=datetime(2030, 1, 1, 12))  # noqa: DTZ001
+
+    monkeypatch.undo()
+    time.tzset()
+    assert message(app).not_before == datetime(2030, 1, 1, hour, tzinfo=UTC).timestamp()
+
+
+def test_a_zone_nobody_knows_is_refused(app: testing.StagedLeveret, add: Any) -> None:
+    app.conf.update(profile="celery", timezone="Mars/Olympus")
+
+    with pytest.raises(ImproperlyConfigured, match="timezone is 'Mars/Olympus'"):
+        add.delay(1)
 
 
 def test_a_misspelt_option_is_refused_everywhere(app: testing.StagedLeveret, add: Any) -> None:
@@ -145,7 +184,7 @@ def test_partial_arguments_go_first_unless_immutable(app: testing.StagedLeveret,
     add.s(1).delay(10)
     add.si(1).delay(10)
 
-    assert [call.args for call in app.sent()] == [(10, 1), (1,)]
+    assert [call.args for call in messages(app)] == [(10, 1), (1,)]
 
 
 def test_links_follow_a_success_and_a_failure(app: testing.StagedLeveret, add: Any) -> None:
@@ -227,14 +266,125 @@ def test_the_async_twins_send_the_same(app: testing.StagedLeveret, add: Any) -> 
     assert asyncio.run(main()) == [1, 2, 3, 4, 5, 6, 7]
 
 
-def test_an_exchange_that_reaches_several_queues_sends_a_copy_to_each(app: testing.StagedLeveret, add: Any) -> None:
-    news = Exchange("news", "topic")
-    app.conf.task_queues = [Queue("all", news, routing_key="#"), Queue("sport", news, routing_key="sport.*")]
+NEWS = Exchange("news", "topic")
+NEWS_QUEUES = [Queue("all", NEWS, routing_key="#"), Queue("sport", NEWS, routing_key="sport.*")]
 
-    result = add.apply_async((1,), exchange="news", routing_key="sport.tennis")
+
+def test_an_exchange_that_reaches_several_queues_sends_a_copy_to_each(app: testing.StagedLeveret, add: Any) -> None:
+    app.conf.task_queues = NEWS_QUEUES
+    ran = []
+
+    @app.task(bind=True)
+    def note(self: Any) -> int:
+        ran.append(self.request.id)
+        return 1
+
+    result = note.apply_async(exchange="news", routing_key="sport.tennis")
 
     assert app.run_until_idle() == 2
+    assert len(set(ran)) == 2 and result.id in ran
     assert result.get() == 1
+
+
+@pytest.mark.parametrize("broker", ["memory://copies", "sqlite:///{}/queue.db"])
+def test_a_call_sent_twice_makes_no_more_copies(broker: str, tmp_path: Path) -> None:
+    app = Leveret("copies", broker=broker.format(tmp_path), task_queues=NEWS_QUEUES, set_as_current=False)
+    admin = open_drivers(app.conf.settings, SystemClock()).broker.admin()
+
+    for _ in range(2):
+        app.send_task("t", exchange="news", routing_key="sport.tennis", task_id="known")
+
+    counts = asyncio.run(admin.counts(("all", "sport")))
+    assert [count.ready for count in counts] == [1, 1]
+
+
+def test_what_follows_a_task_goes_through_exchanges_too(app: testing.StagedLeveret, add: Any) -> None:
+    app.conf.task_queues = [Queue("default"), *NEWS_QUEUES]
+    seen = []
+
+    @app.task(bind=True)
+    def note(self: Any, value: int) -> None:
+        seen.append((self.request.delivery_info["routing_key"], value))
+
+    add.apply_async((1, 2), link=note.s().set(exchange="news", routing_key="sport.tennis"))
+
+    assert app.run_until_idle() == 3
+    assert len(seen) == 2
+
+
+def test_a_routes_other_options_are_weaker_than_the_calls_and_the_tasks(app: testing.StagedLeveret, add: Any) -> None:
+    @app.task(expires=30)
+    def short() -> None: ...
+
+    app.conf.task_routes = {"*": {"queue": "q", "expires": 60, "serializer": "msgpack", "shadow": "routed"}}
+    now = app.client.clock.now()
+
+    add.delay(1)
+    add.apply_async((1,), expires=10, shadow=None)
+    short.delay()
+
+    routed, own, tasks = messages(app)
+    assert (routed.queue, routed.expires, routed.serializer, routed.shadow) == ("q", now + 60, "msgpack", "routed")
+    assert (own.expires, own.serializer, own.shadow) == (now + 10, "msgpack", "routed")
+    assert tasks.expires == now + 30
+
+
+def test_a_misspelt_option_of_a_route_is_refused_at_the_call(app: testing.StagedLeveret, add: Any) -> None:
+    app.conf.task_routes = {"*": {"queue": "q", "expiers": 60}}
+
+    with pytest.raises(TypeError, match="did you mean 'expires'"):
+        add.delay(1)
+
+
+def test_a_route_of_a_follow_up_gives_it_its_options(app: testing.StagedLeveret, add: Any) -> None:
+    seen = []
+
+    @app.task(bind=True)
+    def note(self: Any, value: int) -> None:
+        request = self.request
+        seen.append((request.delivery_info["routing_key"], request.priority, request.expires is not None))
+
+    app.conf.task_routes = {note.name: {"queue": "q", "priority": 7, "expires": 60}}
+
+    add.apply_async((1, 2), link=[note.s(), note.s().set(priority=2)])
+    app.run_until_idle()
+
+    assert seen == [("q", 7, True), ("q", 2, True)]
+
+
+def test_a_callable_route_sees_the_calls_own_options(app: testing.StagedLeveret, add: Any) -> None:
+    seen = []
+
+    def router(name: str, args: Any, kwargs: Any, options: Any, task: Any = None, **_: Any) -> Any:
+        seen.append((name, args, dict(kwargs), options.get("countdown")))
+        return {"queue": "slow"} if options.get("countdown") else None
+
+    app.conf.task_routes = (router,)
+
+    add.apply_async((1,), {"y": 2}, countdown=5)
+    add.delay(1)
+
+    assert [message.queue for message in messages(app)] == ["slow", "default"]
+    assert seen[0] == (add.name, (1,), {"y": 2}, 5)
+
+
+def test_queues_without_an_exchange_have_the_default_one(app: testing.StagedLeveret, add: Any) -> None:
+    # Celery's documentation, "Changing the name of the default queue".
+    app.conf.update(
+        task_default_queue="default",
+        task_default_exchange="tasks",
+        task_default_exchange_type="topic",
+        task_default_routing_key="task.default",
+        task_queues=[Queue("default", routing_key="task.#"), Queue("feeds", routing_key="feed.#")],
+        task_routes={"feed": {"queue": "feeds", "routing_key": "feed.import"}},
+    )
+
+    add.delay(1)
+    app.send_task("feed")
+    app.send_task("other", exchange="tasks", routing_key="feed.x")
+
+    assert [message.queue for message in messages(app)] == ["default", "feeds", "feeds"]
+    assert {message.exchange for message in messages(app)} == {"tasks"}
 
 
 def test_a_signature_is_an_argument_like_any_other(app: testing.StagedLeveret) -> None:

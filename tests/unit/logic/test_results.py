@@ -121,7 +121,7 @@ def test_compressed_results_are_read_by_anybody(name: str, serializer: str) -> N
 def test_a_compressed_result_is_not_inflated_without_end() -> None:
     codec = make_codec(result_bytes=10_000, inflated_bytes=10_000)
     written = write_meta(
-        make_codec(results=ResultFormat(compression="gzip")), id="i", status="SUCCESS", result="a" * 20_000
+        make_codec(results=ResultFormat(compression="gzip")), id="i", status="SUCCESS", result="a" * 50_000
     )
 
     with pytest.raises(DecodeError, match="more than 40000 bytes"):
