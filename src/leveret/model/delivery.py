@@ -13,7 +13,7 @@ SessionId = NewType("SessionId", str)
 """One worker process's claims."""
 
 
-class Encoded(Struct, frozen=True):
+class Encoded(Struct, frozen=True, gc=False):
     """A message as it travels: Celery's protocol v2 header table beside the serialised body."""
 
     headers: Mapping[str, Any]
@@ -23,7 +23,7 @@ class Encoded(Struct, frozen=True):
     reply_to: str | None = None
 
 
-class Posting(Struct, frozen=True, kw_only=True):
+class Posting(Struct, frozen=True, kw_only=True, gc=False):
     """One message for one queue. `once` asks the broker to stop a second copy of the id at the door."""
 
     id: str
@@ -46,7 +46,7 @@ class Charge(Struct, frozen=True, kw_only=True):
     session: str = ""
 
 
-class Delivery(Struct, frozen=True, kw_only=True):
+class Delivery(Struct, frozen=True, kw_only=True, gc=False):
     """One hand-over of one message to one session."""
 
     receipt: Receipt

@@ -32,7 +32,7 @@ class Embed(Struct, frozen=True, kw_only=True):
 NOTHING_FOLLOWS = Embed()
 
 
-class Message(Struct, frozen=True, kw_only=True):
+class Message(Struct, frozen=True, kw_only=True, gc=False):
     """One task call. Moments are unix seconds on the store's clock, durations are seconds.
 
     `attempt` counts from 0 and is Celery's `retries` header; (id, attempt) names one run.

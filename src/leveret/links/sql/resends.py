@@ -6,7 +6,7 @@ sender's own memory tells that a message may be a resend; then it is looked for.
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from leveret.model.delivery import Posting
 
@@ -24,8 +24,8 @@ class Resends:
         known = self._known
         return frozenset([posting.id for posting in postings if posting.id in known])
 
-    def remember(self, postings: Iterable[Posting]) -> None:
-        for posting in postings:
+    def remember(self, postings: Sequence[Posting]) -> None:
+        for posting in postings[-REMEMBERED:]:
             if posting.id not in self._known:
                 self._known.add(posting.id)
                 self._order.append(posting.id)

@@ -48,6 +48,8 @@ def is_plain(value: Any, room: int = MAX_DEPTH) -> bool:
     """
     kind = type(value)
     if kind is dict:
+        if not value:
+            return room > 0
         # Any dict that has one of the keys takes the slow way, which decides whether it needs the escape.
         if not room or CELERY_TAG in value or TAG in value:
             return False
