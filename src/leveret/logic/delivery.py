@@ -89,10 +89,10 @@ def admit(
 def conclude(message: Message, finished: Finished, definition: TaskDefinition, rules: Rules, now: float) -> Settlement:
     """All that follows one run."""
     match finished.outcome:
-        case Succeeded(value, encoded):
-            return _succeeded(message, value, encoded, definition, rules, now)
+        case Succeeded() as succeeded:
+            return _succeeded(message, succeeded, finished.children, definition, rules, now)
         case Failed(error):
-            return _failed(message, error, definition, rules, now)
+            return _failed(message, error, definition, rules, now, finished.children)
         case Retried() as retried:
             return _retried(message, retried, definition, rules, now)
         case Snoozed(seconds):
@@ -121,36 +121,50 @@ def undecodable(delivery: Delivery, error: Exception) -> Settlement:
 
 
 def _succeeded(
-    message: Message, value: Any, encoded: bytes, definition: TaskDefinition, rules: Rules, now: float
+    message: Message,
+    succeeded: Succeeded,
+    children: tuple[Any, ...],
+    definition: TaskDefinition,
+    rules: Rules,
+    now: float,
 ) -> Settlement:
     if message.embed:
-        follow = rules.following.success(message, value, now)
+        follow = rules.following.success(message, succeeded.value, now)
     else:
         follow = ()
     return Settlement(
         id=message.id,
         attempt=message.attempt,
         verdict=Verdict.ACK,
-        record=rules.success(message, definition, encoded, bool(follow), now),
+        record=rules.success(message, definition, succeeded.encoded, bool(follow), now, children),
         follow=follow,
     )
 
 
 def _failed(
-    message: Message, error: ErrorInfo, definition: TaskDefinition | None, rules: Rules, now: float, parked: str = ""
+    message: Message,
+    error: ErrorInfo,
+    definition: TaskDefinition | None,
+    rules: Rules,
+    now: float,
+    children: tuple[Any, ...] = (),
 ) -> Settlement:
-    """`parked` makes it a dead letter for that reason; so does a task declared `dead_letter=True`."""
+    """A failure is an outcome like another, unless the task is declared `dead_letter=True`."""
     follow = rules.following.failure(message, now)
-    if not parked and definition is not None and definition.dead_letter:
-        parked = f"failed: {error.type}: {error.text}"
-    return Settlement(
+    settlement = Settlement(
         id=message.id,
         attempt=message.attempt,
-        verdict=Verdict.REJECT if parked else Verdict.ACK,
-        record=rules.failure(message, definition, error, bool(follow), now),
+        verdict=Verdict.ACK,
+        record=rules.failure(message, definition, error, bool(follow), now, children),
         follow=follow,
-        reason=parked,
     )
+    if definition is not None and definition.dead_letter:
+        return _parked(settlement, f"failed: {error.type}: {error.text}")
+    return settlement
+
+
+def _parked(settlement: Settlement, reason: str) -> Settlement:
+    return msgspec.structs.replace(settlement, verdict=Verdict.REJECT, reason=reason)
 
 
 def _retried(message: Message, retried: Retried, definition: TaskDefinition, rules: Rules, now: float) -> Settlement:
@@ -198,10 +212,10 @@ def _convicted(
     reasons = ", ".join(charge.reason for charge in charges)
     if any(charge.reason.startswith(TIME_LIMIT_REASON) for charge in charges):
         error = _error(TimeLimitExceeded, "the hard time limit passed and the process had to be killed")
-        return _failed(message, error, definition, rules, now, parked=f"time limit: {reasons}")
+        return _parked(_failed(message, error, definition, rules, now), f"time limit: {reasons}")
     if len(charges) >= CHARGES_TO_PARK:
         error = _error(WorkerLostError, f"{len(charges)} processes died running it: {reasons}")
-        return _failed(message, error, definition, rules, now, parked=f"{len(charges)} lost processes: {reasons}")
+        return _parked(_failed(message, error, definition, rules, now), f"{len(charges)} lost processes: {reasons}")
     if definition is not None and definition.reject_on_worker_lost is False:
         # Said explicitly: fail at the first lost process, as Celery does without reject_on_worker_lost.
         return _failed(message, _error(WorkerLostError, f"the process died: {reasons}"), definition, rules, now)
@@ -211,7 +225,7 @@ def _convicted(
 def _unknown(delivery: Delivery, message: Message, rules: Rules, now: float) -> Settlement:
     if (delivery.count - 1) * UNKNOWN_DELAY >= UNKNOWN_PARKED_AFTER:
         error = _error(NotRegistered, message.task)
-        return _failed(message, error, None, rules, now, parked=f"unknown task {message.task!r} for 15 minutes")
+        return _parked(_failed(message, error, None, rules, now), f"unknown task {message.task!r} for 15 minutes")
     return _settled(message, Verdict.RELEASE, delay=UNKNOWN_DELAY, counted=True)
 
 

@@ -35,7 +35,13 @@ class Rules:
     """`result_extended`: name, arguments and worker go into the result document."""
 
     def success(
-        self, message: Message, definition: TaskDefinition, encoded: bytes, follows: bool, now: float
+        self,
+        message: Message,
+        definition: TaskDefinition,
+        encoded: bytes,
+        follows: bool,
+        now: float,
+        children: tuple[Any, ...] = (),
     ) -> Record | None:
         if is_ignored(message, definition):
             if not self._leaves_trace(message, follows):
@@ -44,16 +50,24 @@ class Rules:
             meta = write_success(self.codec, message, encoded, now) if follows else b""
             return self._tombstone(message, SUCCESS, meta)
         extra: MetaFields = self._extended(message) if self.extended else {}
+        if children:
+            extra["children"] = children
         meta = write_success(self.codec, message, encoded, now, **extra)
         return self._record(message, definition, SUCCESS, meta)
 
     def failure(
-        self, message: Message, definition: TaskDefinition | None, error: ErrorInfo, follows: bool, now: float
+        self,
+        message: Message,
+        definition: TaskDefinition | None,
+        error: ErrorInfo,
+        follows: bool,
+        now: float,
+        children: tuple[Any, ...] = (),
     ) -> Record | None:
         stores_errors = definition is not None and definition.store_errors_even_if_ignored
         if is_ignored(message, definition) and not stores_errors:
             return self._tombstone(message, FAILURE) if self._leaves_trace(message, follows) else None
-        return self._record(message, definition, FAILURE, self._meta(message, FAILURE, now, error))
+        return self._record(message, definition, FAILURE, self._meta(message, FAILURE, now, error, children))
 
     def revoked(
         self, message: Message, definition: TaskDefinition | None, error: ErrorInfo, now: float
@@ -138,9 +152,11 @@ class Rules:
             expires_after=self.tombstone_expires,
         )
 
-    def _meta(self, message: Message, state: str, now: float, error: ErrorInfo) -> bytes:
+    def _meta(
+        self, message: Message, state: str, now: float, error: ErrorInfo, children: tuple[Any, ...] = ()
+    ) -> bytes:
         fields = self._fields(message)
-        fields["error"], fields["date_done"] = error, now
+        fields["error"], fields["date_done"], fields["children"] = error, now, children
         return write_meta(self.codec, id=message.id, status=state, **fields)
 
     def _fields(self, message: Message) -> MetaFields:

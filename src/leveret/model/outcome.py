@@ -78,3 +78,5 @@ class Finished(Struct, frozen=True):
     """Unix time."""
     runtime: float
     """Seconds on the monotonic clock."""
+    children: tuple[Any, ...] = ()
+    """What the run sent, each as Celery's `as_tuple`."""

@@ -81,7 +81,7 @@ class Runner:
         CURRENT.reset(token)
         if self.page is not None:
             self.page.end(slot)
-        return Finished(outcome, started, runtime)
+        return Finished(outcome, started, runtime, tuple(request.children))
 
     async def run_async(self, job: Job, slot: int) -> Finished:
         """As `run`, for coroutine functions; runs on the loop for user code."""
@@ -101,7 +101,7 @@ class Runner:
         CURRENT.reset(token)
         if self.page is not None:
             self.page.end(slot)
-        return Finished(outcome, started, runtime)
+        return Finished(outcome, started, runtime, tuple(request.children))
 
     def _may_begin(self, job: Job, slot: int, started: float) -> bool:
         """Write the page, unless the supervisor holds it."""

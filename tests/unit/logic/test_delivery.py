@@ -1,4 +1,5 @@
 import msgspec
+import pytest
 from tests.unit.logic.delivering import CODEC, ERROR, NOW, RULES, define, delivery, finished, message
 
 from leveret.logic.delivery import (
@@ -14,7 +15,7 @@ from leveret.logic.delivery import (
 from leveret.logic.results import read_meta
 from leveret.model.delivery import Verdict
 from leveret.model.message import Embed
-from leveret.model.outcome import Cancelled, Ignored, Rejected, Retried, Snoozed, Succeeded, Unstarted
+from leveret.model.outcome import Cancelled, Finished, Ignored, Rejected, Retried, Snoozed, Succeeded, Unstarted
 from leveret.model.settlement import Record
 from leveret.model.signature import SignatureSpec
 
@@ -278,3 +279,14 @@ def test_a_stored_outcome_comes_before_charges_and_expiry():
     replay = admitted(message(expires=NOW - 1), Facts(record), reasons=("a", "b", "c"))
 
     assert isinstance(replay, Skip) and replay.settlement.verdict is Verdict.ACK
+
+
+@pytest.mark.parametrize("outcome", [Succeeded(3, b"3"), ERROR])
+def test_what_a_run_sent_stands_in_its_result_document(outcome):
+    child = (("child", None), None)
+    ended = Finished(outcome, NOW, 0.001, (child,))
+
+    record = conclude(message(), ended, define(), RULES, NOW).record
+
+    assert record is not None
+    assert [entry[0][0] for entry in read_meta(record, CODEC).children] == ["child"]

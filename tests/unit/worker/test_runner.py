@@ -180,3 +180,18 @@ def test_a_hook_that_raises_is_reported_and_changes_nothing():
 def test_the_request_says_what_runs():
     request = run(lambda: CURRENT.get(), attempt=2, ignore_result=True).outcome.value
     assert (request.id, request.retries, request.called_directly) == ("id", 2, False)
+
+
+def test_what_the_task_sent_is_told_with_its_outcome():
+    child = (("child", None), None)
+
+    def parent(fails):
+        CURRENT.get().children.append(child)
+        return 1 / 0 if fails else 1
+
+    async def aparent(fails):
+        return parent(fails)
+
+    for function in (parent, aparent):
+        assert run(function, args=(False,)).children == (child,)
+        assert run(function, args=(True,)).children == (child,)
