@@ -12,6 +12,10 @@ from leveret.supervisor.options import Log
 
 _FIRST_RETRY: Final = 0.2
 _EARLY_BEATS: Final = 6
+_NAMESAKE: Final = (
+    "DuplicateNodename: another live node of this store has this node's name; both work, but status and a restart "
+    "cannot tell them apart: give each its own, as in -n w1@%h"
+)
 
 
 class LeaseKeeper:
@@ -34,6 +38,8 @@ class LeaseKeeper:
         self._sessions = sessions
         self._log = log
         self._failures = 0
+        self._told: set[str] = set()
+        """Incarnations of our namesakes that were warned of."""
 
     async def register(self) -> None:
         """Announce the node, which takes over a dead predecessor's work; returns when the store has it."""
@@ -49,12 +55,31 @@ class LeaseKeeper:
     async def run(self, on_pulse: Callable[[Pulse], None]) -> None:
         """Beat until cancelled; once a second at first, while what a predecessor left may still come back to us."""
         early = _EARLY_BEATS
+        await self._warn_of_namesakes(at_once=True)
+        look_again: float | None = self._clock.monotonic() + self._period * 6
         while True:
             pulse = await self._beat()
+            if look_again is not None and self._clock.monotonic() >= look_again:
+                look_again = None
+                await self._warn_of_namesakes(at_once=False)
             if pulse is not None:
                 on_pulse(pulse)
             early -= 1
             await asyncio.sleep(min(1.0, self._period) if early > 0 else self._period)
+
+    async def _warn_of_namesakes(self, *, at_once: bool) -> None:
+        """Both go on working, but nobody can tell them apart. What a start of this machine does not know may be a dead
+        predecessor; one that is still there after its lease is not."""
+        try:
+            nodes = await self._leases.nodes()
+        except BrokerError:
+            return
+        for other in nodes:
+            if other.name != self._node.name or other.incarnation in (self._node.incarnation, *self._told):
+                continue
+            if other.boot == self._node.boot or not at_once:
+                self._told.add(other.incarnation)
+                self._log("warning", _NAMESAKE, name=other.name, pid=other.pid)
 
     async def leave(self) -> None:
         """Say goodbye; a store that does not answer finds out by the lease."""

@@ -1,6 +1,7 @@
 """The node's lease in good and bad weather; the store is the memory driver behind a door that can be shut."""
 
 import asyncio
+import os
 from typing import Any
 
 import pytest
@@ -134,3 +135,48 @@ def test_a_goodbye_nobody_hears_does_not_keep_us(node: Node1) -> None:
     asyncio.run(scenario())
 
     assert "did not hear" in node.lines[-1]
+
+
+def other(**facts: Any) -> Node:
+    return Node(**{"name": "n", "incarnation": "2", "boot": "b", "pid": os.getppid(), **facts})
+
+
+def namesakes(node: Node1) -> int:
+    return sum("DuplicateNodename" in line for line in node.lines)
+
+
+def test_a_live_namesake_is_told_once_at_the_start(node: Node1) -> None:
+    async def scenario() -> None:
+        await node.keeper.register()
+        await node.door.register(other(), ())
+        await node.door.register(other(name="m", incarnation="3"), ())
+        beating = asyncio.ensure_future(node.keeper.run(node.pulses.put_nowait))
+        await node.pulse()
+        assert namesakes(node) == 1
+        for _ in range(8):
+            await node.door.beat(other())
+            await node.pulse()
+        beating.cancel()
+
+    asyncio.run(scenario())
+
+    assert namesakes(node) == 1
+
+
+@pytest.mark.parametrize("alive", [True, False])
+def test_a_namesake_of_another_boot_is_told_when_it_outlives_its_lease(node: Node1, alive: bool) -> None:
+    async def scenario() -> None:
+        await node.keeper.register()
+        await node.door.register(other(boot="c"), ())
+        beating = asyncio.ensure_future(node.keeper.run(node.pulses.put_nowait))
+        await node.pulse()
+        assert namesakes(node) == 0
+        for _ in range(8):
+            if alive:
+                await node.door.beat(other(boot="c"))
+            await node.pulse()
+        beating.cancel()
+
+    asyncio.run(scenario())
+
+    assert namesakes(node) == alive
