@@ -39,8 +39,6 @@ class Child:
             pid=world.serial(),
             quarantine=quarantine,
         )
-        if quarantine:
-            world.history.quarantines.add(self.session.id)
         slots = 1 if quarantine else world.slots
         runner = Runner(codec=world.codec, clock=world.clock, hostname=node.facts.name)
         self.executor = SimExecutor(runner.run, slots, self.wire, world.history)

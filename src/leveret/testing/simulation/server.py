@@ -8,6 +8,7 @@ from leveret.links.memory.queues import Row
 from leveret.links.memory.records import Records
 from leveret.links.memory.server import MemoryServer
 from leveret.model.delivery import Delivery, Posting
+from leveret.model.node import Session
 from leveret.model.options import DriverOptions
 from leveret.model.settlement import Commitment, Committed, Joined, Record, Seat, Stale
 from leveret.ports.clock import Clock
@@ -35,6 +36,12 @@ class WatchedMessages(Messages):
     def waiting(self) -> list[str]:
         """The ids of everything that has not ended."""
         return list(self._live)
+
+    def open(self, session: Session) -> None:
+        # A worker whose session was reaped comes back under another id.
+        if session.quarantine:
+            self.history.quarantines.add(session.id)
+        super().open(session)
 
     def _enter(self, posting: Posting, now: float) -> None:
         self.history.entered(posting)
