@@ -1,14 +1,14 @@
-"""`python -m bench [sqlite|startup|backlog|mixed]`; without a name: sqlite, as `make bench`."""
+"""`python -m bench [sqlite|startup|backlog|mixed|table]`; without a name: sqlite, as `make bench`."""
 
 import argparse
 
-from bench import against
+from bench import against, table
 from bench.drills import backlog, mixed, startup
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("what", nargs="?", default="sqlite", choices=["sqlite", "startup", "backlog", "mixed"])
+    parser.add_argument("what", nargs="?", default="sqlite", choices=["sqlite", "startup", "backlog", "mixed", "table"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--peers", nargs="*", default=[], help="only these (huey, flexiq, taskito)")
     parser.add_argument(
@@ -24,6 +24,8 @@ def main() -> None:
             backlog.run()
         case "mixed":
             mixed.run()
+        case "table":
+            print(table.markdown())
 
 
 if __name__ == "__main__":

@@ -67,14 +67,5 @@ def prepare(systems: tuple[System, ...]) -> None:
             shutil.rmtree(venv, ignore_errors=True)
             subprocess.run([uv, "venv", "-q", "--python", sys.executable, venv], check=True)
         if missing or system is LEVERET:
-            install: list[str | Path] = [
-                uv,
-                "pip",
-                "install",
-                "-q",
-                "--compile-bytecode",
-                "--python",
-                system.python,
-                *system.install,
-            ]
-            subprocess.run(install, check=True)
+            options = ("-q", "--compile-bytecode", "--python", system.python)
+            subprocess.run([uv, "pip", "install", *options, *system.install], check=True)
