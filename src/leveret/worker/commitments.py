@@ -9,7 +9,7 @@ from leveret.logic.codec import Codec
 from leveret.logic.delivery import conclude
 from leveret.logic.recording import Rules
 from leveret.logic.results import error_info
-from leveret.model.delivery import Receipt
+from leveret.model.delivery import Receipt, Verdict
 from leveret.model.message import NOTHING_FOLLOWS, Message
 from leveret.model.outcome import Failed, Finished
 from leveret.model.settlement import Commitment, Settlement
@@ -43,6 +43,15 @@ def concluded(job: Job, finished: Finished, rules: Rules, now: float) -> Commitm
         failed = Finished(Failed(error_info(error)), finished.started, finished.runtime)
         bare = msgspec.structs.replace(message, embed=NOTHING_FOLLOWS)
         return commitment(conclude(bare, failed, definition, rules, now), job.receipt, rules.codec)
+
+
+def sent_again(job: Job, codec: Codec, not_before: float | None = None) -> Commitment:
+    """Another hand-over for a job whose delivery was acknowledged already (at most once): the message anew.
+
+    `derived`, so that a copy of it (a publish that got no answer) is stopped at the door.
+    """
+    message = msgspec.structs.replace(job.message, not_before=not_before, derived=True)
+    return Commitment(receipt=job.receipt, verdict=Verdict.ACK, follow=(codec.post(message),))
 
 
 def skipped(settlement: Settlement, receipt: Receipt, message: Message, codec: Codec) -> Commitment:

@@ -2,19 +2,20 @@
 
 import asyncio
 import logging
-import os
 from collections import deque
 from collections.abc import Iterable
+
+import msgspec
 
 from leveret.logic.credit import RETRACT_SECONDS, Credit
 from leveret.model.delivery import Delivery, Receipt, Return, Verdict
 from leveret.model.options import WorkerOptions
-from leveret.model.outcome import Finished, Unstarted
-from leveret.model.settlement import Commitment, Committed
+from leveret.model.outcome import Failed, Finished, Unstarted
+from leveret.model.settlement import Commitment
 from leveret.ports.executor import Job
-from leveret.worker.commitments import concluded
+from leveret.worker.commitments import concluded, sent_again
 from leveret.worker.context import WorkerParts
-from leveret.worker.intake import Intake
+from leveret.worker.intake import Early, Intake
 from leveret.worker.limits import Limits, too_long
 from leveret.worker.logs import TaskLog
 from leveret.worker.persist import Persistent
@@ -39,7 +40,7 @@ class Dispatcher:
         self._limits = Limits(
             options=options, executor=parts.executor, exceeded=self._exceeded, soft_struck=self._soft_struck
         )
-        self._intake = Intake(parts, settler, persist)
+        self._intake, self._early = Intake(parts, settler, persist), Early(parts, settler, persist)
         self._waiting: deque[Job] = deque()
         """Admitted, not given to the executor yet: from the first job on that needs a step of its own to start."""
         self._starting = 0
@@ -92,7 +93,7 @@ class Dispatcher:
 
     def _queue(self, jobs: list[Job]) -> None:
         if self.closed:
-            self._settler.give_back([Return(receipt=job.receipt) for job in jobs])
+            self._give_back(jobs)
             return
         self._credit.begin({job.message.task for job in jobs})
         if self._log.info:
@@ -133,32 +134,14 @@ class Dispatcher:
     async def _start_slowly(self, jobs: tuple[Job, ...]) -> None:
         """Acknowledge at-most-once jobs and announce tracked ones, then start them at once: the slots are idle."""
         try:
-            jobs = await self._acknowledged(jobs)
-            await self._announced(jobs)
+            jobs = await self._early.acknowledge(jobs)
+            await self._early.announce(jobs)
         finally:
             self._starting = 0
         if jobs:
             self._start(jobs)
         self._pump()
         self.changed.set()
-
-    async def _acknowledged(self, jobs: tuple[Job, ...]) -> tuple[Job, ...]:
-        early = tuple(job for job in jobs if not job.definition.acks_late)
-        if not early:
-            return jobs
-        acks = tuple(Commitment(receipt=job.receipt, verdict=Verdict.ACK) for job in early)
-        answers = await self._persist("acknowledge", lambda: self._parts.broker.settle(acks))
-        # Somebody else's now, or an answer was lost after the broker acted: at most once means not to run it.
-        lost = {job.receipt for job, answer in zip(early, answers, strict=True) if not isinstance(answer, Committed)}
-        self._settler.held.difference_update([job.receipt for job in early])
-        return tuple(job for job in jobs if job.receipt not in lost)
-
-    async def _announced(self, jobs: tuple[Job, ...]) -> None:
-        backend = self._parts.backend
-        tracked = [job for job in jobs if job.definition.track_started]
-        if tracked and backend is not None:
-            records = tuple(self._rules.started(job.message, job.definition, os.getpid()) for job in tracked)
-            await self._persist("store", lambda: backend.store(records))
 
     # Outcomes out
 
@@ -180,8 +163,11 @@ class Dispatcher:
             self.under_way -= 1
             outcome = finished.outcome
             if type(outcome) is Unstarted:
-                self._settler.give_back([Return(receipt=job.receipt)])
+                self._give_back(self._early.owed([job]))
                 continue
+            if type(outcome) is Failed:
+                outcome = self._limits.named(job, outcome)
+                finished = msgspec.structs.replace(finished, outcome=outcome)
             self.ended += 1
             self._credit.ran(job.message.task, finished.runtime)
             self._spent += finished.runtime
@@ -191,6 +177,8 @@ class Dispatcher:
             commitment = concluded(job, finished, rules, now)
             if job.definition.acks_late:
                 out.append(commitment)
+            elif commitment.verdict is Verdict.RELEASE:
+                self._settler.add_acked(sent_again(job, rules.codec, now + commitment.delay))
             else:
                 self._settler.add_acked(commitment)
         if out:
@@ -206,10 +194,7 @@ class Dispatcher:
 
     def retract(self) -> None:
         """Give back everything that has not begun."""
-        back = self._take_back()
-        if back:
-            self._settler.give_back([Return(receipt=job.receipt) for job in back])
-            self.changed.set()
+        self._give_back(self._take_back())
 
     def lose(self) -> None:
         """The session was reaped: what has not begun belongs to others; what runs goes on."""
@@ -233,7 +218,12 @@ class Dispatcher:
         self.under_way -= len(started)
         back = [*started, *self._waiting]
         self._waiting.clear()
-        return back
+        return self._early.owed(back)
+
+    def _give_back(self, jobs: list[Job]) -> None:
+        if jobs:
+            self._settler.give_back([Return(receipt=job.receipt) for job in jobs])
+            self.changed.set()
 
     # Watching what runs
 

@@ -1,15 +1,16 @@
-"""What was claimed becomes jobs, or ends without a run."""
+"""What was claimed becomes jobs, or ends without a run; what some jobs need before they run."""
 
 import difflib
 import logging
+import os
 
 from leveret.errors import DecodeError
 from leveret.logic.delivery import PLAIN, Facts, Run, admit, needs_lookup, undecodable
 from leveret.model.delivery import Delivery, Verdict
 from leveret.model.message import Message
-from leveret.model.settlement import Commitment, Record, Settlement
+from leveret.model.settlement import Commitment, Committed, Record, Settlement
 from leveret.ports.executor import Job
-from leveret.worker.commitments import commitment, skipped
+from leveret.worker.commitments import commitment, sent_again, skipped
 from leveret.worker.context import WorkerParts
 from leveret.worker.persist import Persistent
 from leveret.worker.settler import Settler
@@ -80,3 +81,38 @@ class Intake:
             log.info("Task %s ends without a run: %s", name, settlement.record.state)
         else:
             log.info("Task %s had ended before: settled again", name)
+
+
+class Early:
+    """What some jobs need before they run: their acknowledgement (at most once), their announcement (STARTED)."""
+
+    def __init__(self, parts: WorkerParts, settler: Settler, persist: Persistent) -> None:
+        self._parts, self._settler, self._persist = parts, settler, persist
+
+    async def acknowledge(self, jobs: tuple[Job, ...]) -> tuple[Job, ...]:
+        """Answer those that may run."""
+        early = tuple(job for job in jobs if not job.definition.acks_late)
+        if not early:
+            return jobs
+        acks = tuple(Commitment(receipt=job.receipt, verdict=Verdict.ACK) for job in early)
+        answers = await self._persist("acknowledge", lambda: self._parts.broker.settle(acks))
+        # Somebody else's now, or an answer was lost after the broker acted: at most once means not to run it.
+        lost = {job.receipt for job, answer in zip(early, answers, strict=True) if not isinstance(answer, Committed)}
+        self._settler.held.difference_update([job.receipt for job in early])
+        return tuple(job for job in jobs if job.receipt not in lost)
+
+    async def announce(self, jobs: tuple[Job, ...]) -> None:
+        backend, rules = self._parts.backend, self._parts.rules
+        tracked = [job for job in jobs if job.definition.track_started]
+        if tracked and backend is not None:
+            records = tuple(rules.started(job.message, job.definition, os.getpid()) for job in tracked)
+            await self._persist("store", lambda: backend.store(records))
+
+    def owed(self, jobs: list[Job]) -> list[Job]:
+        """Of jobs that have not begun, those the broker still counts on; what was acknowledged is sent anew, since
+        nobody would hand it over again."""
+        held = self._settler.held
+        gone = [job for job in jobs if not job.definition.acks_late and job.receipt not in held]
+        for job in gone:
+            self._settler.add_acked(sent_again(job, self._parts.codec))
+        return [job for job in jobs if job not in gone] if gone else jobs

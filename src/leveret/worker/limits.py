@@ -37,6 +37,13 @@ class Limits:
         nexts = [wait for job, since in running if (wait := self._check(job, since, now)) is not None]
         return min(nexts, default=None)
 
+    def named(self, job: Job, failed: Failed) -> Failed:
+        """The outcome of a job that ended when it was asked to: the exception raised in it could not carry a limit."""
+        hard = self._of(job)[1]
+        if hard is None or failed.error.type != TimeLimitExceeded.__name__ or failed.error.args:
+            return failed
+        return too_long(hard, failed.error.traceback)
+
     def _check(self, job: Job, since: float, now: float) -> float | None:
         soft, hard = self._of(job)
         elapsed, stage = now - since, self._stages.get(job.receipt)
@@ -73,7 +80,7 @@ class Limits:
         return soft or None, hard or None
 
 
-def too_long(limit: float) -> Failed:
+def too_long(limit: float, traceback: str = "") -> Failed:
     """The outcome of a job stopped by its hard limit."""
     return Failed(
         ErrorInfo(
@@ -81,5 +88,6 @@ def too_long(limit: float) -> Failed:
             module=TimeLimitExceeded.__module__,
             args=(limit,),
             text=f"TimeLimitExceeded({limit})",
+            traceback=traceback,
         )
     )

@@ -198,7 +198,7 @@ def test_hard_limit_asks_a_neighboured_job_first(pool):
 
     async def scenario(worker):
         meta = await rig.result(await rig.send("slow"))
-        assert meta.error.type == "TimeLimitExceeded"
+        assert (meta.error.type, meta.error.args) == ("TimeLimitExceeded", (0.1,))
         assert not rig.drained
 
     rig.run(scenario)
@@ -350,5 +350,47 @@ def test_a_plain_ignored_task_leaves_nothing():
         await rig.until(done.is_set)
         await rig.claimed(ready=0, claimed=0)
         assert await rig.backend.get([id]) == (None,)
+
+    rig.run(scenario)
+
+
+def test_at_most_once_survives_what_asks_for_another_run():
+    rig = Rig()
+    runs = []
+
+    def wavering(error):
+        runs.append(error)
+        if len(runs) % 2:
+            raise Snooze(0.01) if error == "snooze" else Reject("again", requeue=True)
+        return error
+
+    rig.tasks.add(wavering, acks_late=False)
+
+    async def scenario(worker):
+        for word in ("snooze", "reject"):
+            assert (await rig.result(await rig.send("wavering", word))).result == word
+
+    rig.run(scenario)
+    assert runs == ["snooze", "snooze", "reject", "reject"]
+
+
+def test_at_most_once_is_not_lost_between_its_acknowledgement_and_its_run():
+    rig = Rig(pool="asyncio", slots=2)
+    blocked = threading.Event()
+
+    async def block():
+        blocked.set()
+        time.sleep(0.3)  # noqa: ASYNC251 - a coroutine that holds up its loop is what this is about
+
+    async def once():
+        return 1
+
+    rig.tasks.add(block)
+    rig.tasks.add(once, acks_late=False)
+
+    async def scenario(worker):
+        await rig.send("block")
+        await asyncio.to_thread(blocked.wait, 5)
+        assert (await rig.result(await rig.send("once"))).result == 1
 
     rig.run(scenario)
