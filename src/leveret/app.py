@@ -12,7 +12,7 @@ from leveret.client import current, sending
 from leveret.client import options as calls
 from leveret.client.client import Client
 from leveret.client.groups import GroupResult, ResultSet
-from leveret.client.options import CallOptions
+from leveret.client.options import CallOptions, Seconds
 from leveret.client.registry import TaskRegistry
 from leveret.client.result import AsyncResult as Result
 from leveret.client.signature import Signature, signature
@@ -87,7 +87,10 @@ class Sending:
         """Send a call by the task's name; the task need not be known here."""
         calls.check(options)
         client, definition = self.to_send(name)
-        return sending.send(client, name, tuple(args or ()), kwargs or {}, options, definition)
+        if client.options.always_eager and definition is not None:
+            eager: Result[Any] = self.tasks[name].send(calls.positional(args), calls.named(kwargs), options)
+            return eager
+        return sending.send(client, name, calls.positional(args), calls.named(kwargs), options, definition)
 
     async def asend_task(
         self,
@@ -98,15 +101,22 @@ class Sending:
     ) -> Result[Any]:
         calls.check(options)
         client, definition = self.to_send(name)
-        return await sending.asend(client, name, tuple(args or ()), kwargs or {}, options, definition)
+        if client.options.always_eager and definition is not None:
+            eager: Result[Any] = await self.tasks[name].asend(calls.positional(args), calls.named(kwargs), options)
+            return eager
+        return await sending.asend(client, name, calls.positional(args), calls.named(kwargs), options, definition)
 
-    def send_many(self, signatures: Iterable[Signature[R]], timeout: float | None = None) -> list[Result[R]]:
+    def send_many(self, signatures: Iterable[Signature[R]], timeout: Seconds | None = None) -> list[Result[R]]:
         """Send many calls in one publish: all are durable when it returns."""
+        if self.client.options.always_eager:
+            return [one.apply_async() for one in signatures]
         messages = self._messages(signatures)
         sending.submit(self.client, messages, {"timeout": timeout})
         return sending.handles(self.client, messages)
 
-    async def asend_many(self, signatures: Iterable[Signature[R]], timeout: float | None = None) -> list[Result[R]]:
+    async def asend_many(self, signatures: Iterable[Signature[R]], timeout: Seconds | None = None) -> list[Result[R]]:
+        if self.client.options.always_eager:
+            return [await one.aapply_async() for one in signatures]
         messages = self._messages(signatures)
         await sending.asubmit(self.client, messages, {"timeout": timeout})
         return sending.handles(self.client, messages)

@@ -123,6 +123,8 @@ class chain(Composition[Any]):  # noqa: N801 - Celery's name
         links, errbacks = own.pop("link", None), own.pop("link_error", None)
         for step in rest:
             step.options.setdefault("task_id", client.clock.new_id())
+            # Whoever waits for the chain is rung by each step's end, not only by the first one's.
+            step.options.setdefault("reply_to", client.parts.broker.reply_address())
         last = rest[-1] if rest else first
         if last_id is not None:
             last.options["task_id"] = last_id

@@ -15,7 +15,7 @@ from leveret.client.loops import running_loop
 from leveret.client.options import ClientOptions
 from leveret.client.specs import follows
 from leveret.client.waiting import WaitFacts
-from leveret.errors import PublishUnknown, ResultIgnored
+from leveret.errors import EncodeError, PublishUnknown, ResultIgnored
 from leveret.logic.codec import Codec
 from leveret.logic.following import copies
 from leveret.logic.routing import Route, Router
@@ -170,7 +170,7 @@ class Client:
             queue=route.queue,
             exchange=route.exchange,
             routing_key=route.routing_key,
-            priority=route.priority,
+            priority=calls.priority(route.priority),
             attempt=take("retries") or 0,
             not_before=calls.not_before(options, clock.now, zone),
             expires=calls.deadline(expires, clock.now, zone),
@@ -242,8 +242,19 @@ class Client:
 
     def _postings(self, messages: Sequence[Message]) -> tuple[Posting, ...]:
         posted = tuple(map(self.codec.post, messages))
+        self._refuse_unreadable(posted)
         further = [copy for message in messages if message.exchange for copy in copies(message, self.parts.router)]
         return (*posted, *map(self.codec.post, further)) if further else posted
+
+    def _refuse_unreadable(self, postings: tuple[Posting, ...]) -> None:
+        """What a worker with these settings would park as undecodable must fail here, at the call."""
+        accept = self.codec.accept
+        for posting in postings:
+            if posting.encoded.content_type not in accept:
+                raise EncodeError(
+                    f"accept_content ({', '.join(sorted(accept))}) does not name {posting.encoded.content_type}, the "
+                    "serializer of this call: workers would refuse the message"
+                )
 
     def of_loop(self) -> AsyncParts:
         """The running loop's own connection; a client used from a second loop connects anew."""

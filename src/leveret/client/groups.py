@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 
+from leveret.client.options import Seconds, seconds
 from leveret.client.result import AsyncResult
 from leveret.client.results.joining import assert_will_not_block
 
@@ -49,9 +50,9 @@ class ResultSet:
 
     def get(
         self,
-        timeout: float | None = None,
+        timeout: Seconds | None = None,
         propagate: bool = True,
-        interval: float = 0.5,
+        interval: Seconds = 0.5,
         callback: Callable[[str, Any], Any] | None = None,
         no_ack: bool = True,
         on_message: Any = None,
@@ -76,7 +77,7 @@ class ResultSet:
     join = get
     join_native = get
 
-    def iter_native(self, timeout: float | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+    def iter_native(self, timeout: Seconds | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
         """(id, {"status", "result"}) of each, in order."""
         left = _countdown(self.results, timeout)
         for result in self.results:
@@ -147,11 +148,11 @@ class GroupResult(ResultSet):
         return f"<GroupResult: {self.id} [{', '.join(str(result.id) for result in self.results)}]>"
 
 
-def _countdown(results: list[Any], timeout: float | None) -> Callable[[], float | None]:
+def _countdown(results: list[Any], timeout: Seconds | None) -> Callable[[], float | None]:
     """Seconds left of one timeout that several waits share."""
     clocked = next((result for result in results if isinstance(result, AsyncResult)), None)
     if timeout is None or clocked is None:
-        return lambda: timeout
+        return lambda: None if timeout is None else seconds(timeout)
     monotonic = clocked.clock.monotonic
-    deadline = monotonic() + timeout
+    deadline = monotonic() + seconds(timeout)
     return lambda: max(0.0, deadline - monotonic())

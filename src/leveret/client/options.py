@@ -1,7 +1,7 @@
 """What a call may be told, and what it becomes: one table for `apply_async`, `options`, `send_task` and signatures."""
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Any, TypedDict
@@ -49,6 +49,9 @@ class CallOptions(TypedDict, total=False):
     retry: bool
     retry_policy: Mapping[str, Any] | None
 
+
+MOST_PRIORITY = 255
+"""RabbitMQ's limit; what is above 9 counts as 9."""
 
 KNOWN = frozenset(CallOptions.__annotations__)
 
@@ -99,7 +102,37 @@ class ClientOptions:
 
 def seconds(value: Seconds) -> float:
     """Read a duration."""
-    return value.total_seconds() if isinstance(value, timedelta) else float(value)
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    given: Any = value
+    if isinstance(given, str | bytes):
+        raise TypeError(f"{given!r} is no duration: give seconds (a number) or a timedelta")
+    return float(given)
+
+
+def priority(value: int | None) -> int | None:
+    """Check a priority."""
+    if value is None or (isinstance(value, int) and 0 <= value <= MOST_PRIORITY):
+        return value
+    raise TypeError(f"priority={value!r} is none: it is a whole number from 0 to {MOST_PRIORITY}")
+
+
+def positional(args: Iterable[Any] | None) -> tuple[Any, ...]:
+    """Read the positional arguments of a call; a lone text is a slip (`args="ab"` is not two arguments)."""
+    if args is None:
+        return ()
+    if isinstance(args, str | bytes | Mapping) or not isinstance(args, Iterable):
+        raise TypeError(f"args={args!r} is no list of arguments: write args=({args!r},) for one argument")
+    return tuple(args)
+
+
+def named(kwargs: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Read the keyword arguments of a call."""
+    if kwargs is None:
+        return {}
+    if not isinstance(kwargs, Mapping):
+        raise TypeError(f"kwargs={kwargs!r} is no dict of keyword arguments")
+    return kwargs
 
 
 def moment(value: datetime, naive_zone: tzinfo | None, name: str) -> float:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from leveret.client.loops import running_loop
+from leveret.client.options import Seconds, seconds
 from leveret.client.results.joining import assert_will_not_block
 from leveret.client.results.view import ResultView, shown
 from leveret.client.waiting import Patience, WaitFacts, explain
@@ -38,9 +39,9 @@ class AsyncResult(ResultView, Generic[T]):
 
     def get(
         self,
-        timeout: float | None = None,
+        timeout: Seconds | None = None,
         propagate: bool = True,
-        interval: float = 0.5,
+        interval: Seconds = 0.5,
         no_ack: bool = True,
         follow_parents: bool = True,
         callback: Callable[[str, Any], Any] | None = None,
@@ -57,7 +58,8 @@ class AsyncResult(ResultView, Generic[T]):
         self._refuse_to_wait(disable_sync_subtasks)
         watched = self._watched(propagate and follow_parents)
         if self._meta is None:
-            self._wait(watched, timeout, None if on_interval is None else interval, on_interval)
+            limit = None if timeout is None else seconds(timeout)
+            self._wait(watched, limit, None if on_interval is None else seconds(interval), on_interval)
         return self._finish(propagate, callback)
 
     wait = get
@@ -92,8 +94,7 @@ class AsyncResult(ResultView, Generic[T]):
         patience = Patience(self._client.clock, timeout)
         backend = self._client.backend()
         while True:
-            seconds = patience.next_wait(interval)
-            meta = _take(watched, backend.wait(_awaited(watched), seconds))
+            meta = _take(watched, backend.wait(_awaited(watched), patience.next_wait(interval)))
             if self.ready_known():
                 return
             if on_interval is not None:
@@ -123,16 +124,17 @@ class AsyncResult(ResultView, Generic[T]):
             pass
         return self._finish(True, None)
 
-    async def aget(self, timeout: float | None = None, propagate: bool = True) -> T:
+    async def aget(self, timeout: Seconds | None = None, propagate: bool = True) -> T:
         """`await result` with a limit; cancelling the waiter never cancels the task."""
         import asyncio  # a coroutine runs, so it is loaded already; declaring tasks must not load it
 
+        limit = None if timeout is None else seconds(timeout)
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(limit):
                 async for _ in self:
                     pass
         except builtins.TimeoutError:
-            raise TimeoutError(f"no result of {self} within {timeout:g} s") from None
+            raise TimeoutError(f"no result of {self} within {limit:g} s") from None
         return self._finish(propagate, None)
 
     async def __aiter__(self) -> AsyncIterator[Progress]:

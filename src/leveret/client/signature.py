@@ -46,8 +46,8 @@ class Signature(dict[str, Any], Generic[T]):
         calls.check(chosen)
         super().__init__(
             task=task if isinstance(task, str) or task is None else task.name,
-            args=tuple(args or ()),
-            kwargs=dict(kwargs or {}),
+            args=calls.positional(args),
+            kwargs=dict(calls.named(kwargs)),
             options=chosen,
             subtask_type=subtask_type,
             immutable=immutable,
@@ -189,7 +189,7 @@ class Signature(dict[str, Any], Generic[T]):
     ) -> AsyncResult[T]:
         """Send it; options given here win over its own."""
         calls.check(options)
-        merged = self._merged(tuple(args or ()), kwargs or {}, options)
+        merged = self._merged(calls.positional(args), calls.named(kwargs), options)
         task = self._registered()
         if task is not None:
             sent: AsyncResult[T] = task.send(*merged)
@@ -204,7 +204,7 @@ class Signature(dict[str, Any], Generic[T]):
     ) -> AsyncResult[T]:
         """As `apply_async`, on the running loop's connection."""
         calls.check(options)
-        merged = self._merged(tuple(args or ()), kwargs or {}, options)
+        merged = self._merged(calls.positional(args), calls.named(kwargs), options)
         task = self._registered()
         if task is not None:
             sent: AsyncResult[T] = await task.asend(*merged)
@@ -215,7 +215,7 @@ class Signature(dict[str, Any], Generic[T]):
         """Run it here and now; answers an `EagerResult`."""
         throw = options.pop("throw", None)
         calls.check(options)
-        merged_args, merged_kwargs, merged = self._merged(tuple(args or ()), kwargs or {}, options)
+        merged_args, merged_kwargs, merged = self._merged(calls.positional(args), calls.named(kwargs), options)
         return self.type.apply(merged_args, merged_kwargs, throw=throw, **merged)
 
     def __call__(self, *args: Any, **kwargs: Any) -> T:

@@ -128,14 +128,14 @@ class Task(Declared, Generic[P, R]):
         """Send it with options (`countdown=10, queue="x"` ...)."""
         if options:
             calls.check(options)
-        return self.send(tuple(args or ()), kwargs or {}, options)
+        return self.send(calls.positional(args), calls.named(kwargs), options)
 
     async def aapply_async(
         self, args: Iterable[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Unpack[CallOptions]
     ) -> Result[R]:
         if options:
             calls.check(options)
-        return await self.asend(tuple(args or ()), kwargs or {}, options)
+        return await self.asend(calls.positional(args), calls.named(kwargs), options)
 
     def options(self, **options: Unpack[CallOptions]) -> BoundTask[P, R]:
         """The same task with call options laid down: `add.options(queue="x", countdown=10).delay(1, 2)`."""
@@ -151,7 +151,7 @@ class Task(Declared, Generic[P, R]):
     ) -> EagerResult[R]:
         """Run it here and now, with arguments and result serialised as a broker would."""
         calls.check(options)
-        return apply(self, tuple(args or ()), kwargs or {}, options, throw)
+        return apply(self, calls.positional(args), calls.named(kwargs), options, throw)
 
     async def aapply(
         self,
@@ -163,7 +163,7 @@ class Task(Declared, Generic[P, R]):
     ) -> EagerResult[R]:
         """As `apply`, inside a running loop."""
         calls.check(options)
-        return await aapply(self, tuple(args or ()), kwargs or {}, options, throw)
+        return await aapply(self, calls.positional(args), calls.named(kwargs), options, throw)
 
     def send(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> Result[Any]:
         """Send a call whose options are checked."""

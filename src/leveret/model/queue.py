@@ -144,7 +144,7 @@ def as_queue(value: Any, name: str = "") -> Queue:
             alias=getattr(value, "alias", None),
             max_priority=getattr(value, "max_priority", None),
         )
-    raise ImproperlyConfigured(f"task_queues: expected a Queue, a name or a dict, got {value!r}")
+    raise ImproperlyConfigured(f"{value!r} is no queue: expected a Queue, a name or a dict of its options")
 
 
 def _queue_from_dict(options: dict[str, Any], name: str) -> Queue:

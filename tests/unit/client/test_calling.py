@@ -123,6 +123,7 @@ def test_the_queue_may_be_a_value(app: testing.StagedLeveret, add: Any) -> None:
 
 
 def test_routes_decide_where_the_call_says_nothing(app: testing.StagedLeveret, add: Any) -> None:
+    app.conf.accept_content = ["json", "msgpack"]
     app.conf.task_routes = {"add": {"queue": "sums", "priority": 4, "serializer": "msgpack"}}
     add.delay(1)
     add.apply_async((1,), queue="own", serializer="json")
@@ -146,6 +147,39 @@ def test_what_cannot_be_sent_fails_at_the_call(app: testing.StagedLeveret, add: 
     with pytest.raises(MessageTooLarge):
         app.conf.message_max_bytes = 2000
         add.delay("x" * 3000)
+
+
+def test_a_serializer_that_workers_would_refuse_fails_at_the_call(app: testing.StagedLeveret, add: Any) -> None:
+    with pytest.raises(EncodeError, match="accept_content"):
+        add.apply_async((1,), serializer="pickle")
+
+    app.conf.accept_content = ["json", "pickle"]
+    assert add.apply_async((1,), serializer="pickle").get() == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "says"),
+    [
+        ({"args": "ab"}, {}, r"args='ab' is no list of arguments"),
+        ({"args": 5}, {}, r"write args=\(5,\)"),
+        ({"args": (1,), "kwargs": ["y"]}, {}, "no dict of keyword arguments"),
+        ({"args": (1,)}, {"countdown": "5"}, "'5' is no duration"),
+        ({"args": (1,)}, {"priority": "high"}, "priority='high'"),
+        ({"args": (1,)}, {"priority": 256}, "from 0 to 255"),
+    ],
+)
+def test_what_is_no_argument_or_option_is_said_at_the_call(
+    app: testing.StagedLeveret, add: Any, arguments: Any, options: Any, says: str
+) -> None:
+    with pytest.raises(TypeError, match=says):
+        add.apply_async(**arguments, **options)
+    with pytest.raises(TypeError, match=says):
+        app.send_task("add", **arguments, **options)
+    assert app.sent() == []
+
+
+def test_a_priority_beyond_nine_is_taken(app: testing.StagedLeveret, add: Any) -> None:
+    assert add.apply_async((1,), priority=10).get() == 1
 
 
 def test_many_calls_are_one_publish_in_order(app: testing.StagedLeveret, add: Any) -> None:
@@ -212,6 +246,14 @@ def test_a_chain_of_single_tasks_is_one_message(app: testing.StagedLeveret, add:
     assert result.get() == 100
     assert result.parent.get() == 7
     assert result.parent.parent.parent.get() == 2
+
+
+def test_whoever_waits_for_a_chain_is_rung_by_each_step(app: testing.StagedLeveret, add: Any) -> None:
+    (add.s(1, 1) | add.s(2) | add.s(3)).apply_async()
+
+    sent = message(app)
+    assert sent.reply_to is not None
+    assert [step.options["reply_to"] for step in sent.embed.chain] == [sent.reply_to] * 2
 
 
 def test_a_chain_that_breaks_raises_at_its_end(app: testing.StagedLeveret, add: Any) -> None:
@@ -316,6 +358,7 @@ def test_a_routes_other_options_are_weaker_than_the_calls_and_the_tasks(app: tes
     @app.task(expires=30)
     def short() -> None: ...
 
+    app.conf.accept_content = ["json", "msgpack"]
     app.conf.task_routes = {"*": {"queue": "q", "expires": 60, "serializer": "msgpack", "shadow": "routed"}}
     now = app.client.clock.now()
 

@@ -30,6 +30,24 @@ def test_always_eager_turns_every_call_into_a_run(app: testing.StagedLeveret) ->
     assert isinstance(add.delay(1, 2), EagerResult)
     assert add.s(1).apply_async((2,)).get() == 3
     assert (add.s(1, 1) | add.s(5)).delay().get() == 7
+    assert app.send_task(add.name, (1, 2)).get() == 3
+    assert [result.get() for result in app.send_many([add.s(1, 1), add.s(2, 2)])] == [2, 4]
+    assert app.sent() == []
+
+
+def test_always_eager_turns_coroutine_calls_into_runs_too(app: testing.StagedLeveret) -> None:
+    @app.task
+    def add(x: int, y: int) -> int:
+        return x + y
+
+    app.conf.task_always_eager = True
+
+    async def main() -> list[int]:
+        by_name = await app.asend_task(add.name, (1, 2))
+        many = await app.asend_many([add.s(1, 1)])
+        return [await by_name, await many[0], await (await add.adelay(2, 2))]
+
+    assert asyncio.run(main()) == [3, 2, 4]
     assert app.sent() == []
 
 

@@ -3,11 +3,12 @@
 import asyncio
 import logging
 import pickle
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from leveret import AsyncResult, Leveret, Task, states, testing
+from leveret import AsyncResult, Leveret, ResultSet, Task, states, testing
 from leveret.client.results.joining import allow_join_result
 from leveret.errors import Ignore, ResultIgnored, TaskRevokedError, TimeoutError
 
@@ -221,3 +222,13 @@ def test_without_a_result_store_every_result_is_ignored() -> None:
             result.get()
     with pytest.raises(ResultIgnored, match="disabled://"):
         app.AsyncResult("some-id").get()
+
+
+def test_a_timeout_is_seconds_or_a_timedelta(app: testing.StagedLeveret, add: Any) -> None:
+    late = add.apply_async((1,), countdown=3600)
+
+    with pytest.raises(TimeoutError, match="within 60 s"):
+        late.get(timeout=timedelta(minutes=1))
+    with pytest.raises(TimeoutError, match="within 60 s"):
+        ResultSet([late]).get(timeout=timedelta(minutes=1))
+    assert late.get(timeout=timedelta(hours=2)) == 1

@@ -54,13 +54,13 @@ class BoundTask(Generic[P, R]):
         self, args: Iterable[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Unpack[CallOptions]
     ) -> AsyncResult[R]:
         calls.check(options)
-        return self._task.send(tuple(args or ()), kwargs or {}, {**self._options, **options})
+        return self._task.send(calls.positional(args), calls.named(kwargs), {**self._options, **options})
 
     async def aapply_async(
         self, args: Iterable[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Unpack[CallOptions]
     ) -> AsyncResult[R]:
         calls.check(options)
-        return await self._task.asend(tuple(args or ()), kwargs or {}, {**self._options, **options})
+        return await self._task.asend(calls.positional(args), calls.named(kwargs), {**self._options, **options})
 
     def s(self, *args: Any, **kwargs: Any) -> Signature[R]:
         return self._task.signature(args, kwargs, **self._options)

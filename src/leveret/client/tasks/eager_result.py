@@ -4,6 +4,7 @@ from collections.abc import Callable, Generator
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar, cast
 
+from leveret.client.options import Seconds
 from leveret.model import state as states
 
 T = TypeVar("T")
@@ -52,7 +53,7 @@ class EagerResult(Generic[T]):
 
     def get(
         self,
-        timeout: float | None = None,
+        timeout: Seconds | None = None,
         propagate: bool = True,
         disable_sync_subtasks: bool = True,
         callback: Callable[[Any, Any], Any] | None = None,
@@ -73,7 +74,7 @@ class EagerResult(Generic[T]):
     def __await__(self) -> Generator[Any, Any, T]:
         return self._await().__await__()
 
-    async def aget(self, timeout: float | None = None, propagate: bool = True) -> T:
+    async def aget(self, timeout: Seconds | None = None, propagate: bool = True) -> T:
         return self.get(timeout, propagate)
 
     async def astate(self) -> str:
