@@ -75,7 +75,7 @@ def admit(
         return Skip(replay)
     if facts.revoked:
         return Skip(_revoked(message, "revoked", definition, rules, now))
-    if delivery.charges:
+    if delivery.charges or delivery.suspect:
         verdict = _convicted(delivery, message, definition, rules, now)
         if verdict is not None:
             return Skip(verdict)
@@ -217,8 +217,10 @@ def _convicted(
         error = _error(WorkerLostError, f"{len(charges)} processes died running it: {reasons}")
         return _parked(_failed(message, error, definition, rules, now), f"{len(charges)} lost processes: {reasons}")
     if definition is not None and definition.reject_on_worker_lost is False:
-        # Said explicitly: fail at the first lost process, as Celery does without reject_on_worker_lost.
-        return _failed(message, _error(WorkerLostError, f"the process died: {reasons}"), definition, rules, now)
+        # Said explicitly: fail at the first lost process, as Celery does without reject_on_worker_lost. Of a suspect
+        # nobody knows whether it killed its process, but it may have begun: it is not run a second time.
+        why = f"the process died: {reasons}" if reasons else "a process it was in died"
+        return _failed(message, _error(WorkerLostError, why), definition, rules, now)
     return None
 
 

@@ -290,3 +290,13 @@ def test_what_a_run_sent_stands_in_its_result_document(outcome):
 
     assert record is not None
     assert [entry[0][0] for entry in read_meta(record, CODEC).children] == ["child"]
+
+
+def test_a_suspect_whose_task_refuses_second_runs_fails_like_the_guilty():
+    suspect = msgspec.structs.replace(delivery(count=2), suspect=True)
+
+    admission = admit(suspect, message(), PLAIN, define(reject_on_worker_lost=False), RULES, NOW)
+
+    assert isinstance(admission, Skip)
+    assert read_meta(admission.settlement.record, CODEC).error.type == "WorkerLostError"
+    assert isinstance(admit(suspect, message(), PLAIN, define(), RULES, NOW), Run)
