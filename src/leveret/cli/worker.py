@@ -40,8 +40,18 @@ REFUSED = {
     "detach": "--detach: a worker stays in the foreground; let systemd or a container start it (--pidfile, --logfile)",
     "beat": "--beat: schedules are not here yet",
     "autoscale": "--autoscale is not here yet; -c sets the number of slots",
+    "uid": "--uid: a worker keeps the user it is started as; let systemd (User=) or the container set it",
+    "gid": "--gid: a worker keeps the group it is started as; let systemd (Group=) or the container set it",
+    "umask": "--umask: let systemd (UMask=), the container or the shell set it",
+    "executable": "--executable: a worker runs on the Python it is started with",
+    "schedule": "-s/--schedule: schedules are not here yet",
+    "scheduler": "--scheduler: schedules are not here yet",
     "max_memory_per_child": "--max-memory-per-child is not here yet; --max-tasks-per-child recycles processes",
 }
+
+
+_VALUED = ("--heartbeat-interval", "--pool-start-method", "--autoscale", "--max-memory-per-child", "--scheduler")
+_DAEMON = ("--uid", "--gid", "--umask", "--executable")
 
 
 def _hidden(command: F) -> F:
@@ -50,11 +60,12 @@ def _hidden(command: F) -> F:
     for name in flags:
         command = click.option(name, is_flag=True, hidden=True)(command)
     command = click.option("-O", "--optimization", hidden=True)(command)
-    command = click.option("-E", "--task-events", is_flag=True, hidden=True)(command)
+    command = click.option("-E", "--task-events", "--events", is_flag=True, hidden=True)(command)
     command = click.option("-S", "--statedb", hidden=True)(command)
     command = click.option("-D", "--detach", is_flag=True, hidden=True)(command)
     command = click.option("-B", "--beat", is_flag=True, hidden=True)(command)
-    for name in ("--heartbeat-interval", "--pool-start-method", "--autoscale", "--max-memory-per-child"):
+    command = click.option("-s", "--schedule", "--schedule-filename", "schedule", hidden=True)(command)
+    for name in (*_VALUED, *_DAEMON):
         command = click.option(name, hidden=True)(command)
     return command
 
@@ -76,6 +87,7 @@ def _hidden(command: F) -> F:
 @click.option("--prefetch-multiplier", type=int, metavar="N", help="Messages a slot may hold; adaptive without it.")
 @click.option("--soft-shutdown-timeout", type=float, metavar="SECONDS", help="What running tasks get when stopped now.")
 @click.option("--pidfile", metavar="FILE", help="Write the process id here.")
+@click.option("--purge", "--discard", is_flag=True, help="First forget what waits in the queues it consumes.")
 @click.option("--burst", is_flag=True, help="Stop when the queues are empty.")
 @click.option("--check", is_flag=True, help="Check app, settings, broker and permissions, then exit.")
 @_hidden

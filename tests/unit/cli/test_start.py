@@ -125,6 +125,9 @@ def test_the_app_is_imported_once_for_the_node(start, module, project):
         (("-A", "good", "-b", "sqlit:///x"), "did you mean 'sqlite'"),
         (("-A", "good", "-X", "default"), "leaves no queue"),
         (("-A", "good", "--beat"), "schedules are not here yet"),
+        (("-A", "good", "--uid", "nobody"), "systemd (User=)"),
+        (("-A", "good", "--gid=1"), "systemd (Group=)"),
+        (("-A", "good", "--umask", "022"), "systemd (UMask=)"),
         (("-A", "good", "-l", "loud"), "loud"),
         (("-A", "good", "--pidfile", "no/such/folder/pid"), "--pidfile no/such/folder/pid cannot be written"),
     ],
@@ -162,6 +165,33 @@ def test_settings_that_do_nothing_here_are_one_line_at_start(start, module):
         "do not gossip",
     ):
         assert err.count(text) == 1, err
+
+
+def test_purge_forgets_what_waits_in_its_queues_before_it_begins(start, module):
+    name = module()
+    ask("call", "-A", name, "add", "1")
+    ask("call", "-A", name, "add", "1", "--queue", "other")
+
+    worker = start("worker", "-A", name, "-c", "1", "--burst", "-q", "-l", "info", "--purge")
+    _, err = worker.communicate(timeout=30)
+
+    assert "purged 1 messages in default of /" in err
+    assert "succeeded" not in err
+    counts = {row["queue"]: row["ready"] for row in json.loads(ask("queues", "-A", name, "--json").stdout)}
+    assert counts["default"] == 0 and counts["other"] == 1
+
+
+def test_modules_named_on_the_command_line_are_imported(start, module, project):
+    name = module()
+    for extra in ("one", "two"):
+        (project / f"{extra}.py").write_text(
+            f"import {name} as m\n@m.app.task(name={extra!r})\ndef f(): return {extra!r}\n"
+        )
+
+    start("worker", "-A", name, "-c", "1", "-q", "-I", "one,two")
+    answer = ask("call", "-A", name, "two", "--unregistered", "--wait", "-t", "20")
+
+    assert answer.stdout.strip("'\n") == "two", answer
 
 
 def test_the_settings_shape_the_log(start, module):

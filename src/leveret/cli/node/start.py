@@ -40,6 +40,8 @@ def start(question: Question, request: Request) -> int:
         supervisor = build_supervisor(settings, options, SupervisorHooks(), question.forkserver)
         if request.banner:
             click.echo(banner(options, facts))
+        if request.given["purge"]:
+            asyncio.run(_purge(options, settings))
         for notice in (*request.notes, *plan.notices):
             log.warning("%s", notice)
         return asyncio.run(supervisor.run())
@@ -121,6 +123,16 @@ def _facts(plan: Plan, settings: Settings) -> Facts:
         results=drivers.backend.address if drivers.results else "disabled",
         fused=drivers.fused,
     )
+
+
+async def _purge(options: WorkerOptions, settings: Settings) -> None:
+    """Forget what waits in this node's queues, before anything of it is claimed."""
+    drivers = open_drivers(settings, SystemClock())
+    admin = drivers.broker.admin()
+    await admin.declare(options.queues)
+    gone = await admin.purge(options.queues)
+    await drivers.broker.broker().close()
+    log.warning("purged %d messages in %s of %s", gone, ", ".join(options.queues), drivers.broker.address)
 
 
 async def _check(options: WorkerOptions, facts: Facts) -> int:
