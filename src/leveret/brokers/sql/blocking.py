@@ -41,16 +41,16 @@ class Publisher:
             return
         if self._pid != os.getpid():  # forked while another thread may have held a lock
             self._start_over()
-        deadline, ticket = time.monotonic() + timeout, Ticket(postings)
+        deadline = time.monotonic() + timeout
         if self._leading.acquire(blocking=False):
             try:
-                self._lead(deadline, ticket)
+                error = self._lead(deadline, Ticket(postings)) if self._waiting else self._publish(postings, deadline)
             finally:
                 self._leading.release()
         else:
-            self._follow(deadline, ticket)
-        if ticket.error is not None:
-            raise ticket.error
+            error = self._follow(deadline, Ticket(postings))
+        if error is not None:
+            raise error
 
     def _start_over(self) -> None:
         self._pid = os.getpid()
@@ -58,20 +58,26 @@ class Publisher:
         self._guard = threading.Lock()
         self._waiting: list[Ticket] = []
 
-    def _follow(self, deadline: float, ticket: Ticket) -> None:
+    def _publish(self, postings: Sequence[Posting], deadline: float) -> Exception | None:
+        now, high_first = self._clock.now(), self._options.high_first
+        return self._write(lambda connection: messages.publish(connection, postings, now, high_first), deadline)
+
+    def _follow(self, deadline: float, ticket: Ticket) -> Exception | None:
         """Wait for another thread's commit to take the ticket along, or for the lead."""
         with self._guard:
             self._waiting.append(ticket)
         if not self._leading.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
             self._give_up(ticket)
-            return
+            return ticket.error
         try:
             if not ticket.done:
                 self._lead(deadline)
         finally:
             self._leading.release()
+        return ticket.error
 
-    def _lead(self, deadline: float, *own: Ticket) -> None:
+    def _lead(self, deadline: float, *own: Ticket) -> Exception | None:
+        """Publish what waits, and one's own ticket; answers what became of that."""
         with self._guard:
             tickets, self._waiting = [*self._waiting, *own], []
         now, high_first = self._clock.now(), self._options.high_first
@@ -83,24 +89,20 @@ class Publisher:
         error = self._write(work, deadline)
         if error is not None and len(tickets) > 1:
             self._write_apart(tickets, deadline)
-            return
-        for ticket in tickets:
-            ticket.done, ticket.error = True, error
+        else:
+            for ticket in tickets:
+                ticket.done, ticket.error = True, error
+        return own[0].error if own else None
 
     def _write_apart(self, tickets: list[Ticket], deadline: float) -> None:
         """One of a group failed: each alone, so that only the guilty hears of it."""
-        now, high_first = self._clock.now(), self._options.high_first
         for ticket in tickets:
-
-            def work(connection: Connection, postings: Sequence[Posting] = ticket.postings) -> None:
-                messages.publish(connection, postings, now, high_first)
-
-            ticket.error = self._write(work, deadline)
+            ticket.error = self._publish(ticket.postings, deadline)
             ticket.done = True
 
     def _write(self, work: Callable[[Connection], None], deadline: float) -> Exception | None:
         try:
-            self._database.write(work, timeout=deadline - time.monotonic(), durable=True)
+            self._database.write(work, deadline=deadline, durable=True)
         except (OperationalError, StoreBusy) as error:
             failure = PublishFailed(f"nothing was sent: {error}")
             failure.__cause__ = error

@@ -25,6 +25,7 @@ try:
     import fcntl
 except ImportError:  # Windows: SQLite's busy handler alone queues the writers
     fcntl = None
+_AT_ONCE = 0 if fcntl is None else fcntl.LOCK_EX | fcntl.LOCK_NB
 
 BUSY_MILLISECONDS = 20
 """How long one attempt to begin waits for a writer that does not know the flock."""
@@ -125,8 +126,10 @@ class Connection:
             self._end_turn()
             raise
         self._writing = True
-        self.rings.clear()
-        self.added.clear()
+        if self.rings:
+            self.rings.clear()
+        if self.added:
+            self.added.clear()
         return True
 
     def attempt(self, until: float) -> bool:
@@ -154,7 +157,7 @@ class Connection:
         self._in_line = False
 
     def commit(self) -> None:
-        raw = self._open()
+        raw = self._raw or self._open()
         raw.execute("COMMIT")
         self._writing = False
         self._end_turn()
@@ -258,25 +261,20 @@ class Connection:
         pause would take turn after turn, and a claim beside it wait 70 ms (p50)."""
         if fcntl is None:
             return True
-        if not self._in_line:
-            self._in_line = _lock(self._line)
-        if not self._in_line or not _lock(self._turn):
+        try:
+            if not self._in_line:
+                fcntl.flock(self._line, _AT_ONCE)
+                self._in_line = True
+            fcntl.flock(self._turn, _AT_ONCE)
+        except OSError:
             return False
-        self.leave_line()
+        fcntl.flock(self._line, fcntl.LOCK_UN)
+        self._in_line = False
         return True
 
     def _end_turn(self) -> None:
         if fcntl is not None and self._turn >= 0:
             fcntl.flock(self._turn, fcntl.LOCK_UN)
-
-
-def _lock(descriptor: int) -> bool:
-    assert fcntl is not None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 def require_version() -> None:

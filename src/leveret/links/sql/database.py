@@ -43,11 +43,13 @@ class Database:
 
     # Blocking
 
-    def write(self, work: Work[T], *, timeout: float | None = None, durable: bool = False) -> T:
-        """Run `work` in one write transaction on the calling thread."""
-        deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
+    def write(self, work: Work[T], *, deadline: float | None = None, durable: bool = False) -> T:
+        """Run `work` in one write transaction on the calling thread, begun before the deadline (monotonic clock)."""
+        if deadline is None:
+            deadline = time.monotonic() + self.timeout
         connection = self._connection(durable)
-        if not connection.lock.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
+        lock = connection.lock
+        if not lock.acquire(blocking=False) and not lock.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
             raise StoreBusy(f"{self.path}: another thread of this process wrote until the deadline")
         try:
             connection.begin(deadline)
@@ -55,7 +57,7 @@ class Database:
         except sqlite3.Error as error:
             raise explain(error, self.path) from error
         finally:
-            connection.lock.release()
+            lock.release()
 
     def read(self, work: Work[T]) -> T:
         """Run `work` outside of any transaction; each of its statements sees the newest commit."""

@@ -130,7 +130,8 @@ def add_unsorted(connection: Connection, posting: Posting, seq: int, now: float,
         return
     row = row_of(connection, posting, seq, now, high_first)
     connection.execute("add_message", row)
-    connection.added[row[2]] = connection.added.get(row[2], 0) + 1
+    added, queue = connection.added, row[2]
+    added[queue] = added.get(queue, 0) + 1
 
 
 def row_of(

@@ -6,11 +6,12 @@ sender's own memory tells that a message may be a resend; then it is looked for.
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from leveret.model.delivery import Posting
 
 REMEMBERED = 2000
+_NONE: frozenset[str] = frozenset()
 
 
 class Resends:
@@ -20,14 +21,17 @@ class Resends:
         self._order: deque[str] = deque()
         self._known: set[str] = set()
 
-    def doubtful(self, postings: Iterable[Posting]) -> frozenset[str]:
+    def doubtful(self, postings: Sequence[Posting]) -> frozenset[str]:
         known = self._known
+        if len(postings) == 1 and postings[0].id not in known:
+            return _NONE
         return frozenset([posting.id for posting in postings if posting.id in known])
 
     def remember(self, postings: Sequence[Posting]) -> None:
+        known, order = self._known, self._order
         for posting in postings[-REMEMBERED:]:
-            if posting.id not in self._known:
-                self._known.add(posting.id)
-                self._order.append(posting.id)
-        while len(self._order) > REMEMBERED:
-            self._known.discard(self._order.popleft())
+            if posting.id not in known:
+                known.add(posting.id)
+                order.append(posting.id)
+        while len(order) > REMEMBERED:
+            known.discard(order.popleft())
