@@ -33,6 +33,10 @@ def _sqlite(content: dict[str, Any]) -> str:
             f"{_median(rows, 'p50_ms'):.1f} ms, {_median(rows, 'pss_mb'):.0f} MB" for rows in trip["rounds"].values()
         ]
         lines.append("| round trip p50, memory of the node | " + " | ".join(cells) + " |")
+    lines += [
+        "",
+        "A send of ours is on the disk when it returns (`synchronous=FULL`); huey, flexiq and taskito do not wait for it.",
+    ]
     return "\n".join(lines)
 
 

