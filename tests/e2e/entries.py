@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from leveret.brokers.sql.driver import SqlDriver
-from leveret.model.control import Drained, Quiet, Ready, ReturnUnstarted, StopNow, ToChild, Waiting
+from leveret.model.control import Drained, Leaving, Quiet, Ready, ReturnUnstarted, StopNow, ToChild, Waiting
 from leveret.model.delivery import Claim, Delivery, Return, SessionId, Verdict
 from leveret.model.endpoint import Url
 from leveret.model.message import Message, TaskId
@@ -128,6 +128,8 @@ class Work:
         self.page.begin(number, job, time.time())
         self.running[number] = f"{name}[{id}]"
         note("start", id, str(os.getpid()), str(len(delivery.charges)), str(delivery.count))
+        if name.startswith("leave"):
+            self.channel.send(Leaving("a hard limit"))
         await asyncio.to_thread(TASKS[name.split(":")[0]], name)
         self.page.end(number)
         del self.running[number]
@@ -188,6 +190,7 @@ def terminate_subprocess(_: str) -> None:
 
 TASKS: dict[str, Any] = {
     "sleep": sleep,
+    "leave": sleep,
     "kill": lambda _: os.kill(os.getpid(), signal.SIGKILL),
     "segfault": lambda _: ctypes.string_at(0),
     "exit": lambda name: os._exit(int(name.partition(":")[2])),

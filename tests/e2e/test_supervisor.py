@@ -232,6 +232,21 @@ def test_what_a_fork_would_break_is_named_and_children_are_spawned(bench: Bench,
     assert node.stop() == 0
 
 
+def test_who_leaves_is_replaced_while_its_neighbours_still_run(bench: Bench) -> None:
+    node = bench.node(processes=1, slots=2, pool="threads")
+    node.expect("ready")
+    leaving = bench.send("leave:3")[0]
+    bench.until(lambda: bool(bench.history("start", leaving)))
+
+    ids = bench.send("sleep:0.01", 3)
+
+    assert bench.until(lambda: all(bench.history("done", id) for id in ids)) < 2.0
+    assert len(bench.history("child")) == 2
+    assert not bench.history("done", leaving)
+    bench.until(lambda: bool(bench.history("done", leaving)))
+    assert node.stop() == 0
+
+
 def test_a_warm_stop_finishes_what_runs_and_gives_back_the_rest(bench: Bench) -> None:
     node = bench.node({"TEST_CREDIT": "5"}, processes=1, say_every_seconds=0.3)
     node.expect("ready")

@@ -48,4 +48,10 @@ class Waiting(Struct, frozen=True, tag="waiting"):
     running: tuple[str, ...] = ()
 
 
-FromChild = Ready | Drained | Broken | Waiting
+class Leaving(Struct, frozen=True, tag="leaving"):
+    """The process claims nothing more but still runs something: whoever replaces it may start now."""
+
+    reason: str = ""
+
+
+FromChild = Ready | Drained | Broken | Waiting | Leaving

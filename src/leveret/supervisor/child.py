@@ -7,7 +7,18 @@ from typing import Final, assert_never
 
 from msgspec import Struct
 
-from leveret.model.control import Broken, Drained, FromChild, Quiet, Ready, ReturnUnstarted, StopNow, ToChild, Waiting
+from leveret.model.control import (
+    Broken,
+    Drained,
+    FromChild,
+    Leaving,
+    Quiet,
+    Ready,
+    ReturnUnstarted,
+    StopNow,
+    ToChild,
+    Waiting,
+)
 from leveret.model.delivery import Receipt, SessionId
 from leveret.model.node import Session
 from leveret.model.options import WorkerOptions
@@ -80,6 +91,8 @@ class Child:
         self.drained: Drained | None = None
         self.broken: Broken | None = None
         self.waiting: tuple[str, ...] = ()
+        self.leaving = ""
+        """Why it claims nothing more although nobody asked it to end."""
         self.killed_for = ""
         self.forgiven = False
         self.overdue: frozenset[Receipt] = frozenset()
@@ -101,6 +114,8 @@ class Child:
                 self._move(Event.BROKEN)
             case Waiting(running):
                 self.waiting = running
+            case Leaving(reason):
+                self.leaving = reason
             case _:
                 assert_never(message)
         self.spoke.set()

@@ -165,6 +165,9 @@ class Place:
             if child.state is State.READY:
                 self._parts.unready, self._parts.proven = 0, True
                 self._change()
+                if child.leaving:
+                    # Its neighbours' long tasks must not keep the slots beside them empty.
+                    self.retire(child.leaving)
         if child in self.leaving and not burial.done():
             return Drained()
         burial.result()

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 
@@ -18,6 +19,8 @@ log = logging.getLogger("leveret.worker")
 
 BELL_SECONDS = 1.0
 """The safety net behind the bell: an idle process claims at least so often."""
+LINGER_SECONDS = 1.0
+"""How long a process of several slots that has had its share of tasks waits for the last of them."""
 _WITHOUT_LIMIT = 1 << 62
 
 
@@ -36,6 +39,7 @@ class Consumer:
         self._dispatcher, self._settler, self._persist = dispatcher, settler, persist
         self.session = parts.session
         self._number = 0
+        self._full_since: float | None = None
         self._outages = 0
         self._turn = asyncio.Lock()
         self._quiet = asyncio.Event()
@@ -53,7 +57,7 @@ class Consumer:
         while not self._quiet.is_set():
             credit = self._credit()
             if not credit:
-                if self._share() <= 0 and not self._dispatcher.busy():
+                if self._had_its_share():
                     self.reason = "max tasks per child"
                     return
                 await self._capacity()
@@ -87,11 +91,24 @@ class Consumer:
         most = self._options.max_tasks_per_child
         return _WITHOUT_LIMIT if most is None else most - self._dispatcher.ended - self._dispatcher.under_way
 
+    def _had_its_share(self) -> bool:
+        """Whether this process takes nothing more: all it took has ended, or (with several slots) something of it
+        goes on for so long that its successor had better begin."""
+        if self._share() > 0:
+            self._full_since = None
+            return False
+        now = self._parts.clock.monotonic()
+        self._full_since = now if self._full_since is None else self._full_since
+        lingers = self._options.slots > 1 and now - self._full_since >= LINGER_SECONDS
+        return lingers or not self._dispatcher.busy()
+
     async def _capacity(self) -> None:
         changed = self._dispatcher.changed
         changed.clear()
         if not self._credit() and (self._share() > 0 or self._dispatcher.busy()) and not self._quiet.is_set():
-            await changed.wait()
+            timeout = LINGER_SECONDS if self._share() <= 0 and self._options.slots > 1 else None
+            with suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), timeout)
 
     async def _claim(self, credit: int) -> tuple[Delivery, ...]:
         async with self._turn:

@@ -46,5 +46,7 @@ class WorkerHooks:
     """Registered (again, after its session was reaped): it claims from now on."""
     on_drained: Callable[[str], None] = field(default=lambda reason: None)
     """Everything is settled; `reason` says why when nobody asked."""
+    on_leaving: Callable[[str], None] = field(default=lambda reason: None)
+    """It claims nothing more, for that reason, while neighbours in its slots still run."""
     on_waiting: Callable[[tuple[str, ...]], None] = field(default=lambda running: None)
     """A quiet worker still waits for these (`name[id]`), every ten seconds."""

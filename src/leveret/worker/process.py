@@ -13,7 +13,7 @@ from typing import Any, Protocol, assert_never
 from msgspec import Struct
 
 from leveret.errors import CallerError, LeveretError
-from leveret.model.control import Broken, Drained, Quiet, Ready, ReturnUnstarted, StopNow, ToChild, Waiting
+from leveret.model.control import Broken, Drained, Leaving, Quiet, Ready, ReturnUnstarted, StopNow, ToChild, Waiting
 from leveret.ports.executor import Executor
 from leveret.worker.context import WorkerHooks
 from leveret.worker.worker import Worker
@@ -113,7 +113,12 @@ class _Process:
         self._executor.close()
 
     async def _work(self) -> None:
-        hooks = WorkerHooks(on_ready=self._on_ready, on_drained=self._on_drained, on_waiting=self._on_waiting)
+        hooks = WorkerHooks(
+            on_ready=self._on_ready,
+            on_drained=self._on_drained,
+            on_leaving=lambda reason: self.tell(Leaving(reason)),
+            on_waiting=self._on_waiting,
+        )
         async with self._build(hooks) as worker:
             listening = asyncio.ensure_future(self._listen(worker))
             try:

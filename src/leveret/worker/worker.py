@@ -114,6 +114,8 @@ class Worker:
             await asyncio.wait((quieted, claiming, expelled), return_when=asyncio.FIRST_COMPLETED)
             if not self._quieted.is_set():
                 self.quiet(reason=self._consumer.reason or self._dispatcher.expelled)
+                if self._dispatcher.busy():
+                    self._hooks.on_leaving(self._reason)
             # A claim under way is answered first: what it brings goes straight back.
             await asyncio.wait((claiming,), timeout=LEAVE_SECONDS)
             if claiming.done() and not claiming.cancelled():

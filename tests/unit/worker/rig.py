@@ -76,6 +76,7 @@ class Rig:
     options: dict[str, Any] = field(default_factory=dict)
     drained: list[str] = field(default_factory=list)
     sessions: list[str] = field(default_factory=list)
+    leaving: list[str] = field(default_factory=list)
     waiting: list[tuple[str, ...]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -88,7 +89,10 @@ class Rig:
 
     def worker(self, hooks: WorkerHooks | None = None, **parts: Any) -> Worker:
         hooks = hooks or WorkerHooks(
-            on_ready=self.sessions.append, on_drained=self.drained.append, on_waiting=self.waiting.append
+            on_ready=self.sessions.append,
+            on_drained=self.drained.append,
+            on_leaving=self.leaving.append,
+            on_waiting=self.waiting.append,
         )
         options = {"queues": ("default",), "pool": self.pool, "slots": self.slots, **self.options}
         given = {

@@ -394,3 +394,35 @@ def test_at_most_once_is_not_lost_between_its_acknowledgement_and_its_run():
         assert (await rig.result(await rig.send("once"))).result == 1
 
     rig.run(scenario)
+
+
+@pytest.mark.parametrize("why", ["hard time limit", "max tasks per child"])
+def test_a_process_that_claims_no_more_says_so_while_its_neighbours_run(why):
+    rig = Rig(slots=3, options={"max_tasks_per_child": 2 if why == "max tasks per child" else None})
+    gate = threading.Event()
+
+    rig.tasks.add(lambda: gate.wait(10) and 1, "neighbour")
+    rig.tasks.add(lambda: gate.wait(10), "endless", time_limit=0.1)
+
+    async def scenario(worker):
+        neighbour = await rig.send("neighbour")
+        await rig.send("endless" if why == "hard time limit" else "neighbour")
+        await rig.until(lambda: rig.leaving)
+        assert not rig.drained
+        gate.set()
+        assert (await rig.result(neighbour)).result == 1
+
+    rig.run(scenario)
+    assert rig.leaving == [why] == rig.drained
+
+
+def test_alone_in_its_process_a_task_leaves_no_slot_empty_beside_it():
+    rig = Rig(slots=1, options={"max_tasks_per_child": 1})
+    rig.tasks.add(lambda: time.sleep(1.2), "long")
+
+    async def scenario(worker):
+        await rig.result(await rig.send("long"))
+        await rig.until(lambda: rig.drained)
+
+    rig.run(scenario)
+    assert rig.leaving == []
