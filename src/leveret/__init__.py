@@ -70,12 +70,23 @@ _HOMES = {
     "binding": "leveret.model.queue",
 }
 
+_NOT_YET = {
+    "Broadcast": "broadcast queues",
+    "crontab": "periodic tasks",
+    "schedule": "periodic tasks",
+    "signals": "signals",
+    "solar": "periodic tasks",
+}
+
 
 def __getattr__(name: str) -> Any:
     if name == "states":
         found = import_module("leveret.model.state")
     elif name in _HOMES:
         found = getattr(import_module(_HOMES[name]), name)
+    elif name in _NOT_YET:
+        # `from leveret import crontab` shows the text of an ImportError, of an AttributeError it shows nothing.
+        raise ImportError(f"leveret.{name} is not here yet: {_NOT_YET[name]} come with a later version", name="leveret")
     else:
         raise AttributeError(f"module 'leveret' has no attribute {name!r}")
     globals()[name] = found

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from importlib import import_module
-from typing import Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
 
 from leveret.client import canvas as _canvas  # noqa: F401 - names the kinds of signatures
 from leveret.client import current, sending
@@ -13,6 +13,7 @@ from leveret.client import options as calls
 from leveret.client.client import Client
 from leveret.client.groups import GroupResult, ResultSet
 from leveret.client.options import CallOptions, Seconds
+from leveret.client.project import file_of
 from leveret.client.registry import TaskRegistry
 from leveret.client.result import AsyncResult as Result
 from leveret.client.signature import Signature, signature
@@ -26,6 +27,13 @@ from leveret.config.configuration import Configuration
 from leveret.config.settings import Settings
 from leveret.model.message import Message
 from leveret.model.task import TaskDefinition
+
+_NOT_YET = {
+    "add_periodic_task": "periodic tasks",
+    "control": "remote control and inspection",
+    "events": "events",
+}
+"""What Celery's app has and this version does not, so that a ported program is told more than a missing name."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -174,7 +182,7 @@ class Leveret(Sending):
     ) -> None:
         """Further keywords are settings. Celery's signature."""
         self.main = main
-        self.file: str | None = sys._getframe(1).f_globals.get("__file__")
+        self.file = file_of(sys._getframe(1).f_globals)
         """Where the app was made: its project folder holds the embedded queue."""
         named = {"broker_url": broker, "result_backend": backend, "include": include or None}
         given = {**(changes or {}), **{name: value for name, value in named.items() if value is not None}, **settings}
@@ -319,6 +327,15 @@ class Leveret(Sending):
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self.aclose()
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            what = _NOT_YET.get(name)
+            said = f"app.{name} is not here yet: {what} come with a later version" if what else None
+            raise AttributeError(
+                said or f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self
+            )
 
     def __repr__(self) -> str:
         return f"<Leveret {self.main or self.file or '(no name)'}>"

@@ -36,3 +36,9 @@ def test_states_have_celerys_values() -> None:
     for name in ours.__all__:
         if name not in ("PRECEDENCE", "ALL_STATES"):
             assert getattr(ours, name) == getattr(celery.states, name), name
+
+
+@pytest.mark.parametrize("path", ["schedules", "signals"])
+def test_a_path_that_has_nothing_yet_says_so(path: str) -> None:
+    with pytest.raises(ImportError, match=f"leveret.celery.{path} is not here yet"):
+        import_module(f"leveret.celery.{path}")

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import leveret
 from leveret.app import Leveret
 from leveret.client.project import module_name
 from leveret.config.kinds import names
@@ -22,6 +23,7 @@ from leveret.errors import ImproperlyConfigured
 
 ATTRIBUTES = ("app", "leveret", "celery")
 SUBMODULES = ("leveret", "celery", "app", "tasks")
+_OURS = Path(leveret.__file__).parent
 _MADE = re.compile(r"""\b(?:Leveret|Celery)\(\s*(?:main\s*=\s*)?["']([\w.\-]+)["']""")
 
 
@@ -181,10 +183,12 @@ def _failed(name: str, error: BaseException) -> str:
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if "importlib" not in frame.filename and frame.filename != __file__
+        if "importlib" not in frame.filename and not Path(frame.filename).is_relative_to(_OURS)
     ]
-    place = f"{frames[-1].filename}, line {frames[-1].lineno}: " if frames else ""
-    return f"-A {name} does not import: {place}{type(error).__name__}: {error}"
+    place = f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
+    if isinstance(error, ImproperlyConfigured):
+        return f"{error} (-A {name}{', ' if place else ''}{place})"
+    return f"-A {name} does not import: {place}{': ' if place else ''}{type(error).__name__}: {error}"
 
 
 def _refuse_file(name: str, module_name: str) -> None:

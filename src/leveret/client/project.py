@@ -1,10 +1,18 @@
 """Where a program lives: its project folder, and the name of a script that runs as `__main__`."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 MARKS = ("pyproject.toml", "manage.py", ".git")
+
+
+def file_of(namespace: Mapping[str, Any]) -> str | None:
+    """The file a module's names come from; None in a REPL, a notebook, `python -c` and `python - < script`."""
+    file = namespace.get("__file__")
+    return None if not file or (file.startswith("<") and file.endswith(">")) else str(file)
 
 
 def project_folder(file: str | Path) -> Path:
@@ -37,8 +45,8 @@ def _imported_as(script: ModuleType | None) -> str | None:
     spec = getattr(script, "__spec__", None)
     if spec is not None and spec.name:
         return str(spec.name)
-    file = getattr(script, "__file__", None)
-    if not file:
+    file = file_of(vars(script)) if script is not None else None
+    if file is None:
         return None
     path = Path(file).resolve()
     parts = [path.stem]

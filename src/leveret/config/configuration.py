@@ -12,9 +12,9 @@ from typing import Any
 from leveret.client.project import default_broker_url
 from leveret.config.row import Mark, Row
 from leveret.config.settings import DEFAULTS, FIELDS, Settings, convert, shown
-from leveret.config.sources import from_environment, from_object, load_object, unknown
+from leveret.config.sources import from_environment, from_object, load_object, prefix_of, unknown
 from leveret.config.table import ROWS, find
-from leveret.config.variables import CONFIG_MODULE
+from leveret.config.variables import CONFIG_MODULE, PREFIX
 from leveret.errors import ImproperlyConfigured
 from leveret.model.endpoint import Url
 
@@ -223,7 +223,10 @@ class Configuration:
     def _read_all(self) -> None:
         if not self._environment_read:
             for name, value in from_environment(self._environ).items():
-                self._set(ENVIRONMENT, ROWS[name], value)
+                try:
+                    self._set(ENVIRONMENT, ROWS[name], value)
+                except ImproperlyConfigured as error:
+                    raise ImproperlyConfigured(f"{PREFIX}{name.upper()} in the environment: {error}") from error
             module = self._variable(CONFIG_MODULE)
             if module:
                 self._pending.insert(0, (module, False, None))
@@ -239,7 +242,8 @@ class Configuration:
             self._set(OBJECT, ROWS[name], value)
         if strangers:
             named = getattr(source, "__name__", type(source).__name__)
-            log.warning("%s", "; ".join(f"{unknown(name, f' in {named}')}" for name in strangers))
+            prefix = prefix_of(namespace)
+            log.warning("%s", "; ".join(f"{unknown(name, f' in {named}', prefix)}" for name in strangers))
 
 
 _CONTAINERS = (dict, list, set)

@@ -13,10 +13,17 @@ from leveret.errors import ImproperlyConfigured, UnknownSetting
 _CODE = (ModuleType, FunctionType, BuiltinFunctionType, type)
 
 
-def unknown(name: str, where: str = "") -> UnknownSetting:
-    close = nearest(name)
-    hint = f"; did you mean {close}?" if close else ""
+def unknown(name: str, where: str = "", prefix: str = "") -> UnknownSetting:
+    """Say what a misspelt setting was probably meant to be, as its author would write it."""
+    own = name[len(prefix) :]
+    close = nearest(own)
+    hint = f"; did you mean {prefix}{close.upper() if own.isupper() else close}?" if close else ""
     return UnknownSetting(f"unknown setting {name}{where}{hint}", close)
+
+
+def prefix_of(namespace: str | None) -> str:
+    """What names in a namespace begin with."""
+    return f"{namespace}_" if namespace and not namespace.endswith("_") else namespace or ""
 
 
 def load_object(source: Any, *, silent: bool = False) -> Any:
@@ -60,7 +67,7 @@ def _attribute(module: ModuleType, dotted: str, path: str) -> Any:
 
 def from_object(source: Any, namespace: str | None) -> tuple[dict[str, Any], list[str]]:
     """Pick the settings of an object, module or mapping: {name: value} and what it has that is unknown."""
-    prefix = f"{namespace}_" if namespace and not namespace.endswith("_") else namespace or ""
+    prefix = prefix_of(namespace)
     values: dict[str, Any] = {}
     strangers: list[str] = []
     for key, value in _pairs(source):
@@ -91,8 +98,6 @@ def from_environment(environ: Mapping[str, str] | None) -> dict[str, str]:
             continue
         row = find(key.removeprefix(PREFIX))
         if row is None:
-            close = nearest(key.removeprefix(PREFIX))
-            hint = f"; did you mean {PREFIX}{close.upper()}?" if close else ""
-            raise UnknownSetting(f"unknown setting {key} in the environment{hint}", close)
+            raise unknown(key, " in the environment", PREFIX)
         values[row.name] = value
     return values

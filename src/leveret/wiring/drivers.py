@@ -45,7 +45,10 @@ def open_drivers(settings: Settings, clock: Clock) -> Drivers:
 
 def required_broker_url(settings: Settings) -> Url:
     if settings.broker_url is None:
-        raise ImproperlyConfigured("broker_url is not set and there is no app file to put .leveret/queue.db beside")
+        raise ImproperlyConfigured(
+            "the app was not made in a file (a REPL, a notebook), so there is no project folder for .leveret/queue.db: "
+            'say where the queue is, Leveret(..., broker="sqlite:////full/path/queue.db") or broker="memory://"'
+        )
     return settings.broker_url
 
 

@@ -115,3 +115,14 @@ def test_no_app_named_anywhere_says_how_to_name_one(project):
     assert named(None, {}, project) is None
     with pytest.raises(ImproperlyConfigured, match="-A module.*LEVERET_APP.*tool.leveret"):
         wanted(None, {}, project)
+
+
+def test_a_wrong_setting_is_told_as_such_with_the_apps_own_line(module, monkeypatch, project):
+    name = module("app.conf.settings\n")
+    monkeypatch.setenv("LEVERET_TASK_TIME_LIMIT", "soon")
+
+    with pytest.raises(ImproperlyConfigured) as caught:
+        find_app(name)
+
+    assert str(caught.value).startswith("LEVERET_TASK_TIME_LIMIT in the environment: task_time_limit is 'soon'")
+    assert str(caught.value).endswith(f"(-A {name}, {project}/{name}.py, line 6)")

@@ -160,7 +160,7 @@ def test_the_banner_names_tasks_queues_path_and_budget():
     assert "/p/.leveret/queue.db" in text
     assert "x, y" in text
     assert "5 (3 x 1, and 2 for the supervisor)" in text
-    assert "profile     leveret: queue default" in text
+    assert "profile     leveret: 9 is the most urgent" in text
     assert "celery.chain" not in text
 
 

@@ -150,6 +150,7 @@ def test_check_opens_everything_and_leaves(module, project):
     answer = ask("worker", "-A", name, "--check")
 
     assert answer.returncode == 0, answer.stderr
+    assert "note: worker_agent is not needed here" in answer.stdout
     assert answer.stdout.endswith("ok: app, settings, broker and results are usable\n")
 
 

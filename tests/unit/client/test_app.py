@@ -193,3 +193,26 @@ def test_a_script_names_its_tasks_as_its_file_is_imported(tmp_path: Path) -> Non
     assert printed("-m", "tasks") == "tasks.add"
     assert printed("shop/jobs.py") == "shop.jobs.add"
     assert printed("-m", "shop.jobs") == "shop.jobs.add"
+
+
+def test_an_app_without_a_file_asks_for_its_broker(tmp_path: Path) -> None:
+    program = (
+        "from leveret import Leveret\napp = Leveret('shop')\n@app.task\ndef add(): ...\n"
+        "print(add.name)\ntry: add.delay()\nexcept Exception as error: print(error)\n"
+    )
+    for command, given in ((["-c", program], ""), (["-"], program)):
+        done = subprocess.run(
+            [sys.executable, *command], cwd=tmp_path, input=given, capture_output=True, text=True, check=True
+        )
+        name, error = done.stdout.splitlines()
+        assert name == "shop.add"
+        assert 'broker="sqlite:////full/path/queue.db"' in error
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_celerys_app_has_and_ours_not_yet_says_so(app: testing.StagedLeveret) -> None:
+    with pytest.raises(AttributeError, match=r"app\.control is not here yet"):
+        app.control  # type: ignore[attr-defined] # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'contrl'"):
+        app.contrl  # type: ignore[attr-defined] # noqa: B018
+    assert not hasattr(app, "add_periodic_task")

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from leveret import Task, testing
+from leveret import Task, shared_task, testing
+from leveret.client import current
 from leveret.errors import AlreadyRegistered, LeveretWarning, MaxRetriesExceededError, NotRegistered
 
 
@@ -113,11 +114,19 @@ def test_bind_passes_the_task_and_is_no_part_of_a_call(app: testing.StagedLevere
 
 
 def test_a_global_self_without_bind_is_warned_about(app: testing.StagedLeveret) -> None:
-    with pytest.warns(LeveretWarning, match="bind=True"):
+    shared = current.shared()
+    with pytest.warns(LeveretWarning, match="bind=True") as seen:
 
         @app.task
         def forgot() -> None:
             self.retry()  # type: ignore[name-defined] # noqa: F821
+
+        @shared_task(queue="q")
+        def too() -> None:
+            self.retry()  # type: ignore[name-defined] # noqa: F821
+
+    current.restore(shared)
+    assert [warning.filename for warning in seen] == [__file__] * 2
 
 
 def test_a_base_class_brings_hooks_and_its_own_call(app: testing.StagedLeveret) -> None:

@@ -307,3 +307,19 @@ def test_threads_that_need_settings_at_once_get_the_same_value(settings_module):
 def test_a_half_made_copy_does_not_recurse():
     with pytest.raises((AttributeError, TypeError)):
         copy.deepcopy(configuration())
+
+
+def test_the_nearest_name_is_written_as_its_author_would(caplog):
+    conf = configuration()
+    conf.config_from_object({"SHOP_TASK_TIME_LIMT": 5}, namespace="SHOP")
+
+    _ = conf.settings
+
+    assert "did you mean SHOP_TASK_TIME_LIMIT?" in caplog.text
+
+
+def test_a_wrong_value_of_a_variable_names_the_variable():
+    conf = configuration(environ={"LEVERET_TASK_TIME_LIMIT": "soon"})
+
+    with pytest.raises(ImproperlyConfigured, match="^LEVERET_TASK_TIME_LIMIT in the environment: task_time_limit is"):
+        _ = conf.settings

@@ -11,8 +11,8 @@ from leveret.model.options import WorkerOptions
 MOST_TASKS = 40
 
 PROFILES = {
-    "leveret": "queue default, 9 is the most urgent priority, settled after the outcome is stored",
-    "celery": "as a Celery cluster has it: queue celery, its queue declarations, on Redis 0 is the most urgent, "
+    "leveret": "9 is the most urgent priority, settled after the outcome is stored",
+    "celery": "as a Celery cluster has it: its queue declarations, on Redis 0 is the most urgent priority, "
     "naive datetimes are UTC",
 }
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import sys
+from collections.abc import Iterable
 
 import click
 
@@ -34,7 +35,7 @@ def start(question: Question, request: Request) -> int:
     options = worker_options(plan, settings, request)
     facts = _facts(plan, settings)
     if request.given["check"]:
-        return asyncio.run(_check(options, facts))
+        return asyncio.run(_check(options, facts, (*request.notes, *plan.notices)))
     set_up_logging(settings, options)
     with pidfile(request.given["pidfile"]):
         supervisor = build_supervisor(settings, options, SupervisorHooks(), question.forkserver)
@@ -135,12 +136,14 @@ async def _purge(options: WorkerOptions, settings: Settings) -> None:
     log.warning("purged %d messages in %s of %s", gone, ", ".join(options.queues), drivers.broker.address)
 
 
-async def _check(options: WorkerOptions, facts: Facts) -> int:
+async def _check(options: WorkerOptions, facts: Facts, notices: Iterable[str]) -> int:
     """Do what a start does, up to the first claim: open the broker and the store, and write."""
     drivers = open_drivers(facts.settings, SystemClock())
     await drivers.broker.admin().declare(options.queues)
     await drivers.backend.backend().get(("leveret-check",))
     await drivers.broker.broker().close()
     click.echo(banner(options, facts))
+    for notice in notices:
+        click.echo(f"note: {notice}")
     click.echo("ok: app, settings, broker and results are usable")
     return 0

@@ -78,10 +78,13 @@ def warn_of_global_self(function: Any, name: str) -> None:
     if any(
         step.opname in ("LOAD_GLOBAL", "LOAD_NAME") and step.argval == "self" for step in dis.get_instructions(code)
     ):
-        warnings.warn(
+        # Named by its own line: how deep the decorators above it are nested differs.
+        warnings.warn_explicit(
             f"{name} reads a global `self`: a task gets itself as first argument only with bind=True",
             LeveretWarning,
-            stacklevel=4,
+            filename=code.co_filename,
+            lineno=code.co_firstlineno,
+            module=function.__module__,
         )
 
 
