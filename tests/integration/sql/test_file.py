@@ -5,9 +5,11 @@ import multiprocessing
 import sqlite3
 
 import pytest
-from tests.integration.sql.rig import counts, open_driver, posting, send
+from tests.integration.sql.rig import claim, counts, node, open_driver, posting, send, session, task_id
 
 from leveret.errors import ImproperlyConfigured, OperationalError, PublishFailed
+from leveret.model.delivery import Verdict
+from leveret.model.settlement import Commitment
 
 
 def test_every_file_of_a_new_queue_is_private(tmp_path):
@@ -55,6 +57,27 @@ def test_a_file_that_is_no_database_says_so(tmp_path):
         send(open_driver(tmp_path), "a")
     with pytest.raises(OperationalError, match="Move it away"):
         asyncio.run(open_driver(tmp_path).admin().counts())
+
+
+@pytest.mark.parametrize("blob", [b"", b"\xff\xfe no message", b"\x80"])
+def test_a_damaged_row_is_handed_over_and_can_be_parked(tmp_path, blob):
+    driver = open_driver(tmp_path)
+    send(driver, "damaged", "whole")
+    with sqlite3.connect(tmp_path / "queue.db") as raw:
+        raw.execute("UPDATE messages SET encoded = ? WHERE id = 'damaged'", (blob,))
+
+    async def work():
+        here = node("w1")
+        await driver.leases().register(here, (session("s1", here),))
+        damaged, whole = await driver.broker().claim(claim("s1", 1))
+        assert (damaged.encoded.body, task_id(whole)) == (blob, "whole")
+        await driver.broker().settle((Commitment(receipt=damaged.receipt, verdict=Verdict.REJECT, reason="damaged"),))
+        (letter,) = await driver.admin().dead()
+        await driver.broker().close()
+        return letter
+
+    letter = asyncio.run(work())
+    assert (letter.id, letter.encoded.body) == ("damaged", blob)
 
 
 def _send_one(folder, name):

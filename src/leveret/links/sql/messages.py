@@ -16,6 +16,9 @@ UNSORTED = 64
 SLICE = 500
 """Rows made before they are written: few enough to be still in the processor's cache."""
 
+DAMAGED = "application/x-leveret-damaged"
+"""The content type of a row that holds no message; no serializer has it."""
+
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
@@ -163,7 +166,7 @@ def is_copy(connection: Connection, posting: Posting, now: float) -> bool:
 def deliver(receipt: Receipt, queue: str, facts: tuple[int, bytes | None, bytes], suspect: bool) -> Delivery:
     """Make the delivery of a row's (count, charges, encoded)."""
     count, charges, blob = facts
-    encoded = _DECODE(blob)
+    encoded = read_encoded(blob)
     if count == 0 and charges is None and not suspect:
         return Delivery(receipt=receipt, queue=queue, encoded=encoded)
     return Delivery(
@@ -174,6 +177,15 @@ def deliver(receipt: Receipt, queue: str, facts: tuple[int, bytes | None, bytes]
         charges=read_charges(charges),
         suspect=bool(suspect),
     )
+
+
+def read_encoded(blob: bytes) -> Encoded:
+    """A row that is no message is handed over too, as one that nobody can decode: whoever claims it parks it. Raised
+    here, it would end every worker that meets it, and stand at the head of its queue for ever."""
+    try:
+        return _DECODE(blob)
+    except msgspec.DecodeError:
+        return Encoded(headers={}, body=blob, content_type=DAMAGED, content_encoding="binary")
 
 
 def read_charges(blob: bytes | None) -> tuple[Charge, ...]:
@@ -227,4 +239,6 @@ def next_due(connection: Connection) -> float | None:
 
 def read_letter(row: tuple[str, str, str, float, bytes, bytes | None]) -> DeadLetter:
     task, queue, reason, at, blob, charges = row
-    return DeadLetter(id=task, queue=queue, reason=reason, at=at, encoded=_DECODE(blob), charges=read_charges(charges))
+    return DeadLetter(
+        id=task, queue=queue, reason=reason, at=at, encoded=read_encoded(blob), charges=read_charges(charges)
+    )
