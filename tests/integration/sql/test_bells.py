@@ -70,6 +70,44 @@ def test_work_that_came_before_the_wait_ends_it_at_once(tmp_path):
     asyncio.run(main())
 
 
+def test_a_session_that_stops_waiting_is_not_rung(tmp_path):
+    driver = open_driver(tmp_path, poll_seconds=60.0)
+
+    async def main():
+        stopping, other = await _idle(driver, "s0"), await _idle(driver, "s1")
+        first = asyncio.create_task(stopping.bell((QUEUE,), 30))
+        await _until(lambda: _bells(driver).get("s0"))
+        waiting = asyncio.create_task(other.bell((QUEUE,), 30))
+        await _until(lambda: sum(_bells(driver).values()) == 2)
+        first.cancel()
+        await asyncio.wait((first,))
+        assert list(_bells(driver)) == ["s1"]
+        await asyncio.to_thread(send, open_driver(tmp_path), "a")
+        await asyncio.wait_for(waiting, 5)
+
+    asyncio.run(main())
+
+
+def test_a_ring_for_a_session_that_stops_goes_to_another(tmp_path, monkeypatch):
+    driver, silent = open_driver(tmp_path, poll_seconds=60.0), open_driver(tmp_path)
+    monkeypatch.setattr(silent._database.ringer, "ring", lambda addresses: None)
+
+    async def main():
+        stopping, other = await _idle(driver, "s0"), driver.broker()
+        first = asyncio.create_task(stopping.bell((QUEUE,), 30))
+        await _until(lambda: _bells(driver).get("s0"))
+        # Marked as rung, but it stops before it hears.
+        await asyncio.to_thread(send, silent, "a")
+        other._session = "s1"
+        monkeypatch.setattr(other, "_has_work", lambda *_: False)
+        waiting = asyncio.create_task(other.bell((QUEUE,), 30))
+        await _until(lambda: _bells(driver).get("s1"))
+        first.cancel()
+        await asyncio.wait_for(waiting, 5)
+
+    asyncio.run(main())
+
+
 def test_a_lost_ring_costs_one_look_and_not_the_task(tmp_path, monkeypatch):
     driver, deaf = open_driver(tmp_path), open_driver(tmp_path)
     monkeypatch.setattr(deaf._database.ringer, "ring", lambda addresses: None)

@@ -2,11 +2,12 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import TypeVar
 
 from leveret.brokers.sql import claims, endings
 from leveret.brokers.sql.blocking import Publisher
-from leveret.errors import OperationalError, PublishFailed
+from leveret.errors import BrokerError, OperationalError, PublishFailed
 from leveret.links.sql import idle, messages
 from leveret.links.sql.bell import Bell
 from leveret.links.sql.connection import Connection
@@ -93,6 +94,15 @@ class SqlBroker:
         self._database.peek(self._note_changes)
         if await self._lie_down(bell, queues):
             return
+        try:
+            await self._listen(bell, heard, end, queues)
+        except asyncio.CancelledError:
+            # A worker that stops: nobody must ring for it any more, and whoever just did rang for somebody else.
+            with suppress(BrokerError):
+                await self._database.perform(lambda connection: self._stand_up(connection, bell, queues))
+            raise
+
+    async def _listen(self, bell: Bell, heard: int, end: float, queues: tuple[str, ...]) -> None:
         while (left := end - time.monotonic()) > 0:
             await bell.listen(heard, min(left, self._options.poll_seconds))
             if bell.generation != heard or self._database.peek(lambda connection: self._has_news(connection, queues)):
@@ -127,6 +137,13 @@ class SqlBroker:
         if self._database.peek(is_idle_already):
             return False
         return await self._database.perform(lie_down)
+
+    def _stand_up(self, connection: Connection, bell: Bell, queues: tuple[str, ...]) -> None:
+        rung = not idle.is_waiting(connection, bell.address)
+        connection.execute("drop_bell", (bell.address,))
+        if rung and self._has_work(connection, queues):
+            sign = -1 if self._suspects else 1
+            connection.added.update({sign * connection.queue(name): 1 for name in queues})
 
     def _has_work(self, connection: Connection, queues: tuple[str, ...]) -> bool:
         return claims.has_ready(connection, queues, self._suspects)
