@@ -3,7 +3,17 @@
 from leveret.links.memory.bells import LoopWaiter
 from leveret.links.memory.server import MemoryServer, server_at
 from leveret.links.memory.store import MemoryBackend, MemoryBlockingBackend
-from leveret.model.delivery import Claim, DeadLetter, Delivery, Posting, QueueCounts, Receipt, Return, SessionId
+from leveret.model.delivery import (
+    Claim,
+    DeadLetter,
+    Delivery,
+    Posting,
+    QueueCounts,
+    Receipt,
+    Return,
+    SessionId,
+    Whereabouts,
+)
 from leveret.model.endpoint import Url
 from leveret.model.node import Node, Pulse, Reaping, Session
 from leveret.model.options import DriverOptions
@@ -132,6 +142,9 @@ class MemoryAdmin:
 
     async def counts(self, queues: tuple[str, ...] = ()) -> tuple[QueueCounts, ...]:
         return self._server.counts(queues)
+
+    async def find(self, ids: tuple[str, ...]) -> tuple[Whereabouts | None, ...]:
+        return self._server.find(ids)
 
     async def purge(self, queues: tuple[str, ...]) -> int:
         return self._server.purge(queues)

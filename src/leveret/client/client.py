@@ -14,7 +14,7 @@ from leveret.client import options as calls
 from leveret.client.loops import running_loop
 from leveret.client.options import ClientOptions
 from leveret.client.specs import follows
-from leveret.client.waiting import WaitFacts
+from leveret.client.waiting import Awaited, WaitFacts
 from leveret.errors import EncodeError, PublishUnknown, ResultIgnored
 from leveret.logic.codec import Codec
 from leveret.logic.following import copies
@@ -51,9 +51,9 @@ class ClientParts:
     """None where results are turned off (`disabled://`)."""
     connect: Callable[[], AsyncParts]
     """Makes fresh asynchronous parts for the loop that runs now."""
-    facts: Callable[[str, str | None], WaitFacts | None] = lambda task_id, queue: None
-    """What is known of a task somebody waits for: (task id, queue if known). It may block for a round trip."""
-    afacts: Callable[[str, str | None], Awaitable[WaitFacts | None]] | None = None
+    facts: Callable[[Awaited], WaitFacts | None] = lambda awaited: None
+    """What is known of a task somebody waits for. It may block for a round trip."""
+    afacts: Callable[[Awaited], Awaitable[WaitFacts | None]] | None = None
     """The same for the running loop."""
 
 
@@ -270,9 +270,9 @@ class Client:
         for loop in [loop for loop in self._loops if loop.is_closed()]:
             self._loops.pop(loop, None)
 
-    async def afacts(self, task_id: str, queue: str | None) -> WaitFacts | None:
+    async def afacts(self, awaited: Awaited) -> WaitFacts | None:
         """As `facts`, for a waiter on a loop."""
-        return None if self.parts.afacts is None else await self.parts.afacts(task_id, queue)
+        return None if self.parts.afacts is None else await self.parts.afacts(awaited)
 
     def backend(self) -> BlockingBackend:
         if self.parts.backend is None:

@@ -9,7 +9,7 @@ from leveret.client.loops import running_loop
 from leveret.client.options import Seconds, seconds
 from leveret.client.results.joining import assert_will_not_block
 from leveret.client.results.view import ResultView, shown
-from leveret.client.waiting import Patience, WaitFacts, explain
+from leveret.client.waiting import Awaited, Patience, WaitFacts, explain
 from leveret.errors import ResultIgnored, TimeoutError
 from leveret.logic.results import ResultMeta, write_meta
 from leveret.model import state as states
@@ -105,7 +105,10 @@ class AsyncResult(ResultView, Generic[T]):
                 log.warning("%s", explain(str(self), meta.status, self._facts()))
 
     def _facts(self) -> WaitFacts | None:
-        return self._client.facts(self.id, self._queue or None)
+        return self._client.facts(self._awaited())
+
+    def _awaited(self) -> Awaited:
+        return Awaited(self.id, self.task_name, self._queue or None)
 
     def _finish(self, propagate: bool, callback: Callable[[str, Any], Any] | None) -> T:
         meta = cast(ResultMeta, self._meta)
@@ -151,7 +154,7 @@ class AsyncResult(ResultView, Generic[T]):
                 seen = (meta.status, meta.result)
                 yield Progress(meta.status, shown(meta))
             if patience.explanation_due():
-                log.warning("%s", explain(str(self), meta.status, await self._client.afacts(self.id, self._queue)))
+                log.warning("%s", explain(str(self), meta.status, await self._client.afacts(self._awaited())))
 
     # What one may do to a task.
 

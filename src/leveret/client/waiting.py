@@ -8,6 +8,14 @@ PATIENCE_SECONDS = 5.0
 _LONGEST_WAIT = 60.0
 
 
+class Awaited(Struct, frozen=True):
+    """What a handle knows itself of the call it stands for."""
+
+    id: str
+    task: str | None
+    queue: str | None
+
+
 class WaitFacts(Struct, frozen=True, kw_only=True):
     """What broker, store and nodes know of one awaited task. None: not known."""
 
@@ -17,11 +25,13 @@ class WaitFacts(Struct, frozen=True, kw_only=True):
     """Ready messages in that queue."""
     consumers: tuple[str, ...] | None = None
     """Nodes alive that consume the queue."""
+    unknown: str | None = None
+    """The task's name, where nodes consume the queue and none of them has that task."""
     running_on: str | None = None
-    since: float | None = None
-    """Seconds it has been running."""
     next_try: float | None = None
     """Seconds until a retry or an ETA."""
+    dead: str | None = None
+    """Why its message is a dead letter."""
 
 
 def explain(id: str, state: str, facts: WaitFacts | None) -> str:
@@ -33,14 +43,23 @@ def _reason(facts: WaitFacts | None) -> str:
     if facts is None:
         return "nothing more is known of it"
     if facts.running_on is not None:
-        return f"it runs on {facts.running_on}" + (f" since {facts.since:.0f} s" if facts.since is not None else "")
+        return f"it runs on {facts.running_on}"
+    if facts.dead is not None:
+        return f"its message is a dead letter ({facts.dead}); see `leveret dead show`"
+    if facts.unknown is not None:
+        return (
+            f"no worker that consumes queue {facts.queue!r} of {facts.address} has a task {facts.unknown!r}; its "
+            "message is parked until one has, for 15 minutes at most"
+        )
     if facts.next_try is not None and facts.next_try > 0:
         return f"its next try is in {facts.next_try:.0f} s"
     queue = f"queue {facts.queue!r} of {facts.address}" if facts.queue else facts.address or "its broker"
     if facts.consumers is not None and not facts.consumers:
         return f"no worker consumes {queue}"
-    if facts.ahead is not None:
+    if facts.ahead:
         return f"{facts.ahead} messages wait in {queue}"
+    if facts.ahead == 0:
+        return f"nothing waits in {queue} any more: is its result ignored by the task, forgotten, or another's?"
     return f"it is in {queue}"
 
 

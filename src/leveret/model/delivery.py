@@ -99,6 +99,27 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     charges: tuple[Charge, ...] = ()
 
 
+class Place(Enum):
+    """Where a message that cannot be claimed now is."""
+
+    CLAIMED = "claimed"
+    DELAYED = "delayed"
+    DEAD = "dead"
+
+
+class Whereabouts(Struct, frozen=True, kw_only=True):
+    """What a broker tells of one message to somebody who waits for it."""
+
+    place: Place
+    queue: str
+    node: str = ""
+    """CLAIMED: whose worker process has it; empty where that is not known."""
+    due: float | None = None
+    """DELAYED: unix time."""
+    reason: str = ""
+    """DEAD: why it was parked."""
+
+
 class QueueCounts(Struct, frozen=True, kw_only=True):
     """What stands in one queue now."""
 

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from leveret.model.delivery import DeadLetter, QueueCounts
+from leveret.model.delivery import DeadLetter, QueueCounts, Whereabouts
 
 
 class Admin(Protocol):
@@ -10,6 +10,11 @@ class Admin(Protocol):
 
     async def counts(self, queues: tuple[str, ...] = ()) -> tuple[QueueCounts, ...]:
         """For the named queues, or every queue known."""
+        ...
+
+    async def find(self, ids: tuple[str, ...]) -> tuple[Whereabouts | None, ...]:
+        """Where each message is if it is claimed, delayed or a dead letter. None: it is ready or gone; nobody looks
+        through all that waits. For people, not for workers: it may read everything claimed or delayed."""
         ...
 
     async def purge(self, queues: tuple[str, ...]) -> int:

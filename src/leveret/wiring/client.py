@@ -6,10 +6,10 @@ from typing import Any
 
 from leveret.client.client import AsyncParts, Client, ClientParts
 from leveret.client.options import ClientOptions
-from leveret.client.waiting import WaitFacts
+from leveret.client.waiting import Awaited, WaitFacts
 from leveret.config.settings import Settings
 from leveret.logic.routing import Router
-from leveret.model import state
+from leveret.model.delivery import Place
 from leveret.model.queue import Exchange, binding
 from leveret.ports.clock import Clock
 from leveret.wiring.clock import SystemClock
@@ -76,29 +76,32 @@ def _connector(drivers: Drivers, reply_address: Callable[[], str | None]) -> Cal
     return connect
 
 
-Ask = Callable[[str, str | None], Coroutine[Any, Any, WaitFacts | None]]
+Ask = Callable[[Awaited], Coroutine[Any, Any, WaitFacts | None]]
 
 
 def _asker(drivers: Drivers, clock: Clock) -> Ask:
     """What broker, store and nodes know of a task that somebody waits for; asked once per silent wait."""
 
-    async def ask(task_id: str, queue: str | None) -> WaitFacts | None:
-        record = (await drivers.backend.backend().get((task_id,)))[0]
-        nodes = await drivers.broker.leases().nodes()
-        counts = await drivers.broker.admin().counts((queue,)) if queue else ()
-        running = record is not None and record.state == state.STARTED
-        retry_at = record.not_before if record is not None else None
+    async def ask(awaited: Awaited) -> WaitFacts | None:
+        admin = drivers.broker.admin()
+        found = (await admin.find((awaited.id,)))[0]
+        queue = awaited.queue if found is None else found.queue
+        nodes = [node for node in await drivers.broker.leases().nodes() if queue in node.queues]
+        counts = await admin.counts((queue,)) if queue else ()
+        known = not awaited.task or not nodes or any(awaited.task in node.tasks for node in nodes)
         return WaitFacts(
             address=drivers.broker.address,
             queue=queue,
             ahead=counts[0].ready if counts else None,
-            consumers=tuple(node.name for node in nodes if queue in node.queues) if queue else None,
-            running_on="a worker" if running else None,
-            next_try=None if retry_at is None else retry_at - clock.now(),
+            consumers=tuple(node.name for node in nodes) if queue else None,
+            unknown=None if known else awaited.task,
+            running_on=(found.node or "a worker") if found is not None and found.place is Place.CLAIMED else None,
+            next_try=None if found is None or found.due is None else found.due - clock.now(),
+            dead=found.reason if found is not None and found.place is Place.DEAD else None,
         )
 
     return ask
 
 
-def _blocking(ask: Ask) -> Callable[[str, str | None], WaitFacts | None]:
-    return lambda task_id, queue: asyncio.run(ask(task_id, queue))
+def _blocking(ask: Ask) -> Callable[[Awaited], WaitFacts | None]:
+    return lambda awaited: asyncio.run(ask(awaited))

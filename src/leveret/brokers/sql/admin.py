@@ -7,7 +7,7 @@ from typing import TypeVar
 from leveret.links.sql import messages
 from leveret.links.sql.connection import Connection
 from leveret.links.sql.database import Database, Work
-from leveret.model.delivery import DeadLetter, QueueCounts
+from leveret.model.delivery import DeadLetter, Place, QueueCounts, Whereabouts
 from leveret.model.options import DriverOptions
 from leveret.ports.clock import Clock
 
@@ -32,6 +32,9 @@ class SqlAdmin:
 
     async def counts(self, queues: tuple[str, ...] = ()) -> tuple[QueueCounts, ...]:
         return self._database.read(lambda connection: count(connection, queues))
+
+    async def find(self, ids: tuple[str, ...]) -> tuple[Whereabouts | None, ...]:
+        return self._database.read(lambda connection: tuple(find(connection, key) for key in ids))
 
     async def purge(self, queues: tuple[str, ...]) -> int:
         """In steps, so that workers of other queues go on."""
@@ -80,6 +83,16 @@ def count(connection: Connection, queues: tuple[str, ...]) -> tuple[QueueCounts,
         )
 
     return tuple(map(one, names))
+
+
+def find(connection: Connection, id: str) -> Whereabouts | None:
+    if row := connection.execute("find_claimed", (id,)).fetchone():
+        return Whereabouts(place=Place.CLAIMED, queue=row[0], node=row[1])
+    if row := connection.execute("find_delayed", (id,)).fetchone():
+        return Whereabouts(place=Place.DELAYED, queue=row[0], due=row[1])
+    if row := connection.execute("find_dead", (id,)).fetchone():
+        return Whereabouts(place=Place.DEAD, queue=row[0], reason=row[1])
+    return None
 
 
 def oldest(connection: Connection, queue: int) -> float | None:

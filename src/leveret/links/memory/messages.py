@@ -10,11 +10,13 @@ from leveret.model.delivery import (
     Claim,
     DeadLetter,
     Delivery,
+    Place,
     Posting,
     QueueCounts,
     Receipt,
     SessionId,
     Verdict,
+    Whereabouts,
 )
 from leveret.model.node import Session
 from leveret.model.options import DriverOptions
@@ -217,6 +219,13 @@ class Messages:
     def dead(self, queue: str | None, limit: int) -> tuple[DeadLetter, ...]:
         letters = [letter for letter, _ in reversed(self._dead.values()) if queue in (None, letter.queue)]
         return tuple(sorted(letters, key=lambda letter: letter.at, reverse=True)[:limit])
+
+    def find(self, id: str, now: float) -> Whereabouts | None:
+        for row in self._live.get(id, ()):
+            if row.session is not None or row.due > now:
+                return row.whereabouts("" if row.session is None else self._holding(row.session).session.node)
+        letter = self._dead[id][0] if id in self._dead else None
+        return None if letter is None else Whereabouts(place=Place.DEAD, queue=letter.queue, reason=letter.reason)
 
     def redrive(self, id: str, now: float) -> bool:
         parked = self._dead.pop(id, None)

@@ -3,7 +3,7 @@
 from heapq import heappop, heappush
 from typing import Final
 
-from leveret.model.delivery import Charge, Delivery, Posting, Receipt, SessionId
+from leveret.model.delivery import Charge, Delivery, Place, Posting, Receipt, SessionId, Whereabouts
 
 LEVELS: Final = 10
 
@@ -37,6 +37,12 @@ class Row:
             charges=self.charges,
             suspect=self.suspect,
         )
+
+    def whereabouts(self, node: str) -> Whereabouts:
+        """Of a row that cannot be claimed now: `node` holds it, else it is delayed."""
+        if self.session is not None:
+            return Whereabouts(place=Place.CLAIMED, queue=self.posting.queue, node=node)
+        return Whereabouts(place=Place.DELAYED, queue=self.posting.queue, due=self.due)
 
 
 Lane = list[tuple[int, int, Row]]

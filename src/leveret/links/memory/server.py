@@ -21,6 +21,7 @@ from leveret.model.delivery import (
     Return,
     SessionId,
     Verdict,
+    Whereabouts,
 )
 from leveret.model.node import Node, Pulse, Reaping, Session
 from leveret.model.options import DriverOptions
@@ -164,6 +165,11 @@ class MemoryServer:
     def counts(self, queues: tuple[str, ...]) -> tuple[QueueCounts, ...]:
         with self.lock:
             return self.messages.counts(queues, self.clock.now())
+
+    def find(self, ids: tuple[str, ...]) -> tuple[Whereabouts | None, ...]:
+        with self.lock:
+            now = self.clock.now()
+            return tuple(self.messages.find(key, now) for key in ids)
 
     def purge(self, queues: tuple[str, ...]) -> int:
         with self.lock:

@@ -12,7 +12,7 @@ A driver's author writes one module, names the fixture, and imports the classes:
 from leveret.testing.conformance.commits import TestCommit, TestTheDoor
 from leveret.testing.conformance.deaths import TestDeaths, TestLeases
 from leveret.testing.conformance.messages import TestClaims, TestMessages
-from leveret.testing.conformance.operating import TestCounts, TestDeadLetters, TestPurge
+from leveret.testing.conformance.operating import TestCounts, TestDeadLetters, TestFind, TestPurge
 from leveret.testing.conformance.order import TestDelays, TestOrder
 from leveret.testing.conformance.records import TestJoins, TestKeeping, TestRecords, TestWaiting
 
@@ -23,6 +23,7 @@ __all__ = [
     "TestDeadLetters",
     "TestDeaths",
     "TestDelays",
+    "TestFind",
     "TestJoins",
     "TestKeeping",
     "TestLeases",

@@ -1,6 +1,6 @@
 """What an operator asks: counts, purge, dead letters."""
 
-from leveret.model.delivery import Charge, DeadLetter, Verdict
+from leveret.model.delivery import Charge, DeadLetter, Place, Verdict, Whereabouts
 from leveret.model.settlement import Committed
 from leveret.testing.conformance.rig import QUEUE, Rig, case, encoded, ids, success
 
@@ -45,6 +45,27 @@ class TestCounts:
         await rig.admin.declare((QUEUE,))
 
         assert await rig.counts() == (1, 0, 0, 0)
+
+
+class TestFind:
+    @case
+    async def test_what_is_claimed_delayed_or_dead_is_found_and_what_is_ready_is_not(self, rig: Rig) -> None:
+        sent = rig.clock.now()
+        await rig.send("held", "poison", "waits")
+        await rig.send("later", not_before=sent + 100)
+        await rig.join()
+        _, poison = await rig.claim(credit=2)
+        await rig.settle(poison, Verdict.REJECT, reason="no good")
+
+        found = await rig.admin.find(("held", "poison", "waits", "later", "nobody"))
+
+        assert found == (
+            Whereabouts(place=Place.CLAIMED, queue=QUEUE, node="node-s1"),
+            Whereabouts(place=Place.DEAD, queue=QUEUE, reason="no good"),
+            None,
+            Whereabouts(place=Place.DELAYED, queue=QUEUE, due=sent + 100),
+            None,
+        )
 
 
 class TestPurge:
