@@ -213,7 +213,10 @@ class Worker:
     def _report(self) -> None:
         running = self._dispatcher.names()
         self._hooks.on_waiting(running)
-        log.warning(
+        # Under a supervisor one line of its own speaks for all its processes.
+        level = logging.WARNING if self._parts.keeps_lease else logging.DEBUG
+        log.log(
+            level,
             "still waiting for %s; --soft-shutdown-timeout or a task's time_limit ends the wait, "
             "a second interrupt stops at once",
             ", ".join(running) or "what is being started",

@@ -1,9 +1,13 @@
 import asyncio
+import gc
+import os
 import threading
+import warnings
 
 import pytest
 
 from leveret.links.sql.bell import Bell, Ringer, port_of
+from leveret.links.sql.database import Database
 
 
 @pytest.fixture
@@ -71,3 +75,18 @@ def test_every_waiting_coroutine_hears_one_ring(bell, ringer):
 def test_a_wait_without_a_ring_ends(bell):
     bell.wait(bell.generation, 0.01)
     asyncio.run(bell.listen(bell.generation, 0.01))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_closes_the_bells_it_inherited(tmp_path):
+    database = Database(f"sqlite:///{tmp_path}/queue.db", 5.0)
+    database.ringer.ring([database.reply_bell().address])
+    child = os.fork()
+    if child == 0:
+        with warnings.catch_warnings(record=True) as heard:
+            warnings.simplefilter("always")
+            database.ringer.ring([database.reply_bell().address])
+            gc.collect()
+        os._exit(len(heard))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    database.close()

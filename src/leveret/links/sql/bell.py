@@ -26,12 +26,13 @@ class Ringer:
                 self._send(port)
 
     def close(self) -> None:
-        if self._socket is not None and self._pid == os.getpid():
+        if self._socket is not None:
             self._socket.close()
         self._socket = None
 
     def _send(self, port: int) -> None:
         if self._socket is None or self._pid != os.getpid():
+            self.close()
             self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             self._socket.setblocking(False)
             self._pid = os.getpid()

@@ -101,6 +101,8 @@ class Database:
     def reply_bell(self) -> Bell:
         """Where this process hears of its results; bound when first asked for, anew after a fork."""
         if self._bell is None or self._bell.pid != os.getpid():
+            if self._bell is not None:
+                self._bell.close()
             self._bell = Bell()
         return self._bell
 
