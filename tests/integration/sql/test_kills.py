@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import time
 
+import msgspec
 import pytest
 from tests.integration.sql.rig import (
     ShiftedClock,
@@ -227,3 +228,27 @@ def _gone() -> int:
 
 def _nothing() -> None:
     return None
+
+
+def test_two_containers_of_one_name_whose_processes_are_both_number_one_leave_each_other_alone(tmp_path):
+    clock = ShiftedClock()
+    leases = open_driver(tmp_path, clock).leases()
+    first, second = (
+        msgspec.structs.replace(node("w", incarnation=name), started=clock.now() + later)
+        for name, later in (("a", 0.0), ("b", 2.0))
+    )
+
+    async def main():
+        await leases.register(first, ())
+        clock.shift = 2.0
+        # No beat since: it may be a killed predecessor, and is taken for one.
+        await leases.register(second, ())
+        clock.shift = 4.0
+        assert (await leases.beat(first)).revived
+        await leases.register(first, ())
+        clock.shift = 5.0
+        assert not (await leases.beat(second)).revived
+        await leases.register(second, ())
+        assert not (await leases.beat(first)).revived
+
+    asyncio.run(main())

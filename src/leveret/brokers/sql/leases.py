@@ -30,7 +30,7 @@ class SqlLeases:
         now = self._clock.now()
 
         def work(connection: Connection) -> None:
-            reaping.succeed(connection, node, now)
+            reaping.succeed(connection, node, now, self._options.lease_seconds)
             self._renew(connection, node, now)
             for session in sessions:
                 row = (session.id, session.incarnation, session.pid, session.quarantine)

@@ -75,12 +75,13 @@ def lose_node(connection: Connection, incarnation: str, now: float) -> int:
     return sum(lose_session(connection, row, now) for row in sessions)
 
 
-def succeed(connection: Connection, node: Node, now: float) -> int:
+def succeed(connection: Connection, node: Node, now: float, lease_seconds: float) -> int:
     """Reap the node's predecessors: same name, same boot, process gone. Their worker processes that still live
     finish what they run; the next beats reap them."""
     back = 0
-    for incarnation, pid in connection.execute("predecessors", (node.name, node.boot, node.incarnation)).fetchall():
-        if pid != node.pid and is_alive(pid):
+    others = connection.execute("predecessors", (node.name, node.boot, node.incarnation)).fetchall()
+    for incarnation, pid, expires in others:
+        if is_alive(pid) if pid != node.pid else _beat_beside(node, expires - lease_seconds):
             continue
         connection.execute("drop_node", (incarnation,))
         for row in connection.execute("node_sessions", (incarnation,)).fetchall():
@@ -90,6 +91,12 @@ def succeed(connection: Connection, node: Node, now: float) -> int:
             else:
                 back += lose_session(connection, row, now)
     return back
+
+
+def _beat_beside(node: Node, beat: float) -> bool:
+    """Whether a node with our own process id beat after we started: two containers may both be process 1. Reaped all
+    the same, the two would take each other's work away for ever."""
+    return 0.0 < node.started < beat
 
 
 def reap_orphans(connection: Connection, now: float) -> int:

@@ -1,1 +1,1 @@
-SELECT incarnation, pid FROM nodes WHERE name = ? AND boot = ? AND incarnation <> ?
+SELECT incarnation, pid, expires FROM nodes WHERE name = ? AND boot = ? AND incarnation <> ?
