@@ -43,6 +43,8 @@ class Consumer:
         self._outages = 0
         self._turn = asyncio.Lock()
         self._quiet = asyncio.Event()
+        self._sleep: asyncio.Future[None] | None = None
+        """The wait for the bell; `quiet` ends it."""
         self.reason = ""
         """Why it ended by itself."""
         self.on_registered: Callable[[str], None] = lambda session: None
@@ -51,6 +53,8 @@ class Consumer:
         """Claim nothing more; `run` returns when the claim under way is answered."""
         self._quiet.set()
         self._dispatcher.changed.set()
+        if self._sleep is not None:
+            self._sleep.cancel()
 
     async def run(self) -> None:
         """Claim until `quiet`, or until this process has had its share of tasks, or (burst) nothing is left."""
@@ -159,14 +163,16 @@ class Consumer:
         return not self._dispatcher.busy() and not await self._claim(self._credit() or 1)
 
     async def _bell(self) -> None:
-        bell = asyncio.ensure_future(self._parts.broker.bell(self._options.queues, BELL_SECONDS))
-        quiet = asyncio.ensure_future(self._quiet.wait())
+        if self._quiet.is_set():
+            return
         began = self._parts.clock.monotonic()
-        done, _ = await asyncio.wait((bell, quiet), return_when=asyncio.FIRST_COMPLETED)
-        for waiter in (bell, quiet):
-            waiter.cancel()
-        await asyncio.gather(bell, quiet, return_exceptions=True)
-        if bell in done and not bell.cancelled() and bell.exception() is not None:
+        bell = self._sleep = asyncio.ensure_future(self._parts.broker.bell(self._options.queues, BELL_SECONDS))
+        try:
+            await asyncio.wait((bell,))
+        finally:
+            self._sleep = None
+            bell.cancel()
+        if not bell.cancelled() and bell.exception() is not None:
             # The claim that follows meets the same outage and waits it out.
             log.debug("bell: %s", bell.exception())
         if self._parts.clock.monotonic() - began >= BELL_SECONDS:

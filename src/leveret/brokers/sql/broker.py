@@ -37,6 +37,13 @@ class SqlBroker:
         self._changes = -1
         self._session = ""
         self._suspects = False
+        self._queues: tuple[str, ...] = ()
+        self._scarce = False
+        """Whether the last claim found less than it had room for."""
+        self._resting = ""
+        """The bell's address while the session may be marked idle."""
+        self._rung = False
+        """Whether somebody has just called: there is work, and no need to look for it first."""
 
     async def publish(self, postings: tuple[Posting, ...]) -> None:
         now = self._clock.now()
@@ -50,9 +57,24 @@ class SqlBroker:
     async def claim(self, claim: Claim) -> tuple[Delivery, ...]:
         now = self._clock.now()
         self._session, self._suspects = claim.session, claim.suspects
-        if claim.credit < 1 or self._database.peek(lambda connection: claims.is_futile(connection, claim, now)):
+        rung, self._rung = self._rung, False
+        if claim.credit < 1:
             return ()
-        return await self._database.perform(lambda connection: claims.take(connection, claim, now))
+        if not rung and self._database.peek(lambda connection: claims.is_futile(connection, claim, now)):
+            return ()
+        resting = self._resting
+
+        def work(connection: Connection) -> tuple[Delivery, ...]:
+            taken = claims.take(connection, claim, now)
+            if taken and resting:
+                idle.rise(connection, resting)
+            return taken
+
+        deliveries = await self._database.perform(work)
+        self._scarce = len(deliveries) < claim.credit
+        if deliveries:
+            self._resting = ""
+        return deliveries
 
     async def settle(self, commitments: tuple[Commitment, ...]) -> tuple[Committed | Stale, ...]:
         now = self._clock.now()
@@ -66,17 +88,26 @@ class SqlBroker:
         )
 
     async def commit(self, commitments: tuple[Commitment, ...]) -> tuple[Committed | Stale, ...]:
-        now, options = self._clock.now(), self._options
+        now = self._clock.now()
         if endings.is_plain(commitments):
             try:
-                return await self._database.perform(
-                    lambda connection: endings.commit_plain(connection, commitments, now, options)
-                )
+                return await self._database.perform(lambda connection: self._commit_plain(connection, commitments, now))
             except endings.Uneven:
                 pass
         return await self._database.perform(
-            lambda connection: tuple(endings.commit(connection, item, now, options) for item in commitments)
+            lambda connection: tuple(endings.commit(connection, item, now, self._options) for item in commitments)
         )
+
+    def _commit_plain(
+        self, connection: Connection, commitments: tuple[Commitment, ...], now: float
+    ) -> tuple[Committed | Stale, ...]:
+        """Where there was no more to claim, the session lies down in the same transaction: a later one would stand in
+        the way of the next call of him whose result this is."""
+        answers = endings.commit_plain(connection, commitments, now, self._options)
+        bell = self._bell
+        if self._scarce and bell is not None and not self._has_work(connection, self._queues):
+            self._mark_idle(connection, bell, self._queues)
+        return answers
 
     async def give_back(self, returns: tuple[Return, ...]) -> None:
         now = self._clock.now()
@@ -89,7 +120,7 @@ class SqlBroker:
 
     async def bell(self, queues: tuple[str, ...], timeout: float) -> None:
         """Mark this session idle, then wait for its bell; look at the file's change counter every 0.5 s behind it."""
-        bell = self._own_bell()
+        bell, self._queues = self._own_bell(), queues
         heard, end = bell.generation, time.monotonic() + timeout
         self._database.peek(self._note_changes)
         if await self._lie_down(bell, queues):
@@ -105,7 +136,8 @@ class SqlBroker:
     async def _listen(self, bell: Bell, heard: int, end: float, queues: tuple[str, ...]) -> None:
         while (left := end - time.monotonic()) > 0:
             await bell.listen(heard, min(left, self._options.poll_seconds))
-            if bell.generation != heard or self._database.peek(lambda connection: self._has_news(connection, queues)):
+            self._rung = bell.generation != heard
+            if self._rung or self._database.peek(lambda connection: self._has_news(connection, queues)):
                 return
 
     async def close(self) -> None:
@@ -129,9 +161,7 @@ class SqlBroker:
         def lie_down(connection: Connection) -> bool:
             if self._has_work(connection, queues):
                 return True
-            sign = -1 if self._suspects else 1
-            numbers = [sign * connection.queue(name) for name in queues]
-            idle.wait_for(connection, bell.address, self._session, numbers)
+            self._mark_idle(connection, bell, queues)
             return False
 
         if self._database.peek(is_idle_already):
@@ -144,6 +174,12 @@ class SqlBroker:
         if rung and self._has_work(connection, queues):
             sign = -1 if self._suspects else 1
             connection.added.update({sign * connection.queue(name): 1 for name in queues})
+
+    def _mark_idle(self, connection: Connection, bell: Bell, queues: tuple[str, ...]) -> None:
+        sign = -1 if self._suspects else 1
+        numbers = [sign * connection.queue(name) for name in queues]
+        idle.wait_for(connection, bell.address, self._session, numbers)
+        self._resting = bell.address
 
     def _has_work(self, connection: Connection, queues: tuple[str, ...]) -> bool:
         return claims.has_ready(connection, queues, self._suspects)

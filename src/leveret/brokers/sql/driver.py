@@ -22,15 +22,19 @@ class SqlDriver:
         self._database = Database(url, options.publish_timeout)
         self._publisher = Publisher(self._database, options, clock)
         self._options, self._clock = options, clock
+        self._inline: SqlBroker | None = None
         self.address = str(self._database.path)
 
     def broker(self, *, inline: bool = True) -> SqlBroker:
         """`inline=False`: for a loop that serves others (`adelay`): no publish waits for the disk on it."""
-        make = SqlBroker if inline else SqlCallerBroker
-        return make(self._database, self._publisher, self._options, self._clock)
+        if not inline:
+            return SqlCallerBroker(self._database, self._publisher, self._options, self._clock)
+        self._inline = SqlBroker(self._database, self._publisher, self._options, self._clock)
+        return self._inline
 
     def commit(self) -> SqlBroker:
-        return self.broker()
+        """The same object as the broker: what it claimed tells it what to do when that ends."""
+        return self._inline or self.broker()
 
     def leases(self) -> SqlLeases:
         return SqlLeases(self._database, self._options, self._clock)

@@ -21,6 +21,11 @@ def wait_for(connection: Connection, address: str, session: str, queues: Iterabl
     connection.execute("set_bell", (address, session, json.dumps(list(queues))))
 
 
+def rise(connection: Connection, address: str) -> None:
+    """The session of that bell has taken work: others are to be called for what comes next."""
+    connection.execute("busy_bell", (address,))
+
+
 def is_waiting(connection: Connection, address: str) -> bool:
     row = connection.execute("find_bell", (address,)).fetchone()
     return row is not None and bool(row[0])
