@@ -78,7 +78,8 @@ class Stage:
             self.clock.elapsed = max(self.clock.elapsed, due - self.clock.start)
             here = self.run_until_idle()
             ran += here
-            if not here:
+            # What expired, was revoked or is parked as unknown moved on without a run.
+            if not here and self._next_due() == due:
                 break
         self.clock.elapsed = max(self.clock.elapsed, end)
         return ran + self.run_until_idle()

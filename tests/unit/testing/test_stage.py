@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from leveret import Leveret, Task, testing
+from leveret.errors import NotRegistered
 from leveret.testing.stage import read_duration
 
 pytest_plugins = ("pytester",)
@@ -116,3 +117,15 @@ def test_the_pytest_fixtures(pytester: pytest.Pytester) -> None:
 
     outcome.assert_outcomes(passed=1)
     assert not (pytester.path / "must-not-exist.db").exists()
+
+
+def test_an_unknown_task_is_a_failure_after_a_quarter_of_an_hour() -> None:
+    app = testing.app()
+    result = app.send_task("nobody.knows")
+
+    app.advance("14 minutes")
+    assert result.state == "PENDING"
+    app.advance("2 minutes")
+
+    assert result.state == "FAILURE"
+    assert isinstance(result.result, NotRegistered)
