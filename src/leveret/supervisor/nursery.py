@@ -119,6 +119,14 @@ class Forkserver:
             self._lose()
             raise ForkserverLost(str(error)) from error
 
+    def last_words(self) -> str:
+        """Why it could not import the app, of one that has ended and was never listened to; empty: it did not say."""
+        try:
+            message = self._decoder.decode(self._line.recv(PACKET_BYTES))
+        except (OSError, msgspec.DecodeError):
+            return ""
+        return message.error if isinstance(message, ImportFailed) else ""
+
     @property
     def lost(self) -> bool:
         return self._lost

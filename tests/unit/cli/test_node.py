@@ -6,11 +6,12 @@ import sys
 
 import pytest
 
+from leveret.cli.node import plan
 from leveret.cli.node.banner import Facts, banner
 from leveret.cli.node.cpus import cgroup_quota, usable_cpus
 from leveret.cli.node.name import node_name
 from leveret.cli.node.pidfile import pidfile
-from leveret.cli.node.plan import Plan
+from leveret.cli.node.plan import Plan, ask
 from leveret.cli.node.planner import queue_names, unmatched_routes
 from leveret.cli.node.queues import consumed_queues, split_names
 from leveret.cli.node.start import layout
@@ -175,3 +176,11 @@ def test_the_banner_of_many_tasks_is_cut():
     text = shown(Plan(app="tasks:app", tasks=tuple(f"t{n:03}" for n in range(100))))
 
     assert "and 60 more" in text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks")
+def test_a_child_that_cannot_even_be_imported_says_why(monkeypatch):
+    monkeypatch.setattr(plan, "ENTRY", "leveret_that_is_nowhere.child")
+
+    with pytest.raises(ImproperlyConfigured, match="No module named 'leveret_that_is_nowhere'"):
+        ask("tasks:app", {}).answer()

@@ -75,7 +75,10 @@ class Question:
     def answer(self) -> Plan:
         data = self._read()
         if not data:
-            raise ImproperlyConfigured("the process that imports the app died before it was done")
+            words = self.forkserver.last_words() if self.forkserver else ""
+            raise ImproperlyConfigured(
+                "\n".join(["the process that imports the app died before it was done", words]).strip()
+            )
         answer = _plans.decode(data)
         if isinstance(answer, Refused):
             raise ImproperlyConfigured(answer.error)
