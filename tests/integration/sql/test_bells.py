@@ -88,21 +88,25 @@ def test_a_session_that_stops_waiting_is_not_rung(tmp_path):
     asyncio.run(main())
 
 
-def test_a_ring_for_a_session_that_stops_goes_to_another(tmp_path, monkeypatch):
-    driver, silent = open_driver(tmp_path, poll_seconds=60.0), open_driver(tmp_path)
-    monkeypatch.setattr(silent._database.ringer, "ring", lambda addresses: None)
+@pytest.mark.parametrize("heard", [False, True])
+def test_a_ring_for_a_session_that_stops_goes_to_another(tmp_path, monkeypatch, heard):
+    driver, sender = open_driver(tmp_path, poll_seconds=60.0), open_driver(tmp_path)
+    if not heard:
+        monkeypatch.setattr(sender._database.ringer, "ring", lambda addresses: None)
 
     async def main():
         stopping, other = await _idle(driver, "s0"), driver.broker()
         first = asyncio.create_task(stopping.bell((QUEUE,), 30))
         await _until(lambda: _bells(driver).get("s0"))
-        # Marked as rung, but it stops before it hears.
-        await asyncio.to_thread(send, silent, "a")
+        await asyncio.to_thread(send, sender, "a")
+        if heard:
+            await first
         other._session = "s1"
         monkeypatch.setattr(other, "_has_work", lambda *_: False)
         waiting = asyncio.create_task(other.bell((QUEUE,), 30))
         await _until(lambda: _bells(driver).get("s1"))
-        first.cancel()
+        # It stops before it hears, or before it claims.
+        await stopping.close() if heard else first.cancel()
         await asyncio.wait_for(waiting, 5)
 
     asyncio.run(main())

@@ -143,7 +143,8 @@ class SqlBroker:
     async def close(self) -> None:
         bell, self._bell = self._bell, None
         if bell is not None:
-            await self._database.perform(lambda connection: connection.execute("drop_bell", (bell.address,)))
+            # The last ring may have come just before the stop, and was not followed by a claim.
+            await self._database.perform(lambda connection: self._stand_up(connection, bell, self._queues))
             bell.close()
 
     def _own_bell(self) -> Bell:
@@ -169,6 +170,7 @@ class SqlBroker:
         return await self._database.perform(lie_down)
 
     def _stand_up(self, connection: Connection, bell: Bell, queues: tuple[str, ...]) -> None:
+        self._scarce = False
         rung = not idle.is_waiting(connection, bell.address)
         connection.execute("drop_bell", (bell.address,))
         if rung and self._has_work(connection, queues):
