@@ -21,7 +21,8 @@ def sqlite(count: int, peers: tuple[str, ...], only: tuple[str, ...]) -> None:
     """Play `count` rounds of each measurement (three of the slow ones) and write down what is known after each."""
     systems = (LEVERET, *(peer for peer in SQLITE_PEERS if not peers or peer.peer in peers))
     prepare(systems)
-    content: dict[str, object] = {"decoded_by_celery": decoded_by_celery(100), "limit": limit()}
+    content: dict[str, object] = rounds.written("sqlite") if only else {}
+    content |= {"decoded_by_celery": decoded_by_celery(100), "limit": limit()}
     for name, (run, options) in MEASUREMENTS.items():
         if only and name not in only:
             continue

@@ -64,9 +64,16 @@ def summarise(title: str, found: Rounds, figure: str = "per_second") -> dict[str
 def write(name: str, content: Mapping[str, object]) -> Path:
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps({"machine": machine(), **content}, indent=1) + "\n")
+    path.write_text(json.dumps({**content, "machine": machine()}, indent=1) + "\n")
     print(f"written to {path.relative_to(BENCH.parent)}")
     return path
+
+
+def written(name: str) -> dict[str, object]:
+    """What an earlier run wrote; empty when there was none."""
+    path = RESULTS / f"{name}.json"
+    content: dict[str, object] = json.loads(path.read_text()) if path.exists() else {}
+    return content
 
 
 def machine() -> dict[str, str]:

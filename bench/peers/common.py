@@ -52,9 +52,21 @@ def body() -> None:
 
 
 def payload(size: int) -> list[dict[str, Any]]:
-    """JSON of about `size` bytes, in the shape of rows."""
-    row = {"id": 123456, "name": "Grace Hopper", "email": "grace@example.org", "score": 98.6, "tags": ["a", "b"]}
-    return [row] * (size // len(json.dumps(row)))
+    """JSON of about `size` bytes, in the shape of rows; no two alike, or pickle would write the first one only."""
+    rows: list[dict[str, Any]] = []
+    length = 2
+    while length < size:
+        number = len(rows)
+        row = {
+            "id": 123_000 + number,
+            "name": f"Grace Hopper {number}",
+            "email": f"grace{number}@example.org",
+            "score": 98.5 + number,
+            "tags": [f"a{number}", f"b{number}"],
+        }
+        rows.append(row)
+        length += len(json.dumps(row)) + 2
+    return rows
 
 
 def main(peer: str) -> None:
