@@ -113,4 +113,5 @@ def _unknown(kind: str, name: str) -> str:
     known = sorted({part.name for part in discovered() if part.kind == kind})
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"no {kind[:-1]} named {name!r}{hint} (known: {', '.join(known) or 'none'}; or give package.module:Name)"
+    what = "pool" if kind == "executors" else kind[:-1]
+    return f"no {what} named {name!r}{hint} (known: {', '.join(known) or 'none'}; or give package.module:Name)"

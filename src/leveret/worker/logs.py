@@ -13,6 +13,7 @@ from leveret.model.message import Message
 from leveret.model.options import LogOptions, WorkerOptions
 from leveret.model.outcome import (
     Cancelled,
+    ErrorInfo,
     Failed,
     Ignored,
     Outcome,
@@ -79,19 +80,26 @@ class TaskLog:
 _ERRORS = (Failed, Rejected)
 
 
+def _shown(error: ErrorInfo) -> str:
+    """The exception as `repr` shows it."""
+    if error.args or not error.text or error.text == f"{error.type}()":
+        return f"{error.type}({', '.join(map(safe_repr, error.args))})"
+    return f"{error.type}({error.text!r})"
+
+
 def _describe(message: Message, outcome: Outcome, runtime: float) -> tuple[int, str, Fields]:
     task, fields = f"Task {message.task}[{message.id}]", {"runtime": round(runtime, 6)}
     match outcome:
         case Succeeded(value):
             return logging.INFO, f"{task} succeeded in {runtime:.6g}s: {safe_repr(value)}", fields
         case Failed(error, expected):
-            text = f"{error.type}({error.text!r})"
+            text = _shown(error)
             if expected:
                 return logging.INFO, f"{task} raised expected: {text}", fields
             trace = "\n" + error.traceback.rstrip() if error.traceback else ""
             return logging.ERROR, f"{task} raised unexpected: {text}{trace}", fields
         case Retried(delay=delay, error=cause):
-            why = "" if cause is None else f": {cause.type}({cause.text!r})"
+            why = "" if cause is None else f": {_shown(cause)}"
             return logging.INFO, f"{task} retry: Retry in {delay:g}s{why}", fields
         case Snoozed(seconds):
             return logging.INFO, f"{task} snoozed for {seconds:g}s", fields

@@ -77,7 +77,7 @@ def test_call_takes_celery_s_json_options(leveret, module):
 @pytest.mark.parametrize(
     ("words", "error", "code"),
     [
-        (("add", "-a", "{}"), "-a/--args must be JSON a list", 2),
+        (("add", "-a", "{}"), "-a/--args must be a list in JSON", 2),
         (("add", "-k", "nonsense"), "-k/--kwargs is not JSON", 2),
         (("add", "1", "--eta", "tomorrow"), "--eta tomorrow: expected a moment like", 2),
         (("add",), "missing a required argument: 'x'", 1),

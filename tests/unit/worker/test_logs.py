@@ -7,6 +7,8 @@ import pytest
 from tests.unit.worker.rig import CLOCK
 
 from leveret import get_task_logger
+from leveret.errors import SoftTimeLimitExceeded
+from leveret.logic.results import error_info
 from leveret.model.message import Message, TaskId
 from leveret.model.node import Node
 from leveret.model.options import LogOptions, WorkerOptions
@@ -49,6 +51,18 @@ def test_lines_read_as_celery_users_know_them_in_one_write(at):
     assert retried.endswith("Task tasks.add[id-1] retry: Retry in 3s: ValueError('boom')")
     assert raised.endswith("ERROR/w-1] Task tasks.add[id-1] raised unexpected: ValueError('boom')")
     assert trace == "Traceback ..."
+
+
+@pytest.mark.parametrize(
+    "error", [KeyError("x"), FileNotFoundError(2, "No such file"), SoftTimeLimitExceeded(), ValueError("a", 1)]
+)
+def test_an_exception_is_shown_as_its_repr(at, error):
+    at("INFO")
+    writes = []
+
+    lines_of(TaskLog(CLOCK, write=writes.append, shape=LineFormatter(process="w-1")), Failed(error_info(error)))
+
+    assert writes[0].splitlines()[0].endswith(f"raised unexpected: {error!r}")
 
 
 def test_at_the_default_level_only_errors_are_formatted(at):

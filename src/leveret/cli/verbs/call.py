@@ -78,7 +78,7 @@ def _json(text: str | None, kind: type, option: str, expected: str) -> Any:
     except ValueError as error:
         raise click.UsageError(f"{option} is not JSON: {error}") from error
     if not isinstance(value, kind):
-        raise click.UsageError(f"{option} must be JSON {expected}")
+        raise click.UsageError(f"{option} must be {expected} in JSON")
     return value
 
 
