@@ -1,5 +1,5 @@
 """Compositions as values in Celery's JSON. Sent here: one chain of single tasks (it is one message) and one group of
-them (one publish). What needs a join, chords and groups inside chains, belongs to the canvas issue."""
+them (one publish). What needs a join, chords and groups inside chains, is a value only, so far."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
@@ -18,7 +18,7 @@ from leveret.model.message import Message
 
 T = TypeVar("T")
 
-_JOINS = "chords, and groups inside chains, come with the canvas issue; send the parts one by one until then"
+_JOINS = "chords, and groups inside chains, come with a later version; send the parts one by one until then"
 
 
 class Composition(Signature[T]):
@@ -241,7 +241,7 @@ def _steps_of(start: float, stop: float | None, step: float) -> Iterator[float]:
 
 @Signature.register_type("chord")
 class chord(Composition[Any]):  # noqa: N801 - Celery's name
-    """A body that gets the list of the header's values. It is a value here; it is sent once the canvas issue is in."""
+    """A body that gets the list of the header's values. It is a value here; sending it comes with a later version."""
 
     kind = "chord"
 
@@ -269,7 +269,7 @@ class chord(Composition[Any]):  # noqa: N801 - Celery's name
 
 @Signature.register_type("chunks")
 class chunks(Composition[Any]):  # noqa: N801 - Celery's name
-    """Many calls of one task in portions of `n`. It is a value here; it is sent once the canvas issue is in."""
+    """Many calls of one task in portions of `n`. It is a value here; sending it comes with a later version."""
 
     kind = "chunks"
 
@@ -282,7 +282,7 @@ class chunks(Composition[Any]):  # noqa: N801 - Celery's name
 
     def apply_async(self, *args: Any, **options: Any) -> AsyncResult[Any]:
         raise NotYet(
-            "chunks cannot be sent yet: they come with the canvas issue; app.send_many sends many calls at once"
+            "chunks cannot be sent yet: they come with a later version; app.send_many sends many calls at once"
         )
 
     aapply_async = apply_async  # type: ignore[assignment] # as above

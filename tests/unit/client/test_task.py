@@ -113,6 +113,16 @@ def test_bind_passes_the_task_and_is_no_part_of_a_call(app: testing.StagedLevere
     assert whoami(1) == (whoami.name, None)
 
 
+def test_what_celerys_task_has_and_ours_not_yet_says_so(app: testing.StagedLeveret) -> None:
+    @app.task
+    def plain() -> None: ...
+
+    with pytest.raises(AttributeError, match=r"task\.replace is not here yet"):
+        plain.replace(plain.s())  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match="no attribute 'dely'"):
+        plain.dely()  # type: ignore[attr-defined]
+
+
 def test_a_global_self_without_bind_is_warned_about(app: testing.StagedLeveret) -> None:
     shared = current.shared()
     with pytest.warns(LeveretWarning, match="bind=True") as seen:

@@ -14,6 +14,14 @@ tmpfs /srv/shared\\040files/local tmpfs rw 0 0
 """
 
 
+def test_the_folder_in_a_project_is_not_for_git(tmp_path):
+    location.prepare(tmp_path / ".leveret" / "queue.db")
+    location.prepare(tmp_path / "own" / "queue.db")
+
+    assert (tmp_path / ".leveret" / ".gitignore").read_text() == "*\n"
+    assert [path.name for path in (tmp_path / "own").iterdir()] == ["queue.db"]
+
+
 @pytest.mark.parametrize(
     ("folder", "kind"),
     [

@@ -29,11 +29,18 @@ def locate(url: str) -> Path:
     return Path(unquote(text[1:])).expanduser().absolute()
 
 
+OWN_FOLDER = ".leveret"
+"""Where an app that names no broker has its file; it stands in the user's project."""
+
+
 def prepare(path: Path) -> None:
     """Make the folder (only its owner may enter) and an empty file (only its owner may read), where they miss."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         refuse_network(path)
+        if path.parent.name == OWN_FOLDER and not (path.parent / ".gitignore").exists():
+            # Nobody means to commit a queue.
+            (path.parent / ".gitignore").write_text("*\n", encoding="utf-8")
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600))
     except OSError as error:
         raise ImproperlyConfigured(f"cannot use {path}: {error.strerror or error}") from error
