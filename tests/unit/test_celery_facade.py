@@ -12,9 +12,10 @@ PATHS = {
     ".app": "app_or_default default_app shared_task",
     ".app.task": "Task",
     ".canvas": "Signature chain chord chunks group maybe_signature signature",
-    ".result": "AsyncResult EagerResult GroupResult ResultSet allow_join_result assert_will_not_block",
+    ".result": "AsyncResult EagerResult GroupResult ResultSet allow_join_result assert_will_not_block "
+    "result_from_tuple",
     ".states": "PENDING SUCCESS READY_STATES PROPAGATE_STATES",
-    ".utils": "uuid",
+    ".utils": "gen_unique_id uuid",
     ".utils.log": "get_logger get_task_logger",
     ".exceptions": "Ignore Reject Retry MaxRetriesExceededError SoftTimeLimitExceeded TimeoutError CeleryError",
 }

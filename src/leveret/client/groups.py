@@ -148,6 +148,18 @@ class GroupResult(ResultSet):
         return f"<GroupResult: {self.id} [{', '.join(str(result.id) for result in self.results)}]>"
 
 
+def result_from_tuple(written: Any, app: Any = None) -> Any:
+    """Read what `as_tuple()` wrote: the handle of one call or of a group, with those before it."""
+    if isinstance(written, AsyncResult | ResultSet):
+        return written
+    head, parts = written
+    own, above = head if isinstance(head, list | tuple) else (head, None)
+    parent = result_from_tuple(above, app) if above else None
+    if parts is None:
+        return AsyncResult(own, parent=parent, app=app)
+    return GroupResult(own, [result_from_tuple(part, app) for part in parts], parent=parent, app=app)
+
+
 def _countdown(results: list[Any], timeout: Seconds | None) -> Callable[[], float | None]:
     """Seconds left of one timeout that several waits share."""
     clocked = next((result for result in results if isinstance(result, AsyncResult)), None)

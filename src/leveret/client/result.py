@@ -35,6 +35,9 @@ class AsyncResult(ResultView, Generic[T]):
     `AsyncResult(id)` reads the default app; inside a program with several apps use `app.AsyncResult(id)`.
     """
 
+    TimeoutError = TimeoutError
+    """For `except result.TimeoutError`."""
+
     # Waiting.
 
     def get(

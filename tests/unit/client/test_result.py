@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from leveret import AsyncResult, Leveret, ResultSet, Task, states, testing
+from leveret import AsyncResult, Leveret, ResultSet, Task, group, states, testing
+from leveret.client.groups import result_from_tuple
 from leveret.client.results.joining import allow_join_result
 from leveret.errors import Ignore, ResultIgnored, TaskRevokedError, TimeoutError
 
@@ -232,3 +233,14 @@ def test_a_timeout_is_seconds_or_a_timedelta(app: testing.StagedLeveret, add: An
     with pytest.raises(TimeoutError, match="within 60 s"):
         ResultSet([late]).get(timeout=timedelta(minutes=1))
     assert late.get(timeout=timedelta(hours=2)) == 1
+
+
+def test_handles_are_written_as_tuples_and_read_again(app: testing.StagedLeveret, add: Any) -> None:
+    chained = (add.s(1) | add.s(2)).apply_async()
+    grouped = group(add.s(1), add.s(2)).apply_async()
+
+    read = result_from_tuple(chained.as_tuple())
+    assert (read.get(), read.parent.get()) == (3, 1)
+    assert result_from_tuple(grouped.as_tuple()).get() == [1, 2]
+    with pytest.raises(read.TimeoutError):
+        AsyncResult(add.apply_async((1,), countdown=60).id).get(timeout=1)

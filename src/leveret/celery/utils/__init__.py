@@ -2,4 +2,6 @@
 
 from leveret.client.tasks.inside import uuid
 
-__all__ = ["uuid"]
+gen_unique_id = uuid
+
+__all__ = ["gen_unique_id", "uuid"]
