@@ -212,7 +212,7 @@ def _convicted(
     reasons = ", ".join(charge.reason for charge in charges)
     if any(charge.reason.startswith(TIME_LIMIT_REASON) for charge in charges):
         error = _error(TimeLimitExceeded, "the hard time limit passed and the process had to be killed")
-        return _parked(_failed(message, error, definition, rules, now), f"time limit: {reasons}")
+        return _parked(_failed(message, error, definition, rules, now), reasons)
     if len(charges) >= CHARGES_TO_PARK:
         error = _error(WorkerLostError, f"{len(charges)} processes died running it: {reasons}")
         return _parked(_failed(message, error, definition, rules, now), f"{len(charges)} lost processes: {reasons}")

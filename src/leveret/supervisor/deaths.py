@@ -44,8 +44,9 @@ def settle_estate(death: Death, page: PageView) -> Estate | None:
     if death.orderly or not (page.running or page.torn):
         return Estate(Reaping(session=death.session), ran=ran)
     charge = Charge(reason=death.reason, at=death.at, session=death.session)
-    if death.overdue:
-        guilty = tuple((running.receipt, charge) for running in page.running if running.receipt in death.overdue)
+    guilty = tuple((running.receipt, charge) for running in page.running if running.receipt in death.overdue)
+    # Several at once: one held the interpreter, the others were late because of it. Tried alone, each shows itself.
+    if guilty and (len(guilty) == 1 or page.slots == 1):
         return Estate(Reaping(session=death.session, charged=guilty), ran=ran)
     if page.torn:
         return Estate(Reaping(session=death.session, suspect_others=True), ran=ran)

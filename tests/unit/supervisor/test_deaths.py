@@ -57,6 +57,15 @@ def test_of_several_only_the_overdue_is_charged() -> None:
     assert estate == Estate(Reaping(session=SESSION, charged=((Receipt("r-b"), charge),)), None, ("a", "b"))
 
 
+def test_of_several_overdue_nobody_knows_who_held_up_the_others() -> None:
+    death = Death(session=SESSION, reason="time limit", at=50.0, overdue=frozenset({Receipt("r-a"), Receipt("r-b")}))
+
+    estate = settle_estate(death, page("a", "b", "c", slots=3))
+
+    kept = (Receipt("r-a"), Receipt("r-b"), Receipt("r-c"))
+    assert estate == Estate(Reaping(session=SESSION, suspect_others=True), kept, ("a", "b", "c"))
+
+
 def test_a_child_without_a_session_leaves_nothing() -> None:
     assert settle_estate(Death(session=None, reason="exit 1", at=1.0), page()) is None
 
