@@ -1,9 +1,13 @@
 """The running task's own view of its message: `task.request`, under Celery's names (`celery/app/task.py:Context`)."""
 
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import Any
 
 from leveret.model.message import Message
+
+_UNSHOWN = frozenset({"message", "pending_retry", "lifespan"})
+_SHOWN = ("eta", "expires", "root_id", "parent_id", "group", "reply_to", "origin", "ignore_result", "headers")
 
 
 class Request:
@@ -45,7 +49,9 @@ class Request:
         message: Message = self.__dict__["message"]
         match name:
             case "eta":
-                return message.not_before
+                return _iso(message.not_before)
+            case "expires":
+                return _iso(message.expires)
             case "timelimit":
                 return (message.time_limit, message.soft_time_limit)
             case "callbacks" | "errbacks" | "chain" | "chord":
@@ -59,6 +65,16 @@ class Request:
     def get(self, key: str, default: Any = None) -> Any:
         value = getattr(self, key)
         return default if value is None else value
+
+    def __repr__(self) -> str:
+        """What people print from a task that puzzles them."""
+        shown = {name: value for name, value in vars(self).items() if name not in _UNSHOWN}
+        more = {name: value for name in _SHOWN if (value := getattr(self, name)) is not None}
+        return f"<Context: {shown | more!r}>"
+
+
+def _iso(moment: float | None) -> str | None:
+    return None if moment is None else datetime.fromtimestamp(moment, UTC).isoformat()
 
 
 CURRENT: ContextVar[Request | None] = ContextVar("leveret_current_request", default=None)

@@ -55,7 +55,10 @@ def required_broker_url(settings: Settings) -> Url:
 def make(kind: str, url: Url, options: DriverOptions, clock: Clock) -> BrokerDriver | BackendDriver:
     """One driver by its URL's scheme."""
     if "://" not in str(url):
-        raise ImproperlyConfigured(f"{url.masked!r} is no URL: expected something like sqlite:///queue.db or memory://")
+        setting = "broker_url" if kind == "brokers" else "result_backend"
+        raise ImproperlyConfigured(
+            f"{setting} {url.masked!r} is no URL: expected something like sqlite:///queue.db or memory://"
+        )
     driver: BrokerDriver | BackendDriver = parts.load(kind, url.scheme)(url, options, clock)
     return driver
 
