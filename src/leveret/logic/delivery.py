@@ -130,6 +130,8 @@ def _succeeded(
 ) -> Settlement:
     if message.embed:
         follow = rules.following.success(message, succeeded.value, now)
+        # Celery's `result.children`: what the task sent and what follows it.
+        children = (*children, *(((one.id, None), None) for one in follow))
     else:
         follow = ()
     return Settlement(

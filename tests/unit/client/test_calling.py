@@ -239,6 +239,13 @@ def test_links_follow_a_success_and_a_failure(app: testing.StagedLeveret, add: A
     assert failures == [failed.id]
 
 
+def test_what_is_linked_is_a_child_of_the_result(app: testing.StagedLeveret, add: Any) -> None:
+    result = add.apply_async((1, 2), link=[add.s(10), add.s(20)])
+
+    assert result.get() == 3
+    assert [child.get() for child in result.children] == [13, 23]
+
+
 def test_a_chain_of_single_tasks_is_one_message(app: testing.StagedLeveret, add: Any) -> None:
     result = (add.s(1, 1) | add.s(2) | chain(add.s(3), add.si(100))).apply_async()
 
