@@ -109,9 +109,14 @@ def find(kind: str, name: str) -> Part:
     raise ImproperlyConfigured(_unknown(kind, name))
 
 
+_COMING = frozenset({"amqp", "amqps", "pyamqp", "redis", "rediss", "sentinel", "postgresql", "rpc", "sqs"})
+
+
 def _unknown(kind: str, name: str) -> str:
     known = sorted({part.name for part in discovered() if part.kind == kind})
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
+    if kind in ("brokers", "backends") and name in _COMING:
+        hint = ": it comes with a later version"
     what = "pool" if kind == "executors" else kind[:-1]
     return f"no {what} named {name!r}{hint} (known: {', '.join(known) or 'none'}; or give package.module:Name)"
