@@ -56,4 +56,5 @@ class Credit:
         if not self._recent:
             return _START
         longest = sorted(self._recent)[int(0.95 * (len(self._recent) - 1))]
-        return MOST if longest * MOST <= BATCH_SECONDS else max(_START, int(BATCH_SECONDS / longest))
+        # Rounded: the fifth task of 1.03 ms makes a batch a quarter cheaper for 0.15 ms.
+        return MOST if longest * MOST <= BATCH_SECONDS else max(_START, round(BATCH_SECONDS / longest))

@@ -40,6 +40,8 @@ class SqlBroker:
         self._queues: tuple[str, ...] = ()
         self._scarce = False
         """Whether the last claim found less than it had room for."""
+        self._plenty = False
+        """Whether it got all it asked for: the next one need not look first whether there is work."""
         self._resting = ""
         """The bell's address while the session may be marked idle."""
         self._rung = False
@@ -60,7 +62,9 @@ class SqlBroker:
         rung, self._rung = self._rung, False
         if claim.credit < 1:
             return ()
-        if not rung and self._database.peek(lambda connection: claims.is_futile(connection, claim, now)):
+        likely = rung or self._plenty
+        if not likely and self._database.peek(lambda connection: claims.is_futile(connection, claim, now)):
+            self._scarce = True
             return ()
         resting = self._resting
 
@@ -72,6 +76,7 @@ class SqlBroker:
 
         deliveries = await self._database.perform(work)
         self._scarce = len(deliveries) < claim.credit
+        self._plenty = not self._scarce
         if deliveries:
             self._resting = ""
         return deliveries

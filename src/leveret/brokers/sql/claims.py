@@ -21,8 +21,12 @@ def find_session(connection: Connection, session: SessionId) -> tuple[int, int]:
     """Answer the session's number in the file and the number of its last claim."""
     row = connection.execute("find_session", (session,)).fetchone()
     if row is None:
-        raise LeaseLost(f"session {session} is not registered, or was reaped")
+        raise gone(session)
     return int(row[0]), int(row[1])
+
+
+def gone(session: SessionId) -> LeaseLost:
+    return LeaseLost(f"session {session} is not registered, or was reaped")
 
 
 def is_futile(connection: Connection, claim: Claim, now: float) -> bool:
@@ -49,11 +53,13 @@ def has_ready(connection: Connection, queues: tuple[str, ...], suspects: bool) -
 
 def take(connection: Connection, claim: Claim, now: float) -> tuple[Delivery, ...]:
     """Hand over at most `claim.credit` messages; the same number answers the same deliveries again."""
-    session, number = find_session(connection, claim.session)
+    row = connection.execute("claim_facts", (claim.session,)).fetchone()
+    if row is None:
+        raise gone(claim.session)
+    session, number, last, done, due, revoked = row
     if claim.number <= number:
         return replay(connection, session, number) if claim.number == number else ()
-    messages.sort(connection)
-    due = messages.next_due(connection)
+    messages.sort_from(connection, done, last)
     if due is not None and due <= now:
         messages.promote(connection, now, PROMOTE_AT_ONCE)
     taken: list[tuple[int, int, Delivery]] = []
@@ -62,13 +68,12 @@ def take(connection: Connection, claim: Claim, now: float) -> tuple[Delivery, ..
     connection.execute("number_claim", (claim.number, session))
     if len(claim.queues) > 1:
         taken.sort(key=lambda item: item[:2])
-    return with_revoked(connection, tuple(delivery for _, _, delivery in taken))
+    deliveries = tuple(delivery for _, _, delivery in taken)
+    return with_revoked(connection, deliveries) if revoked else deliveries
 
 
 def with_revoked(connection: Connection, deliveries: tuple[Delivery, ...]) -> tuple[Delivery, ...]:
-    """Mark what was revoked while it waited. Where nothing is revoked at all this is one look into an empty index."""
-    if not deliveries or connection.execute("any_revoked").fetchone() is None:
-        return deliveries
+    """Mark what was revoked while it waited."""
     ids = json.dumps([delivery.encoded.headers.get("id") for delivery in deliveries])
     revoked = {row[0] for row in connection.execute("revoked_of", (ids,))}
     return tuple(

@@ -147,10 +147,14 @@ def row_of(
 def sort(connection: Connection) -> int:
     """Put what single publishes left unsorted among the ready; answers the last place given."""
     last, done = connection.execute("last_place").fetchone()
+    sort_from(connection, done, last)
+    return int(last)
+
+
+def sort_from(connection: Connection, done: int, last: int) -> None:
     if last > done:
         connection.execute("sort_messages", (done,))
         connection.execute("mark_sorted", (last,))
-    return int(last)
 
 
 def is_copy(connection: Connection, posting: Posting, now: float) -> bool:

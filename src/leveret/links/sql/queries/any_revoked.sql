@@ -1,1 +1,0 @@
-SELECT 1 FROM results WHERE state = 'REVOKED' LIMIT 1
