@@ -7,8 +7,9 @@ from typing import Any
 from leveret.errors import DecodeError
 from leveret.logic.codec import Codec
 from leveret.logic.following import Following
-from leveret.logic.results import MetaFields, read_meta, write_meta, write_success
-from leveret.model.message import Message
+from leveret.logic.results import MetaFields, error_info, read_meta, write_meta, write_success
+from leveret.model.delivery import Encoded
+from leveret.model.message import Message, TaskId
 from leveret.model.outcome import ErrorInfo, Retried
 from leveret.model.settlement import Record
 from leveret.model.state import FAILURE, RETRY, REVOKED, STARTED, SUCCESS
@@ -115,6 +116,23 @@ class Rules:
     def _leaves_trace(self, message: Message, follows: bool) -> bool:
         # A computed id may come a second time; a retried one stands in the store already.
         return follows or message.derived or message.attempt > 0
+
+    def unread(self, encoded: Encoded, error: Exception, now: float) -> Record | None:
+        """The failure of a message nobody can read, so that its sender need not wait for ever. Nothing in it is trusted
+        but its id; None where it has none or wants no result."""
+        name = encoded.headers.get("id")
+        if not isinstance(name, str) or not name or encoded.headers.get("ignore_result") is True:
+            return None
+        return Record(
+            id=TaskId(name),
+            attempt=0,
+            state=FAILURE,
+            meta=write_meta(self.codec, id=name, status=FAILURE, error=error_info(error), date_done=now),
+            content_type=self.codec.result_serializer.content_type,
+            terminal=True,
+            expires_after=self.result_expires,
+            reply_to=encoded.reply_to,
+        )
 
     def _record(
         self,

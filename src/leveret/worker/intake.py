@@ -6,7 +6,7 @@ import os
 
 from leveret.errors import DecodeError
 from leveret.logic.delivery import PLAIN, Facts, Run, admit, needs_lookup, undecodable
-from leveret.model.delivery import Delivery, Verdict
+from leveret.model.delivery import Delivery, Encoded, Verdict
 from leveret.model.message import Message
 from leveret.model.settlement import Commitment, Committed, Record, Settlement
 from leveret.ports.executor import Job
@@ -27,7 +27,7 @@ class Intake:
     async def take(self, deliveries: tuple[Delivery, ...]) -> list[Job]:
         """Decode and admit a batch in its order; what is not to run goes to the settler."""
         self._settler.held.update([delivery.receipt for delivery in deliveries])
-        decoded, settled = self._decode(deliveries)
+        decoded, settled = await self._decode(deliveries)
         stored = await self._lookup(decoded)
         rules, now, find = self._parts.rules, self._parts.clock.now(), self._parts.registry.find
         # One look per name: a registry may build definitions from the app's present settings.
@@ -46,17 +46,29 @@ class Intake:
             self._settler.add(settled)
         return jobs
 
-    def _decode(self, deliveries: tuple[Delivery, ...]) -> tuple[list[tuple[Delivery, Message]], list[Commitment]]:
+    async def _decode(
+        self, deliveries: tuple[Delivery, ...]
+    ) -> tuple[list[tuple[Delivery, Message]], list[Commitment]]:
         codec = self._parts.codec
         decoded: list[tuple[Delivery, Message]] = []
         settled: list[Commitment] = []
+        unread: list[tuple[Encoded, DecodeError]] = []
         for delivery in deliveries:
             try:
                 decoded.append((delivery, codec.decode(delivery.encoded, delivery.queue)))
             except DecodeError as error:
                 log.error("message on queue %r parked as a dead letter: undecodable: %s", delivery.queue, error)
                 settled.append(commitment(undecodable(delivery, error), delivery.receipt, codec))
+                unread.append((delivery.encoded, error))
+        await self._store_unread(unread)
         return decoded, settled
+
+    async def _store_unread(self, unread: list[tuple[Encoded, DecodeError]]) -> None:
+        """Apart from the settlement: the dead letter must be kept whatever the fence says of the id it names."""
+        rules, now, backend = self._parts.rules, self._parts.clock.now(), self._parts.backend
+        records = tuple(record for encoded, error in unread if (record := rules.unread(encoded, error, now)))
+        if records and backend is not None:
+            await self._persist("store", lambda: backend.store(records))
 
     async def _lookup(self, decoded: list[tuple[Delivery, Message]]) -> dict[str, Record]:
         """One look at the store for the whole batch, and none where nothing can be there."""

@@ -259,6 +259,7 @@ def test_unknown_tasks_rest_and_undecodable_messages_are_dead_letters():
         await rig.broker.publish((broken,))
         dead = await rig.until(rig.driver.admin().dead)
         assert dead[0].reason.startswith("undecodable: ")
+        assert (await rig.result("x")).error.type == "DecodeError"
         (counts,) = await rig.driver.admin().counts(("default",))
         assert counts.delayed == 1
 
