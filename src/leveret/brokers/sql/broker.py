@@ -140,9 +140,13 @@ class SqlBroker:
 
     async def _listen(self, bell: Bell, heard: int, end: float, queues: tuple[str, ...]) -> None:
         while (left := end - time.monotonic()) > 0:
-            await bell.listen(heard, min(left, self._options.poll_seconds))
+            due = self._database.peek(messages.next_due)
+            wait = self._options.poll_seconds if due is None else due - self._clock.now()
+            await bell.listen(heard, min(left, max(wait, 0.0), self._options.poll_seconds))
             self._rung = bell.generation != heard
-            if self._rung or self._database.peek(lambda connection: self._has_news(connection, queues)):
+            if self._rung or (due is not None and due <= self._clock.now()):
+                return
+            if self._database.peek(lambda connection: self._has_news(connection, queues)):
                 return
 
     async def close(self) -> None:

@@ -13,6 +13,8 @@ URGENT = 9
 """Celery's highest priority; larger numbers count as it."""
 UNSORTED = 64
 """How many messages may wait to be sorted: the most a claim pays for the publishers."""
+SOON_SECONDS = 1.0
+"""A message due so soon rings at once: the one who is rung waits for the moment itself."""
 SLICE = 500
 """Rows made before they are written: few enough to be still in the processor's cache."""
 
@@ -89,6 +91,9 @@ def add(connection: Connection, postings: Sequence[Posting], now: float, high_fi
         messages.append(row)
         if posting.not_before is not None and posting.not_before > now:
             delayed.append((posting.not_before, seq, row[2]))
+            if posting.not_before - now < SOON_SECONDS:
+                # Whoever idles must learn of it before it is due, not at the next look at the file.
+                added.setdefault(row[2], 1)
         else:
             ready.append((row[2], row[3], seq))
             added[row[2]] = added.get(row[2], 0) + 1
