@@ -27,7 +27,7 @@ def _sqlite(content: dict[str, Any]) -> str:
         "| | " + " | ".join(names) + " |",
         "|---" * (len(names) + 1) + "|",
     ]
-    lines += [_row(name, content[name]) for name in RATES if name in content]
+    lines += [_row(name, content[name], names) for name in RATES if name in content]
     if trip := content.get("round trip"):
         cells = [
             f"{_median(rows, 'p50_ms'):.1f} ms, {_median(rows, 'pss_mb'):.0f} MB" for rows in trip["rounds"].values()
@@ -40,9 +40,13 @@ def _sqlite(content: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _row(name: str, measured: dict[str, Any]) -> str:
+def _row(name: str, measured: dict[str, Any], systems: list[str]) -> str:
     cells = []
-    for system, rows in measured["rounds"].items():
+    for system in systems:
+        rows = measured["rounds"].get(system)
+        if not rows:
+            cells.append("")
+            continue
         ratio = measured["ratios"].get(system)
         against = f" ({ratio:.1f} x)" if ratio else ""
         cells.append(f"{_median(rows, 'per_second'):,.0f} · {_median(rows, 'cpu_ms_per_1k'):,.0f}{against}")
