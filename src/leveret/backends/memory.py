@@ -14,7 +14,7 @@ class MemoryBackendDriver:
         self._server = server or server_at(url, options, clock)
         self.address = self._server.name
 
-    def backend(self) -> MemoryBackend:
+    def backend(self, *, inline: bool = True) -> MemoryBackend:
         return MemoryBackend(self._server)
 
     def blocking_backend(self) -> MemoryBlockingBackend:
