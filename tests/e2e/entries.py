@@ -169,9 +169,10 @@ def sleep(name: str) -> None:
 
 def fork_and_die(_: str) -> None:
     """A grandchild keeps every descriptor it was given; C code forks without telling Python."""
-    if ctypes.CDLL(None).fork() == 0:
-        time.sleep(8)
-        os._exit(0)
+    libc = ctypes.PyDLL(None)  # keeps the interpreter's lock: nobody is left in the grandchild to give it back
+    if libc.fork() == 0:
+        libc.sleep(8)
+        libc._exit(0)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
