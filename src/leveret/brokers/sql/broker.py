@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from leveret.brokers.sql import claims, endings
 from leveret.brokers.sql.blocking import Publisher
+from leveret.brokers.sql.disk import DiskThread
 from leveret.errors import BrokerError, OperationalError, PublishFailed
 from leveret.links.sql import idle, messages
 from leveret.links.sql.bell import Bell
@@ -209,5 +210,9 @@ class SqlBroker:
 class SqlCallerBroker(SqlBroker):
     """For loops that serve others: a publish (its fsync) runs in a thread, where it shares a commit with others."""
 
+    def __init__(self, database: Database, publisher: Publisher, options: DriverOptions, clock: Clock) -> None:
+        super().__init__(database, publisher, options, clock)
+        self._disk = DiskThread(lambda postings: publisher.publish(postings, options.publish_timeout))
+
     async def publish(self, postings: tuple[Posting, ...]) -> None:
-        await asyncio.to_thread(self._publisher.publish, postings, self._options.publish_timeout)
+        await self._disk.publish(postings)

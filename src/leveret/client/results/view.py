@@ -106,7 +106,10 @@ class ResultView:
 
     @property
     def retries(self) -> int | None:
-        return self._look().retries
+        """How often it was tried again. Celery answers this only with `result_extended`; the store always knows it."""
+        meta = self._look()
+        known = meta.status != states.PENDING
+        return self._attempt if meta.retries is None and known else meta.retries
 
     @property
     def name(self) -> str | None:
