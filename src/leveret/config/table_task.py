@@ -62,7 +62,7 @@ TASK: tuple[Row, ...] = (
 )
 
 _REPLACED = "Leveret has no bootsteps; this part cannot be replaced"
-_CREDIT = "a slot fetches what it can run within 20 ms; nothing more waits in a worker"
+_CREDIT = "a slot fetches what it can run within 25 ms; nothing more waits in a worker"
 _BROKER_ETA = "countdown and eta wait in the broker, never in a worker"
 
 WORKER: tuple[Row, ...] = (

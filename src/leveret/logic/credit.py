@@ -1,4 +1,4 @@
-"""How many messages a slot may hold: one at first, as many as it runs in twenty milliseconds at most (docs/adr/0006).
+"""How many messages a slot may hold: one at first, as many as it runs in 25 ms at most (docs/adr/0006).
 
 A slot that holds more than it can begin at once keeps work from idle slots elsewhere, so the bound is time, not
 number; and what it holds stays retractable (`RETRACT_SECONDS`).
@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable
 
 MOST = 200
-BATCH_SECONDS = 0.020
+BATCH_SECONDS = 0.025
 """A batch that took less doubles the credit; a slot never holds more than it runs in this time."""
 RETRACT_SECONDS = 0.050
 """A job that has run for longer sends everything unstarted behind it back to the broker."""
