@@ -322,7 +322,8 @@ class KillRun:
             for strike in self.report.strikes
             for running in strike.running
             # One that had stored its outcome when it was struck is not run again, and must not be.
-            if not states[running.id] or any(at > strike.at for at in starts[running.id])
+            # A page that outlived its node, under a process id given anew, names tasks that are not ours.
+            if running.id in states and (not states[running.id] or any(at > strike.at for at in starts[running.id]))
         ]
 
     def _recovered(self) -> bool:

@@ -53,7 +53,7 @@ class Delivery(Struct, frozen=True, kw_only=True, gc=False):
     queue: str
     encoded: Encoded
     count: int = 1
-    """1 the first time; a give-back of unstarted work does not count."""
+    """1 the first time; a give-back of unstarted work by its own session does not count."""
     charges: tuple[Charge, ...] = ()
     suspect: bool = False
     revoked: bool = False

@@ -28,10 +28,13 @@ class Intake:
         """Decode and admit a batch in its order; what is not to run goes to the settler."""
         self._settler.held.update([delivery.receipt for delivery in deliveries])
         decoded, settled = await self._decode(deliveries)
-        stored = await self._lookup(decoded)
-        rules, now, find = self._parts.rules, self._parts.clock.now(), self._parts.registry.find
+        find = self._parts.registry.find
         # One look per name: a registry may build definitions from the app's present settings.
         definitions = {name: find(name) for name in {message.task for _, message in decoded}}
+        # At most once: a copy that its sender sent again finds no message in its way, but the outcome.
+        early = {name for name, definition in definitions.items() if definition and not definition.acks_late}
+        stored = await self._lookup(decoded, early)
+        rules, now = self._parts.rules, self._parts.clock.now()
         jobs: list[Job] = []
         for delivery, message in decoded:
             definition = definitions[message.task]
@@ -70,10 +73,10 @@ class Intake:
         if records and backend is not None:
             await self._persist("store", lambda: backend.store(records))
 
-    async def _lookup(self, decoded: list[tuple[Delivery, Message]]) -> dict[str, Record]:
+    async def _lookup(self, decoded: list[tuple[Delivery, Message]], early: set[str]) -> dict[str, Record]:
         """One look at the store for the whole batch, and none where nothing can be there."""
         backend = self._parts.backend
-        ids = [message.id for delivery, message in decoded if needs_lookup(delivery, message)]
+        ids = [message.id for delivery, message in decoded if message.task in early or needs_lookup(delivery, message)]
         if not ids or backend is None:
             return {}
         stored = await self._persist("get", lambda: backend.get(ids))

@@ -65,7 +65,8 @@ class SqlLeases:
             number, _ = claims.find_session(connection, session)
             lost = [item for _, item in claims.held(connection, number) if item.receipt not in known]
             for delivery in lost:
-                endings.give_back(connection, Return(receipt=delivery.receipt), now)
+                # Counted: the request may have come late, when its session had run some of it; `admit` looks then.
+                endings.give_back(connection, Return(receipt=delivery.receipt, counted=True), now)
             return tuple(lost)
 
         return await self._write(work)

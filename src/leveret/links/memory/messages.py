@@ -168,7 +168,7 @@ class Messages:
         unknown = [(receipt, row) for receipt, row in holding.held.items() if receipt not in known]
         answer = tuple(row.delivery(receipt) for receipt, row in unknown)
         for receipt, _ in unknown:
-            self.release(receipt, now, 0.0, counted=False)
+            self.release(receipt, now, 0.0, counted=True)
         return answer
 
     def release_others(self, session: SessionId, keep: frozenset[Receipt], now: float) -> int:

@@ -295,7 +295,7 @@ class TestClaims:
         assert sorted(ids(back)) == ["b", "c"]
         assert await rig.counts() == (2, 0, 1, 0)
         again = await rig.claim()
-        assert [(d.encoded.headers["id"], d.count, d.charges) for d in again] == [("b", 1, ()), ("c", 1, ())]
+        assert [(d.encoded.headers["id"], d.count, d.charges) for d in again] == [("b", 2, ()), ("c", 2, ())]
 
     @case
     async def test_reconciling_what_is_all_known_changes_nothing(self, rig: Rig) -> None:
