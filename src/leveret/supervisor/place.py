@@ -14,8 +14,10 @@ from leveret.errors import BrokerError
 from leveret.logic.restart import Died, Drained, Ending, GiveUp, Restart, Streak, Unready, restart
 from leveret.model.options import WorkerOptions
 from leveret.ports.clock import Clock
+from leveret.ports.driver import Witness
 from leveret.ports.leases import Leases
 from leveret.supervisor.child import Child, Finding, Patience, State, overdue
+from leveret.supervisor.custody import Custody
 from leveret.supervisor.deaths import (
     STUCK,
     TIME_LIMIT,
@@ -38,6 +40,8 @@ BURST = "burst"
 _REAP_PATIENCE = 1.0
 """The next child is started when the estate is settled, or after so long: it cannot work without the store anyway."""
 _LINGER = 2.0
+_MOST_TOLD = 500
+"""Messages a new process is told of; those who died last are those that come again."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,6 +61,9 @@ class NodeParts:
     """Some child of this node has been ready: what cannot start from now on is tried again."""
     unready: int = 0
     pages: int = 0
+    custody: Custody | None = None
+    """Their broker connections, where the broker would not wait for the charges."""
+    witness: Witness | None = None
     burials: set[asyncio.Task[None]] = field(default_factory=set)
     """Children that are listened to until they are dead and buried, those that were retired included."""
     debts: set[asyncio.Task[None]] = field(default_factory=set)
@@ -148,7 +155,8 @@ class Place:
         parts.pages += 1
         path = parts.folder / f"page-{parts.pages}"
         make_page(path, self._options.slots)
-        options = replace(self._options, page=str(path))
+        known = parts.witness.known() if parts.witness is not None else ()
+        options = replace(self._options, page=str(path), testimony=known[-_MOST_TOLD:])
         launched = await parts.source.launch(options)
         return Child(options, launched, SlotReader(path), parts.clock.monotonic())
 
@@ -188,7 +196,10 @@ class Place:
 
     async def _listen(self, child: Child) -> None:
         while (message := await child.launched.channel.read()) is not None:
+            before = child.session
             child.hear(message, self._parts.clock.monotonic())
+            if before not in (None, child.session) and self._parts.custody is not None:
+                self._parts.custody.release(str(before))
         # It closed its line: it is ending. One that then lingers (a thread of user code) is ended.
         await asyncio.sleep(_LINGER)
         child.kill("its line was closed", forgive=child.drained is not None)
@@ -228,6 +239,9 @@ class Place:
                 delay = min(delay * 2, 5.0)
             else:
                 break
+        if parts.custody is not None:
+            # Only now may the broker hand over again what it held.
+            parts.custody.release(estate.reaping.session)
         if estate.reaping.suspect_others:
             parts.on_suspects()
 
@@ -309,6 +323,8 @@ class Place:
         page = child.page.view()
         try:
             await self._parts.leases.release(child.session, tuple(running.receipt for running in page.running))
+            if self._parts.custody is not None:
+                self._parts.custody.sever(child.session)
         except BrokerError as error:
             # Look again: without the flag the next look tries once more.
             child.page.set_hold(False)

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from leveret.errors import LeveretError
-from leveret.model.node import Pulse, Session
+from leveret.model.control import Testify
+from leveret.model.node import Pulse, Session, Testimony
 from leveret.ports.clock import Clock
+from leveret.ports.driver import Witness
 from leveret.ports.leases import Chores, Leases
 from leveret.supervisor.child import Child, end_those_still_starting, say_what_is_waited_for, stop_now
+from leveret.supervisor.custody import Custody
 from leveret.supervisor.forkserver import become_subreaper
 from leveret.supervisor.lease import LeaseKeeper, keep_up
 from leveret.supervisor.nursery import AppDoesNotImport, Forkserver
@@ -36,6 +39,7 @@ class Supervisor:
         clock: Clock,
         hooks: SupervisorHooks | None = None,
         chores: Chores | None = None,
+        witness: Witness | None = None,
     ) -> None:
         self._options = options
         self._worker = options.worker
@@ -44,6 +48,10 @@ class Supervisor:
         self._leases = leases
         self._clock = clock
         self._chores = chores
+        self._witness = witness
+        self._testimonies = 0
+        if witness is not None:
+            witness.on_testimony(self._spread)
         self._statuses = Statuses()
         self._source = ChildSource(options, self._statuses, self._log)
         self._keeper = LeaseKeeper(
@@ -163,6 +171,8 @@ class Supervisor:
             statuses=self._statuses,
             folder=folder,
             on_suspects=self._start_quarantine,
+            custody=None if self._witness is None else Custody(folder, self._log),
+            witness=self._witness,
         )
         self._places = [Place(self._parts, self._worker) for _ in range(self._worker.processes)]
         for place in self._places:
@@ -180,6 +190,18 @@ class Supervisor:
                     self._fail(error)
         await _all(self._parts.burials, None)
         await _all(self._parts.debts, _DEBT_SECONDS)
+        if self._parts.custody is not None:
+            self._parts.custody.close()
+
+    async def _spread(self, told: tuple[Testimony, ...]) -> None:
+        """Every process must know before the broker hands the message to one of them."""
+        self._testimonies += 1
+        testimony = Testify(self._testimonies, told)
+        heard = [asyncio.ensure_future(child.testify(testimony)) for child in self._children()]
+        if heard:
+            _, deaf = await asyncio.wait(heard, timeout=self._options.answer_seconds)
+            for task in deaf:
+                task.cancel()
 
     def _tend(self, place: Place) -> None:
         self._tending.add(asyncio.ensure_future(place.run()))

@@ -10,12 +10,13 @@ from leveret.client.waiting import Awaited, WaitFacts
 from leveret.config.settings import Settings
 from leveret.logic.routing import Router
 from leveret.model.delivery import Place
-from leveret.model.queue import Exchange, binding
+from leveret.ports.broker import Capability
 from leveret.ports.clock import Clock
 from leveret.wiring.clock import SystemClock
 from leveret.wiring.codec import build_codec
 from leveret.wiring.drivers import Drivers, open_drivers
 from leveret.wiring.routes import resolved_routes
+from leveret.wiring.topology import default_binding
 from leveret.wiring.zone import naive_zone
 
 
@@ -27,29 +28,29 @@ def build_client(settings: Settings, clock: Clock | None = None) -> Client:
     ask = _asker(drivers, clock)
     parts = ClientParts(
         codec=build_codec(settings),
-        router=build_router(settings),
+        router=build_router(settings, drivers.broker.capabilities),
         clock=clock,
         broker=broker,
-        backend=drivers.backend.blocking_backend() if drivers.results else None,
-        connect=_connector(drivers, broker.reply_address),
+        backend=drivers.blocking_backend() if drivers.results else None,
+        connect=_connector(drivers),
+        reply_address=drivers.reply_address(broker),
         facts=_blocking(ask),
         afacts=ask,
     )
     return Client(parts, client_options(settings, drivers))
 
 
-def build_router(settings: Settings) -> Router:
+def build_router(settings: Settings, capabilities: frozenset[Capability] = frozenset()) -> Router:
+    """`capabilities` are the broker's: one with exchanges routes by itself."""
+    exchanges = Capability.EXCHANGES in capabilities
     return Router(
         settings.task_queues or (),
         resolved_routes(settings.task_routes),
         settings.task_default_queue,
         settings.task_create_missing_queues,
-        default_binding=binding(
-            Exchange(
-                settings.task_default_exchange or settings.task_default_queue, settings.task_default_exchange_type
-            ),
-            settings.task_default_routing_key or settings.task_default_queue,
-        ),
+        default_binding=default_binding(settings),
+        strict=not exchanges,
+        copies=not exchanges,
     )
 
 
@@ -68,10 +69,10 @@ def client_options(settings: Settings, drivers: Drivers) -> ClientOptions:
     )
 
 
-def _connector(drivers: Drivers, reply_address: Callable[[], str | None]) -> Callable[[], AsyncParts]:
+def _connector(drivers: Drivers) -> Callable[[], AsyncParts]:
     def connect() -> AsyncParts:
-        backend = drivers.backend.backend(inline=False) if drivers.results else None
-        return AsyncParts(broker=drivers.broker.broker(inline=False), backend=backend, reply_address=reply_address)
+        broker = drivers.broker.broker(inline=False)
+        return AsyncParts(broker=broker, backend=drivers.backend_beside(broker) if drivers.results else None)
 
     return connect
 

@@ -121,7 +121,7 @@ def _facts(plan: Plan, settings: Settings) -> Facts:
         plan=plan,
         settings=settings,
         broker=drivers.broker.address,
-        results=drivers.backend.address if drivers.results else "disabled",
+        results=drivers.results_address,
         fused=drivers.fused,
     )
 
@@ -140,8 +140,9 @@ async def _check(options: WorkerOptions, facts: Facts, notices: Iterable[str]) -
     """Do what a start does, up to the first claim: open the broker and the store, and write."""
     drivers = open_drivers(facts.settings, SystemClock())
     await drivers.broker.admin().declare(options.queues)
-    await drivers.backend.backend().get(("leveret-check",))
-    await drivers.broker.broker().close()
+    broker = drivers.broker.broker()
+    await drivers.backend_beside(broker, inline=True).get(("leveret-check",))
+    await broker.close()
     click.echo(banner(options, facts))
     for notice in notices:
         click.echo(f"note: {notice}")
