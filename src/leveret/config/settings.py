@@ -6,7 +6,7 @@ Durations are seconds. A value is converted and checked when `Settings` is made;
 # ruff: noqa: RUF009 - `_option` makes a dataclass field, not a value.
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 from leveret.config import kinds
@@ -20,6 +20,8 @@ TASK_LOG_FORMAT = "[%(asctime)s: %(levelname)s/%(processName)s] %(task_name)s[%(
 
 
 def _option(default: Any, kind: Kind) -> Any:
+    if isinstance(default, dict):
+        return field(default_factory=default.copy, metadata={"kind": kind})
     return field(default=default, metadata={"kind": kind})
 
 
@@ -39,7 +41,7 @@ class Settings:
     broker_heartbeat: float = _option(20.0, kinds.SECONDS)
     broker_failover_strategy: str = _option("round-robin", kinds.choice("round-robin", "shuffle"))
     broker_login_method: str | None = _option(None, optional(kinds.choice("PLAIN", "AMQPLAIN", "EXTERNAL")))
-    broker_transport_options: Mapping[str, Any] | None = _option(None, optional(kinds.MAPPING))
+    broker_transport_options: Mapping[str, Any] = _option({}, kinds.MAPPING)
     publish_timeout: float = _option(10.0, kinds.POSITIVE_SECONDS)
     message_max_bytes: int = _option(16 * 1024 * 1024, kinds.ranged(1024))
     lease_seconds: float = _option(20.0, kinds.POSITIVE_SECONDS)
@@ -131,7 +133,9 @@ class Settings:
 
 
 FIELDS: tuple[str, ...] = tuple(f.name for f in fields(Settings))
-DEFAULTS: Mapping[str, Any] = {f.name: f.default for f in fields(Settings)}
+DEFAULTS: Mapping[str, Any] = {
+    f.name: f.default_factory() if f.default_factory is not MISSING else f.default for f in fields(Settings)
+}
 _KINDS: Mapping[str, Kind] = {f.name: f.metadata["kind"] for f in fields(Settings)}
 
 

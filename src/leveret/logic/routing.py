@@ -129,7 +129,7 @@ class Router:
     """Routes calls. `routes` is `task_routes` with dotted paths resolved to what they name.
 
     `default_binding` is the exchange and key of queues that name none (`task_default_exchange`, `_routing_key`).
-    `strict=False`: an exchange may be bound to queues this app does not declare (a broker with exchanges of its own,
+    `exchanges=True`: an exchange may be bound to queues this app does not declare (a broker with exchanges of its own,
     which also says so when a message reaches none).
     """
 
@@ -141,8 +141,7 @@ class Router:
         create_missing: bool = True,
         *,
         default_binding: binding | None = None,
-        strict: bool = True,
-        copies: bool = True,
+        exchanges: bool = False,
     ) -> None:
         named = queues.items() if isinstance(queues, Mapping) else (("", queue) for queue in queues)
         # As in Celery: where no queue is listed there is the default one.
@@ -153,8 +152,8 @@ class Router:
         self._aliases = {queue.alias: queue for queue in declared if queue.alias}
         self.default_queue = default_queue
         self.create_missing = create_missing
-        self._strict = strict
-        self.copies = copies
+        self._strict = not exchanges
+        self.copies = not exchanges
         """Whether the sender makes a message for each queue that an exchange reaches: the broker cannot."""
         self._rules = _as_rules(routes)
         self.static = all(isinstance(rule, _Table) for rule in self._rules)

@@ -193,6 +193,16 @@ class Child:
             return
 
 
+async def tell_all(children: Iterable[Child], testimony: Testify, patience: float) -> None:
+    """Every process must know of a death before the broker hands the message to one of them; who does not answer within
+    `patience` seconds is not waited for."""
+    heard = [asyncio.ensure_future(child.testify(testimony)) for child in children]
+    if heard:
+        _, deaf = await asyncio.wait(heard, timeout=patience)
+        for task in deaf:
+            task.cancel()
+
+
 async def end_those_still_starting(children: Callable[[], Iterable[Child]]) -> None:
     """A child that is still importing when its node stops holds nothing: end it after a while."""
     await asyncio.sleep(_STARTING_PATIENCE)

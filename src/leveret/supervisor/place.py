@@ -17,8 +17,8 @@ from leveret.ports.clock import Clock
 from leveret.ports.driver import Witness
 from leveret.ports.leases import Leases
 from leveret.supervisor.child import Child, Finding, Patience, State, overdue
-from leveret.supervisor.custody import Custody
-from leveret.supervisor.deaths import (
+from leveret.supervisor.deaths.custody import Custody
+from leveret.supervisor.deaths.estate import (
     STUCK,
     TIME_LIMIT,
     Death,
@@ -69,6 +69,19 @@ class NodeParts:
     debts: set[asyncio.Task[None]] = field(default_factory=set)
     """What the store must still be told, while the place already goes on."""
 
+    def patience(self) -> Patience:
+        options = self.options
+        return Patience(stall=options.stall_seconds, unsettled=options.unsettled_seconds, answer=options.answer_seconds)
+
+    def let_go(self, session: str) -> None:
+        """That session's connection is of no use to its process any more."""
+        if self.custody is not None:
+            self.custody.release(session)
+
+    def close(self) -> None:
+        if self.custody is not None:
+            self.custody.close()
+
     def owe(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(work)
         self.debts.add(task)
@@ -84,11 +97,7 @@ class Place:
         self._options = options
         self._streak = Streak()
         self._closing = asyncio.Event()
-        self._patience = Patience(
-            stall=parts.options.stall_seconds,
-            unsettled=parts.options.unsettled_seconds,
-            answer=parts.options.answer_seconds,
-        )
+        self._patience = parts.patience()
         self.child: Child | None = None
         self.leaving: list[Child] = []
         self._changed = asyncio.Event()
@@ -198,8 +207,8 @@ class Place:
         while (message := await child.launched.channel.read()) is not None:
             before = child.session
             child.hear(message, self._parts.clock.monotonic())
-            if before not in (None, child.session) and self._parts.custody is not None:
-                self._parts.custody.release(str(before))
+            if before not in (None, child.session):
+                self._parts.let_go(str(before))
         # It closed its line: it is ending. One that then lingers (a thread of user code) is ended.
         await asyncio.sleep(_LINGER)
         child.kill("its line was closed", forgive=child.drained is not None)
@@ -239,9 +248,8 @@ class Place:
                 delay = min(delay * 2, 5.0)
             else:
                 break
-        if parts.custody is not None:
-            # Only now may the broker hand over again what it held.
-            parts.custody.release(estate.reaping.session)
+        # Only now may the broker hand over again what it held.
+        parts.let_go(estate.reaping.session)
         if estate.reaping.suspect_others:
             parts.on_suspects()
 

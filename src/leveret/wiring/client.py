@@ -42,15 +42,13 @@ def build_client(settings: Settings, clock: Clock | None = None) -> Client:
 
 def build_router(settings: Settings, capabilities: frozenset[Capability] = frozenset()) -> Router:
     """`capabilities` are the broker's: one with exchanges routes by itself."""
-    exchanges = Capability.EXCHANGES in capabilities
     return Router(
         settings.task_queues or (),
         resolved_routes(settings.task_routes),
         settings.task_default_queue,
         settings.task_create_missing_queues,
         default_binding=default_binding(settings),
-        strict=not exchanges,
-        copies=not exchanges,
+        exchanges=Capability.EXCHANGES in capabilities,
     )
 
 

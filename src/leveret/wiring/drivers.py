@@ -125,6 +125,6 @@ def driver_options(settings: Settings) -> DriverOptions:
         login_method=settings.broker_login_method,
         heartbeat_seconds=settings.broker_heartbeat,
         failover=settings.broker_failover_strategy,
-        transport=settings.broker_transport_options or {},
+        transport=settings.broker_transport_options,
         result_persistent=settings.result_persistent,
     )

@@ -12,7 +12,7 @@ from leveret.model.options import WorkerOptions
 from leveret.model.task import Registry
 from leveret.ports.driver import Witness
 from leveret.supervisor.channel import Channel
-from leveret.supervisor.custody import entrust
+from leveret.supervisor.deaths.custody import entrust
 from leveret.supervisor.slots import SlotWriter
 from leveret.wiring.clock import SystemClock
 from leveret.wiring.worker import Joined, join_worker

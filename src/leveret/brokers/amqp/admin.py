@@ -9,12 +9,13 @@ from contextlib import asynccontextmanager
 
 from pamqp import commands
 
-from leveret.links.amqp import declaring, frames, letters, names
+from leveret.links.amqp import declaring, letters, names
 from leveret.links.amqp.address import Failover
-from leveret.links.amqp.aio import AsyncConnection
-from leveret.links.amqp.errors import ProtocolError
-from leveret.links.amqp.events import Confirmed, Delivered, Returned
+from leveret.links.amqp.aio import AsyncConnection, connect
 from leveret.links.amqp.letters import RAW, Facts, Letter
+from leveret.links.amqp.protocol import frames
+from leveret.links.amqp.protocol.errors import ProtocolError
+from leveret.links.amqp.protocol.events import Confirmed, Delivered, Returned
 from leveret.links.amqp.publisher import Publisher, follow
 from leveret.model.delivery import DeadLetter, Place, QueueCounts, Whereabouts
 from leveret.model.options import DriverOptions
@@ -108,7 +109,7 @@ class AmqpAdmin:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[AsyncConnection]:
-        connection = await AsyncConnection.connect(self._failover)
+        connection = await connect(self._failover)
         try:
             yield connection
         finally:

@@ -6,20 +6,18 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, assert_never
 
-import msgspec
-
 from leveret.brokers.amqp.intake import Intake
+from leveret.brokers.amqp.sidings import Held, Sidings, fresh_copy
 from leveret.brokers.amqp.testimony import Book, merged
 from leveret.errors import LeaseLost
 from leveret.links.amqp import declaring, letters, names
 from leveret.links.amqp.address import Failover
-from leveret.links.amqp.aio import AsyncConnection
-from leveret.links.amqp.errors import ProtocolError
-from leveret.links.amqp.events import Delivered
-from leveret.links.amqp.letters import Facts, Letter
-from leveret.links.amqp.properties import Properties
+from leveret.links.amqp.aio import AsyncConnection, connect
+from leveret.links.amqp.letters import Letter
+from leveret.links.amqp.protocol.errors import ProtocolError
+from leveret.links.amqp.protocol.events import Delivered
 from leveret.links.amqp.publisher import Publisher, follow
-from leveret.model.delivery import Claim, Delivery, Encoded, Posting, Receipt, Return, Verdict
+from leveret.model.delivery import Claim, Delivery, Posting, Receipt, Return, Verdict
 from leveret.model.options import CHARGES_TO_PARK, DriverOptions
 from leveret.model.settlement import Commitment, Committed, Stale
 from leveret.ports.broker import Capability
@@ -29,21 +27,7 @@ log = logging.getLogger("leveret.amqp")
 
 CAPABILITIES = frozenset({Capability.DELAY, Capability.PRIORITY, Capability.FANOUT, Capability.EXCHANGES})
 
-_RETURNS_BEFORE_CARE = 2
-"""A quorum queue counts returns towards its limit: what came back so often is sent anew instead."""
 _REMEMBERED_ACKS = 2_000
-_HOLDER_SECONDS = 5.0
-
-
-class Held(msgspec.Struct, frozen=True, gc=False):
-    """One hand-over this process answers for."""
-
-    tag: int
-    key: tuple[str, Any]
-    queue: str
-    encoded: Encoded
-    facts: Facts
-    read: Properties
 
 
 class AmqpBroker:
@@ -55,7 +39,7 @@ class AmqpBroker:
         self, failover: Failover, publisher: Publisher, options: DriverOptions, clock: Clock, book: Book
     ) -> None:
         self._failover, self._publisher, self._options, self._clock = failover, publisher, options, clock
-        self.publisher = publisher
+        self._sidings = Sidings(publisher, book, clock)
         self._book = book
         self._mode = options.topology.delivery_mode
         self._intake: Intake | None = None
@@ -78,7 +62,7 @@ class AmqpBroker:
         if self._intake is not None and self._intake.error is None and self._session == session:
             return
         await self._end()
-        connection = await AsyncConnection.connect(self._failover)
+        connection = await connect(self._failover)
         try:
             for queue in queues:
                 await self._declare(connection, queue, quarantine=quarantine)
@@ -161,7 +145,7 @@ class AmqpBroker:
         try:
             encoded, facts, read = letters.read(message.properties, message.body)
         except ProtocolError as error:
-            intake.spawn(self._park_raw(intake, message, queue, str(error)))
+            intake.spawn(self._sidings.park_unreadable(intake, message, queue, str(error)))
             return None
         headers = encoded.headers
         key = (headers.get("id"), headers.get("retries"))
@@ -180,10 +164,10 @@ class AmqpBroker:
                 charges = merged(charges, told.charges)
                 suspect = suspect or (told.suspect and len(charges) < CHARGES_TO_PARK)
                 if told.held_by and told.held_by != self._session:
-                    intake.spawn(self._wait_for_holder(intake, held))
+                    intake.spawn(self._sidings.wait_for_holder(intake, held))
                     return None
         if suspect and not self._quarantine:
-            intake.spawn(self._move_to_suspects(intake, held, charges))
+            intake.spawn(self._sidings.move_to_suspects(intake, held, charges))
             return None
         self._held[receipt] = held
         return Delivery(
@@ -217,15 +201,15 @@ class AmqpBroker:
                 case Verdict.RELEASE if commitment.delay <= 0:
                     back.append(one.tag)
                 case Verdict.RELEASE:
-                    out.append(self._later_letter(one, commitment.delay, counted=commitment.counted))
+                    out.append(self._sidings.later(one, commitment.delay, counted=commitment.counted))
                     done.append(one)
                 case Verdict.REJECT:
-                    out.append(self._dead_letter(one, commitment.reason))
+                    out.append(self._sidings.dead(one, commitment.reason))
                     done.append(one)
                 case other:
                     assert_never(other)
         if out:
-            await self._park_or_delay(intake, out)
+            await self._sidings.send(out)
         for commitment in commitments:
             held.pop(commitment.receipt, None)
         if intake.error is None:
@@ -234,13 +218,6 @@ class AmqpBroker:
             if back:
                 intake.refuse(back)
         return tuple(answers)
-
-    async def _park_or_delay(self, intake: Intake, out: list[Letter]) -> None:
-        lines = await self._publisher.open()
-        for queue in {one.routing_key for one in out if not one.delay} - lines.declared:
-            await follow(lines.connection, declaring.own_queue(queue))
-            lines.declared.add(queue)
-        await self._publisher.publish(out)
 
     async def give_back(self, returns: tuple[Return, ...]) -> None:
         intake = self._intake
@@ -253,11 +230,11 @@ class AmqpBroker:
             held = self._held.pop(one.receipt, None)
             if held is None:
                 continue
-            message = intake.open.get(held.tag)
+            message = intake.unsettled.get(held.tag)
             if message is None:
                 continue
             if one.delay > 0:
-                out.append(self._later_letter(held, one.delay, counted=one.counted))
+                out.append(self._sidings.later(held, one.delay, counted=one.counted))
                 done.append(held)
             else:
                 back.append(message)
@@ -275,7 +252,7 @@ class AmqpBroker:
         worn: list[tuple[int, Letter]] = []
         plain: list[int] = []
         for message in messages:
-            fresh = self._fresh_copy(intake, message) if message.redelivered else None
+            fresh = fresh_copy(message, intake.queue_of(message)) if message.redelivered else None
             if fresh is None:
                 plain.append(message.tag)
             else:
@@ -286,16 +263,6 @@ class AmqpBroker:
             await self._publisher.publish([letter for _, letter in worn])
             intake.acknowledge([tag for tag, _ in worn])
 
-    def _fresh_copy(self, intake: Intake, message: Delivered) -> Letter | None:
-        try:
-            encoded, facts, read = letters.read(message.properties, message.body)
-        except ProtocolError:
-            return None
-        if facts.returns < _RETURNS_BEFORE_CARE:
-            return None
-        queue = intake.queue_of(message)
-        return Letter("", queue, letters.rewritten(read, encoded, facts), message.body, True)
-
     async def bell(self, queues: tuple[str, ...], timeout: float) -> None:
         intake = self._intake
         if intake is not None:
@@ -304,44 +271,6 @@ class AmqpBroker:
     async def close(self) -> None:
         await self._end()
         await self._publisher.close()
-
-    # Where messages go that are not acknowledged as done
-
-    def _later_letter(self, held: Held, delay: float, *, counted: bool) -> Letter:
-        facts = msgspec.structs.replace(held.facts, count=held.facts.count + counted)
-        properties = letters.rewritten(held.read, held.encoded, facts)
-        return letters.delayed(held.queue, delay, properties, held.encoded.body)
-
-    def _dead_letter(self, held: Held, reason: str) -> Letter:
-        told = self._book.about(str(held.key[0])) if self._book else None
-        facts = Facts(
-            count=held.facts.count,
-            charges=merged(held.facts.charges, told.charges if told else ()),
-            queue=held.queue,
-            reason=reason,
-            at=self._clock.now(),
-        )
-        properties = letters.rewritten(held.read, held.encoded, facts)
-        return Letter("", names.dead(held.queue), properties, held.encoded.body, True)
-
-    async def _park_raw(self, intake: Intake, message: Delivered, queue: str, error: str) -> None:
-        """Properties that nobody can read are kept as bytes; the body stays the body."""
-        log.error("message on queue %r parked as a dead letter: %s", queue, error)
-        letter = letters.unreadable(message, queue, f"undecodable: {error}", self._clock.now())
-        await self._park_or_delay(intake, [letter])
-        intake.acknowledge((message.tag,))
-
-    async def _wait_for_holder(self, intake: Intake, held: Held) -> None:
-        """It still runs in a process that does not answer: it comes again when that may be over."""
-        await self._publisher.publish([self._later_letter(held, _HOLDER_SECONDS, counted=False)])
-        intake.acknowledge((held.tag,))
-
-    async def _move_to_suspects(self, intake: Intake, held: Held, charges: tuple[Any, ...]) -> None:
-        facts = msgspec.structs.replace(held.facts, suspect=True, queue=held.queue, charges=charges)
-        properties = letters.rewritten(held.read, held.encoded, facts)
-        place = names.suspects(held.queue)
-        await self._park_or_delay(intake, [Letter("", place, properties, held.encoded.body, True)])
-        intake.acknowledge((held.tag,))
 
 
 _COMMITTED = Committed()

@@ -12,9 +12,10 @@ from typing import Any
 
 from pamqp import commands
 
-from leveret.links.amqp import declaring, frames
+from leveret.brokers.amqp.unsettled import Unsettled
+from leveret.links.amqp import declaring
 from leveret.links.amqp.aio import AsyncConnection
-from leveret.links.amqp.events import Confirmed, Delivered, Returned
+from leveret.links.amqp.protocol.events import Confirmed, Delivered, Returned
 from leveret.links.amqp.publisher import follow
 from leveret.logic.window import UNCLAIMED_SECONDS, Window
 from leveret.model.topology import Topology
@@ -41,15 +42,12 @@ class Intake:
         self.channel = 0
         self.window = Window()
         self.buffer: deque[Delivered] = deque()
-        self.open: dict[int, Delivered] = {}
-        """Unacknowledged, by tag; tags only grow, so the order is the broker's."""
+        self.unsettled = Unsettled()
         self.error: Exception | None = None
         self.lost_event = asyncio.Event()
         self.news = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._generation = 0
-        self._under: dict[str, int] = {}
-        """Unacknowledged messages of each present consumer."""
         self._names: dict[str, str] = {}
         """Consumer tag -> queue, of all there ever were."""
         self._timer: asyncio.TimerHandle | None = None
@@ -60,7 +58,7 @@ class Intake:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def begin(self) -> None:
-        self.channel = await self.connection.channel(self)
+        self.channel = self.unsettled.channel = await self.connection.channel(self)
 
     def queue_of(self, message: Delivered) -> str:
         return self._names.get(message.consumer, "")
@@ -68,11 +66,8 @@ class Intake:
     # ChannelOwner
 
     def delivered(self, message: Delivered) -> None:
-        self.open[message.tag] = message
         self._heard_at = self._loop.time()
-        if message.consumer in self._under:
-            self._under[message.consumer] += 1
-        elif not self.window.prefetch:
+        if not self.unsettled.add(message) and not self.window.prefetch:
             # On its way when the consumers were cancelled.
             self.spawn(self._back([message]))
             return
@@ -89,7 +84,7 @@ class Intake:
 
     def cancelled(self, consumer: str) -> None:
         queue = self._names.get(consumer, "")
-        if self._under.pop(consumer, None) is not None:
+        if self.unsettled.consumers.pop(consumer, None) is not None:
             log.warning("queue %r was deleted under its consumer, or its node left; it is declared again", queue)
             self.spawn(self._revive(queue))
 
@@ -100,7 +95,7 @@ class Intake:
         if self._timer is not None:
             self._timer.cancel()
         self.buffer.clear()
-        self.open.clear()
+        self.unsettled.clear()
         self.lost_event.set()
         self.news.set()
 
@@ -140,7 +135,7 @@ class Intake:
                 if message is None:
                     break
                 found = self._named(message, queue)
-                self.open[found.tag] = found
+                self.unsettled.add(found)
                 taken.append(found)
         if not taken or short:
             self.consume(max(1, (idle or credit) - len(taken)))
@@ -183,15 +178,15 @@ class Intake:
 
     def _consume(self, queue: str) -> None:
         tag = f"{self._generation}.{queue}"
-        self._under[tag] = 0
+        self.unsettled.consumers[tag] = 0
         self._names[tag] = queue
         arguments = dict(self._topology.queue(queue).consumer_arguments or {})
         self.connection.post(self.channel, commands.Basic.Consume(queue=queue, consumer_tag=tag, arguments=arguments))
 
     def _cancel(self) -> None:
-        for tag in self._under:
+        for tag in self.unsettled.consumers:
             self.connection.send(self.channel, commands.Basic.Cancel(consumer_tag=tag, nowait=True))
-        self._under.clear()
+        self.unsettled.consumers.clear()
 
     def pause(self) -> list[Delivered]:
         """Ask for nothing more; answers what nobody had claimed, which the caller gives back."""
@@ -205,10 +200,10 @@ class Intake:
         """Idle, and the window is full of what runs or belonged to older consumers: begin anew for the idle slots."""
         if not self.window.prefetch or self.error is not None:
             return
-        if len(self.open) > self._slots:
+        if len(self.unsettled) > self._slots:
             # Not settled yet: more would only wait behind the same store or publish.
             return
-        if any(count >= self.window.prefetch for count in self._under.values()):
+        if any(count >= self.window.prefetch for count in self.unsettled.consumers.values()):
             self.consume(self.window.prefetch)
 
     def _look_back(self) -> None:
@@ -224,44 +219,23 @@ class Intake:
     # Settling
 
     def acknowledge(self, tags: Iterable[int]) -> None:
-        """One frame for the gap-free prefix of what is open, one for each of the others."""
-        batch = set(tags)
-        last = 0
-        for tag in self.open:
-            if tag not in batch:
-                break
-            last = tag
-        out = [frames.ack(self.channel, last, True)] if last else []
-        for tag in batch:
-            message = self.open.pop(tag, None)
-            if message is None:
-                continue
-            if message.consumer in self._under:
-                self._under[message.consumer] -= 1
-            if tag > last:
-                out.append(frames.ack(self.channel, tag))
-        if out:
-            self.connection.write(b"".join(out))
+        """Done, for good."""
+        self._write(self.unsettled.acknowledge(tags))
 
     def refuse(self, tags: Iterable[int]) -> None:
         """Back to the queue, to their old places."""
-        out = []
-        for tag in sorted(tags):
-            message = self.open.pop(tag, None)
-            if message is None:
-                continue
-            if message.consumer in self._under:
-                self._under[message.consumer] -= 1
-            out.append(frames.nack(self.channel, tag))
-        if out:
-            self.connection.write(b"".join(out))
+        self._write(self.unsettled.refuse(tags))
+
+    def _write(self, data: bytes) -> None:
+        if data:
+            self.connection.write(data)
 
     # Watching
 
     async def _watch(self) -> None:
         """The queue is not empty and nothing arrives: the connection is no good, whatever it says of itself."""
         quiet = self._loop.time() - self._heard_at
-        if quiet < WATCHDOG_SECONDS or not self.window.prefetch or self.open:
+        if quiet < WATCHDOG_SECONDS or not self.window.prefetch or len(self.unsettled):
             return
         waiting = await self._waiting_messages()
         if not waiting:

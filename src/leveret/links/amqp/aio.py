@@ -10,11 +10,11 @@ from typing import Any, Protocol, cast
 from pamqp import commands
 
 from leveret.errors import OperationalError
-from leveret.links.amqp import frames
 from leveret.links.amqp.address import Address, Failover, tune_socket
-from leveret.links.amqp.connection import Connection, marshal
-from leveret.links.amqp.errors import ChannelClosed, ConnectionLost, ProtocolError
-from leveret.links.amqp.events import (
+from leveret.links.amqp.protocol import frames
+from leveret.links.amqp.protocol.connection import Connection, marshal
+from leveret.links.amqp.protocol.errors import ChannelClosed, ConnectionLost, ProtocolError
+from leveret.links.amqp.protocol.events import (
     Answered,
     Blocked,
     ChannelLost,
@@ -77,42 +77,9 @@ class AsyncConnection(asyncio.Protocol):
         self.unblocked = asyncio.Event()
         self.on_lost: Callable[[], None] = lambda: None
 
-    @classmethod
-    async def connect(cls, failover: Failover, seconds: float | None = None) -> "AsyncConnection":
-        """Try each broker once, beginning with the one that answered last. Raises `OperationalError`."""
-        problem: Exception | None = None
-        for _ in failover.brokers:
-            address = failover.present
-            limit = address.connect_seconds if seconds is None else min(seconds, address.connect_seconds)
-            try:
-                return await cls._open(address, limit)
-            except (OSError, ProtocolError, ConnectionLost, TimeoutError) as error:
-                problem = error
-                failover.next()
-        why = str(problem) or type(problem).__name__
-        raise OperationalError(f"cannot connect to {failover.shown}: {why}") from problem
-
-    @classmethod
-    async def _open(cls, address: Address, limit: float) -> "AsyncConnection":
-        tls = address.tls.context() if address.tls else None
-        name = (address.tls.server_name or address.host) if address.tls else None
-        made: list[AsyncConnection] = []
-
-        def make() -> AsyncConnection:
-            made.append(cls(address))
-            return made[0]
-
-        try:
-            async with asyncio.timeout(limit):
-                await asyncio.get_running_loop().create_connection(
-                    make, address.host, address.port, ssl=tls, server_hostname=name
-                )
-                await made[0]._opened
-        except BaseException:
-            for connection in made:
-                connection.abort()
-            raise
-        return made[0]
+    async def opened(self) -> None:
+        """Return when channels may be used; raises what went wrong before."""
+        await self._opened
 
     @property
     def server(self) -> Any:
@@ -137,30 +104,17 @@ class AsyncConnection(asyncio.Protocol):
 
     async def call(self, channel: int, method: Any) -> Any:
         """Send a synchronous method and wait for its answer. Raises `ChannelClosed`, `ConnectionLost`."""
-        return await self.calls(channel, (method,))
-
-    async def calls(self, channel: int, methods: tuple[Any, ...]) -> Any:
-        """Several in one write, answered in their order; the last answer is returned."""
-        self._check()
-        waiting = self._waiting.setdefault(channel, deque())
-        answers = [self._loop.create_future() for _ in methods]
-        for method, answer in zip(methods, answers, strict=True):
-            waiting.append(answer)
-            self.write(marshal(channel, method))
+        if self.error is not None:
+            raise ConnectionLost(str(self.error)) from self.error
+        answer = self._loop.create_future()
+        self._waiting.setdefault(channel, deque()).append(answer)
+        self.write(marshal(channel, method))
         try:
-            async with asyncio.timeout(REPLY_SECONDS):
-                for answer in answers:
-                    last = await answer
+            return await asyncio.wait_for(answer, REPLY_SECONDS)
         except TimeoutError:
-            error = ConnectionLost(f"{self.address.shown} did not answer {methods[0].name} in {REPLY_SECONDS:g} s")
+            error = ConnectionLost(f"{self.address.shown} did not answer {method.name} in {REPLY_SECONDS:g} s")
             self.fail(error)
             raise error from None
-        finally:
-            for answer in answers:
-                # Nobody waits for those behind one that failed: their errors are the same.
-                if answer.done() and not answer.cancelled():
-                    answer.exception()
-        return last
 
     def post(self, channel: int, method: Any) -> None:
         """A synchronous method whose answer nobody waits for; a refusal closes the channel."""
@@ -258,10 +212,6 @@ class AsyncConnection(asyncio.Protocol):
 
     # Inside
 
-    def _check(self) -> None:
-        if self.error is not None:
-            raise ConnectionLost(str(self.error)) from self.error
-
     def _flush(self) -> None:
         self._flushing = False
         data = self._machine.data_to_send()
@@ -348,3 +298,34 @@ def _fail(waiting: deque[asyncio.Future[Any]], error: Exception) -> None:
             with suppress(asyncio.InvalidStateError):
                 future.set_exception(error)
             future.exception()
+
+
+async def connect(failover: Failover, seconds: float | None = None) -> AsyncConnection:
+    """Try each broker once, beginning with the one that answered last. Raises `OperationalError`."""
+    problem: Exception | None = None
+    for _ in failover.brokers:
+        address = failover.present
+        limit = address.connect_seconds if seconds is None else min(seconds, address.connect_seconds)
+        try:
+            return await _open(address, limit)
+        except (OSError, ProtocolError, ConnectionLost, TimeoutError) as error:
+            problem = error
+            failover.next()
+    why = str(problem) or type(problem).__name__
+    raise OperationalError(f"cannot connect to {failover.shown}: {why}") from problem
+
+
+async def _open(address: Address, limit: float) -> AsyncConnection:
+    tls = address.tls.context() if address.tls else None
+    name = (address.tls.server_name or address.host) if address.tls else None
+    connection = AsyncConnection(address)
+    try:
+        async with asyncio.timeout(limit):
+            await asyncio.get_running_loop().create_connection(
+                lambda: connection, address.host, address.port, ssl=tls, server_hostname=name
+            )
+            await connection.opened()
+    except BaseException:
+        connection.abort()
+        raise
+    return connection

@@ -19,9 +19,9 @@ from pamqp import commands
 
 from leveret.errors import OperationalError
 from leveret.links.amqp.address import Address, Failover, tune_socket
-from leveret.links.amqp.connection import Connection, marshal
-from leveret.links.amqp.errors import ChannelClosed, ConnectionLost, ProtocolError
-from leveret.links.amqp.events import (
+from leveret.links.amqp.protocol.connection import Connection, marshal
+from leveret.links.amqp.protocol.errors import ChannelClosed, ConnectionLost, ProtocolError
+from leveret.links.amqp.protocol.events import (
     Answered,
     Blocked,
     ChannelLost,
@@ -69,42 +69,13 @@ class BlockingConnection:
         self._owed: deque[bytes] = deque()
         """What the reading thread has to say; whoever writes next takes it along."""
 
-    @classmethod
-    def connect(cls, failover: Failover, deadline: float) -> "BlockingConnection":
-        """Try each broker once, beginning with the one that answered last. Raises `OperationalError`."""
-        problem: Exception | None = None
-        for _ in failover.brokers:
-            address = failover.present
-            limit = min(address.connect_seconds, deadline - time.monotonic())
-            if limit <= 0:
-                break
-            try:
-                return cls._open(address, time.monotonic() + limit)
-            except (OSError, ProtocolError, ConnectionLost, TimeoutError) as error:
-                problem = error
-                failover.next()
-        why = str(problem or "no time was left") or type(problem).__name__
-        raise OperationalError(f"cannot connect to {failover.shown}: {why}") from problem
-
-    @classmethod
-    def _open(cls, address: Address, deadline: float) -> "BlockingConnection":
-        sock = socket.create_connection((address.host, address.port), timeout=max(deadline - time.monotonic(), 0.001))
-        try:
-            tune_socket(sock)
-            if address.tls is not None:
-                sock = address.tls.context().wrap_socket(sock, server_hostname=address.tls.server_name or address.host)
-            connection = cls(address, sock)
-            connection._machine.begin()
-            connection.owe(connection._machine.data_to_send())
-            connection.flush(deadline)
-            connection.wait(lambda: connection._machine.opened, deadline)
-        except BaseException:
-            sock.close()
-            raise
-        if not connection._machine.opened:
-            connection.abort()
-            raise TimeoutError(f"{address.shown} did not finish the handshake in time")
-        return connection
+    def begin(self, deadline: float) -> None:
+        """Do the handshake."""
+        self._machine.begin()
+        self.owe(self._machine.data_to_send())
+        self.flush(deadline)
+        if not self.wait(lambda: self._machine.opened, deadline):
+            raise self.error or TimeoutError(f"{self.address.shown} did not finish the handshake in time")
 
     @property
     def frame_max(self) -> int:
@@ -172,6 +143,7 @@ class BlockingConnection:
             raise lost from error
 
     def check(self) -> None:
+        """Raises why it is gone."""
         if self.error is not None:
             raise ConnectionLost(str(self.error)) from self.error
 
@@ -181,7 +153,7 @@ class BlockingConnection:
             return False
         if time.monotonic() - self._used > _IDLE_SECONDS and self._reading.acquire(blocking=False):
             try:
-                while self.error is None and self._readable(0.0):
+                while self.error is None and readable(self._sock, 0.0):
                     self._read()
             finally:
                 self._reading.release()
@@ -199,7 +171,7 @@ class BlockingConnection:
                 try:
                     # It may have come while the lock changed hands.
                     while not true() and self.error is None and (left := deadline - time.monotonic()) > 0:
-                        if self._readable(left):
+                        if readable(self._sock, left):
                             self._read()
                 finally:
                     self._reading.release()
@@ -211,20 +183,6 @@ class BlockingConnection:
                     if not true():
                         self._heard.wait(min(left, _LOOK))
         return True
-
-    def _readable(self, seconds: float) -> bool:
-        sock = self._sock
-        pending = getattr(sock, "pending", None)
-        if pending is not None and pending():
-            return True
-        if sock.fileno() < 0:
-            self.fail(ConnectionLost("closed here"))
-            return False
-        if hasattr(select, "poll"):
-            poll = select.poll()
-            poll.register(sock, select.POLLIN)
-            return bool(poll.poll(max(0.0, seconds) * 1000))
-        return bool(select.select([sock], [], [], seconds)[0])
 
     def _read(self) -> None:
         """One read and what it says; by the holder of `_reading`."""
@@ -325,3 +283,49 @@ class BlockingConnection:
             # Not close(): under TLS that would say goodbye in the parent's name.
             descriptor = self._sock.detach()
             socket.close(descriptor)
+
+
+def connect(failover: Failover, deadline: float) -> BlockingConnection:
+    """Try each broker once, beginning with the one that answered last. Raises `OperationalError`."""
+    problem: Exception | None = None
+    for _ in failover.brokers:
+        address = failover.present
+        limit = min(address.connect_seconds, deadline - time.monotonic())
+        if limit <= 0:
+            break
+        try:
+            return _open(address, time.monotonic() + limit)
+        except (OSError, ProtocolError, ConnectionLost, TimeoutError) as error:
+            problem = error
+            failover.next()
+    why = str(problem or "no time was left") or type(problem).__name__
+    raise OperationalError(f"cannot connect to {failover.shown}: {why}") from problem
+
+
+def _open(address: Address, deadline: float) -> BlockingConnection:
+    sock = socket.create_connection((address.host, address.port), timeout=max(deadline - time.monotonic(), 0.001))
+    try:
+        tune_socket(sock)
+        if address.tls is not None:
+            sock = address.tls.context().wrap_socket(sock, server_hostname=address.tls.server_name or address.host)
+        connection = BlockingConnection(address, sock)
+        connection.begin(deadline)
+    except BaseException:
+        sock.close()
+        raise
+    return connection
+
+
+def readable(sock: socket.socket, seconds: float) -> bool:
+    """Whether a read would not block, now or within `seconds`. A closed socket is: the read then says so."""
+    pending = getattr(sock, "pending", None)
+    try:
+        if pending is not None and pending():
+            return True
+        if hasattr(select, "poll"):
+            poll = select.poll()
+            poll.register(sock, select.POLLIN)
+            return bool(poll.poll(max(0.0, seconds) * 1000))
+        return bool(select.select([sock], [], [], seconds)[0])
+    except (ValueError, OSError):
+        return True

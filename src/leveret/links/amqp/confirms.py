@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from leveret.links.amqp.events import Confirmed, Returned
+from leveret.links.amqp.protocol.events import Confirmed, Returned
 
 
 class Batch:

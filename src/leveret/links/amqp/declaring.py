@@ -15,7 +15,7 @@ from pamqp import commands
 
 from leveret.errors import OperationalError, QueueNotFound
 from leveret.links.amqp import names
-from leveret.links.amqp.errors import ChannelClosed
+from leveret.links.amqp.protocol.errors import ChannelClosed
 from leveret.model.queue import Exchange, Queue, binding
 from leveret.model.topology import Topology
 

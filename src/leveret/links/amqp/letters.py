@@ -12,8 +12,8 @@ from msgspec import Struct
 
 from leveret.errors import EncodeError, QueueNotFound
 from leveret.links.amqp import names
-from leveret.links.amqp.events import Delivered
-from leveret.links.amqp.properties import Properties, read_properties, write_properties
+from leveret.links.amqp.protocol.events import Delivered
+from leveret.links.amqp.protocol.properties import Properties, read_properties, write_properties
 from leveret.model.delivery import Charge, Encoded, Posting
 
 COUNT, CHARGES, SUSPECT = "leveret.deliveries", "leveret.crashes", "leveret.suspect"

@@ -11,14 +11,15 @@ from typing import Any
 from pamqp import commands
 
 from leveret.errors import PublishFailed, PublishUnknown, QueueNotFound
-from leveret.links.amqp import declaring, frames, names
+from leveret.links.amqp import declaring, names
 from leveret.links.amqp.address import Failover
-from leveret.links.amqp.aio import AsyncConnection
+from leveret.links.amqp.aio import AsyncConnection, connect
 from leveret.links.amqp.confirms import Batch, Confirms
 from leveret.links.amqp.declaring import Steps
-from leveret.links.amqp.errors import ChannelClosed
-from leveret.links.amqp.events import Confirmed, Delivered, Returned
 from leveret.links.amqp.letters import Letter
+from leveret.links.amqp.protocol import frames
+from leveret.links.amqp.protocol.errors import ChannelClosed
+from leveret.links.amqp.protocol.events import Confirmed, Delivered, Returned
 from leveret.model.topology import Topology
 
 MOST_IN_FLIGHT = 4_000
@@ -81,7 +82,7 @@ class Publisher:
                 return lines
             if lines is not None:
                 lines.connection.abort()
-            connection = await AsyncConnection.connect(self._failover, self._timeout)
+            connection = await connect(self._failover, self._timeout)
             lines = Lines(connection)
             try:
                 lines.channel = await connection.channel(lines)

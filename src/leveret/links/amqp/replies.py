@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from pamqp import commands
 
 from leveret.errors import BrokerError, ImproperlyConfigured, OperationalError
-from leveret.links.amqp import frames
 from leveret.links.amqp.aio import AsyncConnection
-from leveret.links.amqp.errors import ChannelClosed, ConnectionLost
-from leveret.links.amqp.events import Confirmed, Delivered, Returned
+from leveret.links.amqp.protocol import frames
+from leveret.links.amqp.protocol.errors import ChannelClosed, ConnectionLost
+from leveret.links.amqp.protocol.events import Confirmed, Delivered, Returned
 from leveret.links.amqp.publisher import Lines, Publisher, follow
 from leveret.links.amqp.replybox import PREFETCH, ReplyBox, over, reply
 from leveret.links.amqp.sender import Sender, Wire

@@ -15,10 +15,10 @@ from msgspec import Struct
 from pamqp import commands
 
 from leveret.links.amqp.declaring import Steps
-from leveret.links.amqp.errors import ChannelClosed
-from leveret.links.amqp.events import Delivered
 from leveret.links.amqp.letters import Letter
-from leveret.links.amqp.properties import PERSISTENT, TRANSIENT, Properties, read_properties, write_properties
+from leveret.links.amqp.protocol.errors import ChannelClosed
+from leveret.links.amqp.protocol.events import Delivered
+from leveret.links.amqp.protocol.properties import PERSISTENT, TRANSIENT, Properties, read_properties, write_properties
 from leveret.model.message import TaskId
 from leveret.model.settlement import Record
 from leveret.model.state import READY_STATES

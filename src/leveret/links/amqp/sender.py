@@ -15,11 +15,11 @@ from pamqp import commands
 from leveret.errors import BrokerError, OperationalError, PublishFailed, PublishUnknown
 from leveret.links.amqp import declaring, names
 from leveret.links.amqp.address import Failover
-from leveret.links.amqp.blocking import BlockingConnection
+from leveret.links.amqp.blocking import BlockingConnection, connect
 from leveret.links.amqp.confirms import Batch, Confirms
 from leveret.links.amqp.declaring import Steps
-from leveret.links.amqp.errors import ChannelClosed, ConnectionLost
 from leveret.links.amqp.letters import Letter
+from leveret.links.amqp.protocol.errors import ChannelClosed, ConnectionLost
 from leveret.links.amqp.publisher import blocked, judge, written
 from leveret.model.topology import Topology
 
@@ -103,7 +103,7 @@ class Sender:
             if wire is None or wire.broken or wire.connection.error is not None:
                 if wire is not None:
                     wire.connection.close()
-                connection = BlockingConnection.connect(self._failover, deadline)
+                connection = connect(self._failover, deadline)
                 try:
                     wire = Wire(connection, deadline)
                 except BaseException:

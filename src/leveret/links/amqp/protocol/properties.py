@@ -8,8 +8,8 @@ from typing import Any
 from msgspec import Struct
 
 from leveret.errors import EncodeError
-from leveret.links.amqp.errors import ProtocolError
-from leveret.links.amqp.tables import read_table, write_table
+from leveret.links.amqp.protocol.errors import ProtocolError
+from leveret.links.amqp.protocol.tables import read_table, write_table
 
 TRANSIENT, PERSISTENT = 1, 2
 

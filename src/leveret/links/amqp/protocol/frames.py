@@ -6,7 +6,7 @@ All else goes through pamqp. Measured here per message: publish 1.6 us, against 
 import struct
 from functools import lru_cache
 
-from leveret.links.amqp.properties import short_string
+from leveret.links.amqp.protocol.properties import short_string
 
 METHOD, HEADER, BODY, HEARTBEAT = 1, 2, 3, 8
 END = 0xCE

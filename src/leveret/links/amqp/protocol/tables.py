@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from leveret.errors import EncodeError
-from leveret.links.amqp.errors import ProtocolError
+from leveret.links.amqp.protocol.errors import ProtocolError
 
 MOST_LEVELS = 64
 """Of lists and tables inside one another; a peer's bytes must not exhaust the stack."""

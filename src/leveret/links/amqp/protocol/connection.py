@@ -12,9 +12,9 @@ from msgspec import Struct
 from pamqp import commands, frame
 from pamqp.exceptions import AMQPError, PAMQPException
 
-from leveret.links.amqp import frames
-from leveret.links.amqp.errors import ProtocolError
-from leveret.links.amqp.events import (
+from leveret.links.amqp.protocol import frames
+from leveret.links.amqp.protocol.errors import ProtocolError
+from leveret.links.amqp.protocol.events import (
     Answered,
     Blocked,
     ChannelLost,
