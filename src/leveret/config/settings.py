@@ -92,6 +92,8 @@ class Settings:
     result_persistent: bool = _option(False, kinds.BOOLEAN)
     result_extended: bool = _option(False, kinds.BOOLEAN)
 
+    worker_direct: bool = _option(False, kinds.BOOLEAN)
+    """Whether each node also has a queue of its own, `<node>.dq2`, where the broker has exchanges."""
     worker_concurrency: int | None = _option(None, kinds.CONCURRENCY)
     """None: the CPUs the process may use."""
     worker_pool: str = _option("prefork", kinds.TEXT)

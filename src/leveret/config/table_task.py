@@ -102,7 +102,7 @@ WORKER: tuple[Row, ...] = (
     unneeded(
         "worker_cancel_long_running_tasks_on_connection_loss", "the node's lease outlives a lost connection", False
     ),
-    later("worker_direct", "comes with remote control", False),
+    works("worker_direct", "on RabbitMQ: a queue `<node>.dq2` for each node, as Celery has it"),
     later("worker_disable_rate_limits", "comes with rate limits", False),
     unneeded("worker_deduplicate_successful_tasks", "always: a stored outcome is replayed, never run again", False),
     later("worker_enable_remote_control", "comes with remote control", True),

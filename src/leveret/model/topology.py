@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from leveret.model.queue import Queue
+from leveret.model.queue import Broadcast, Exchange, Queue
+
+DIRECT_EXCHANGE, DIRECT_SUFFIX = "C.dq2", ".dq2"
+"""`worker_direct`: a queue for each node, named after it (`celery/utils/nodenames.py`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,4 +31,11 @@ class Topology:
     def queue(self, name: str) -> Queue:
         """The listed queue of that name, or a new one with nothing said about it."""
         found = self.queues.get(name)
-        return Queue(name) if found is None else found
+        if found is not None:
+            return found
+        if name.endswith(DIRECT_SUFFIX):
+            return Queue(name, Exchange(DIRECT_EXCHANGE), name.removesuffix(DIRECT_SUFFIX))
+        for queue in self.queues.values():
+            if isinstance(queue, Broadcast) and name.startswith(f"{queue.name}."):
+                return queue.for_worker(name.removeprefix(f"{queue.name}."))
+        return Queue(name)

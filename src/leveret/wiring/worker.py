@@ -16,6 +16,7 @@ from leveret.model.options import WorkerOptions
 from leveret.model.task import Registry
 from leveret.ports.broker import Capability, Severable
 from leveret.ports.clock import Clock
+from leveret.ports.driver import BrokerDriver
 from leveret.ports.executor import Executor
 from leveret.ports.slots import SlotPage
 from leveret.wiring import parts
@@ -50,6 +51,7 @@ def join_worker(
     """Make the parts of one worker process; nothing is opened yet. Without a page nobody supervises it: the worker
     keeps its own lease and does the store's chores."""
     drivers = open_drivers(settings, clock)
+    check_limits(drivers.broker, registry, options)
     codec = build_codec(settings)
     node, alone = options.node, page is None
     runner = Runner(codec=codec, clock=clock, page=page, hostname=node.name)
@@ -88,6 +90,16 @@ def join_worker(
         keeps_lease=alone,
     )
     return Joined(parts=made, runner=runner, executor=executor, drivers=drivers)
+
+
+def check_limits(broker: BrokerDriver, registry: Registry, options: WorkerOptions) -> None:
+    """A broker that takes back what runs too long must know every limit before anything runs."""
+    check = getattr(broker, "check_limit", None)
+    for name in registry if check is not None else ():
+        definition = registry.find(name)
+        limit = definition.time_limit if definition is not None and definition.time_limit else options.time_limit
+        if limit is not None and check is not None:
+            check(name, limit)
 
 
 def build_executor(options: WorkerOptions, runner: Runner, clock: Clock) -> Executor:

@@ -268,6 +268,12 @@ class AmqpBroker:
         if intake is not None:
             await intake.bell(timeout)
 
+    def disown(self) -> None:
+        """In a process forked from this one: let go of its sockets, without a word on them."""
+        if self._intake is not None:
+            self._intake.connection.disown()
+        self._publisher.disown()
+
     async def close(self) -> None:
         await self._end()
         await self._publisher.close()

@@ -1,6 +1,7 @@
 """RabbitMQ: queues, exchanges, confirms; results as messages where no other store is named."""
 
 import os
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -8,7 +9,9 @@ from leveret.brokers.amqp.admin import AmqpAdmin
 from leveret.brokers.amqp.broker import CAPABILITIES, AmqpBroker
 from leveret.brokers.amqp.caller import AmqpBlockingBroker, AmqpCallerBroker
 from leveret.brokers.amqp.leases import AmqpChores, AmqpLeases
+from leveret.brokers.amqp.patience import longest_run, refusal
 from leveret.brokers.amqp.testimony import Book
+from leveret.errors import ImproperlyConfigured
 from leveret.links.amqp.address import Failover, addresses
 from leveret.links.amqp.publisher import Publisher
 from leveret.links.amqp.replies import AsyncReplies, BlockingReplies
@@ -51,6 +54,10 @@ class AmqpDriver:
     def _worker_broker(self) -> AmqpBroker:
         if self._broker is None:
             self._broker = AmqpBroker(self._failover, self._worker_publisher(), self._options, self._clock, self._book)
+            if hasattr(os, "register_at_fork"):
+                # What a task forks must not hold the worker's connections open when the worker dies.
+                broker = weakref.ref(self._broker)
+                os.register_at_fork(after_in_child=lambda: _disown(broker()))
         return self._broker
 
     def _worker_publisher(self) -> Publisher:
@@ -75,6 +82,12 @@ class AmqpDriver:
 
     def blocking(self) -> AmqpBlockingBroker:
         return AmqpBlockingBroker(self._sender, self._replies, self._box, self._options, self._clock)
+
+    def check_limit(self, task: str, limit: float) -> None:
+        """Raises `ImproperlyConfigured` for a task that the broker would take back while it runs."""
+        longest = longest_run(self._options.transport)
+        if longest is not None and limit > longest:
+            raise ImproperlyConfigured(refusal(task, limit, self._options.transport))
 
     # Results as messages
 
@@ -109,3 +122,8 @@ class AmqpDriver:
     def known(self) -> tuple[Testimony, ...]:
         """What a supervisor tells a process that is new."""
         return self._book.all()
+
+
+def _disown(broker: AmqpBroker | None) -> None:
+    if broker is not None:
+        broker.disown()

@@ -12,6 +12,7 @@ from typing import Any
 
 from pamqp import commands
 
+from leveret.brokers.amqp.patience import explained
 from leveret.brokers.amqp.unsettled import Unsettled
 from leveret.links.amqp import declaring
 from leveret.links.amqp.aio import AsyncConnection
@@ -92,6 +93,9 @@ class Intake:
         if self.error is not None:
             return
         self.error = error
+        hint = explained(str(error))
+        if hint is not None:
+            log.error("%s", hint)
         if self._timer is not None:
             self._timer.cancel()
         self.buffer.clear()

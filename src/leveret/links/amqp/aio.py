@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -151,6 +152,12 @@ class AsyncConnection(asyncio.Protocol):
             with suppress(TimeoutError):
                 await asyncio.wait_for(gone, seconds)
         self.abort()
+
+    def disown(self) -> None:
+        """In a forked process: close the inherited descriptor; the connection goes on in the parent."""
+        sock = self.socket()
+        if sock is not None and sock.fileno() >= 0:
+            os.close(sock.fileno())
 
     def abort(self) -> None:
         self.fail(ConnectionLost("closed here"))

@@ -16,7 +16,7 @@ from pamqp import commands
 from leveret.errors import OperationalError, QueueNotFound
 from leveret.links.amqp import names
 from leveret.links.amqp.protocol.errors import ChannelClosed
-from leveret.model.queue import Exchange, Queue, binding
+from leveret.model.queue import Broadcast, Exchange, Queue, binding
 from leveret.model.topology import Topology
 
 Steps = Generator[Any, Any, Any]
@@ -30,6 +30,10 @@ def queue_and_bindings(topology: Topology, name: str) -> Steps:
     """A task queue with its exchanges; answers its `DeclareOk`."""
     queue = topology.queue(name)
     names.check_queue(name)
+    if isinstance(queue, Broadcast):
+        # Each worker has a queue of its own behind it; the sender needs its exchange only.
+        yield from exchange(queue.exchange)
+        return None
     found = yield from _queue(queue, topology)
     for bound in _bindings(queue, topology):
         yield from _bind(name, bound)

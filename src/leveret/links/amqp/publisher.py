@@ -124,7 +124,7 @@ class Publisher:
         connection.write(written(letters, lines.channel, connection.frame_max))
         await connection.drain()
         await done
-        self.judge(batch, lines.declared)
+        judge(batch, lines.declared)
 
     async def _unblocked(self, connection: AsyncConnection) -> None:
         reason = connection.blocked
@@ -133,19 +133,15 @@ class Publisher:
         except TimeoutError:
             raise PublishFailed(blocked(connection.address.shown, reason, self._timeout)) from None
 
-    @staticmethod
-    def judge(batch: Batch, declared: set[str]) -> None:
-        judge(batch, declared)
-
     async def close(self) -> None:
         lines, self._lines = self._lines, None
         if lines is not None:
             await lines.connection.close()
 
-    def abort(self) -> None:
-        lines, self._lines = self._lines, None
-        if lines is not None:
-            lines.connection.abort()
+    def disown(self) -> None:
+        """In a forked process: the connection is the parent's."""
+        if self._lines is not None:
+            self._lines.connection.disown()
 
 
 def written(letters: Sequence[Letter], channel: int, frame_max: int) -> bytes:
