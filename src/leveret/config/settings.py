@@ -6,7 +6,7 @@ Durations are seconds. A value is converted and checked when `Settings` is made;
 # ruff: noqa: RUF009 - `_option` makes a dataclass field, not a value.
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 from leveret.config import kinds
@@ -20,7 +20,10 @@ TASK_LOG_FORMAT = "[%(asctime)s: %(levelname)s/%(processName)s] %(task_name)s[%(
 
 
 def _option(default: Any, kind: Kind) -> Any:
-    return field(default=default, metadata={"kind": kind})
+    metadata = {"kind": kind}
+    return (
+        field(default_factory=dict, metadata=metadata) if default == {} else field(default=default, metadata=metadata)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +74,11 @@ class Settings:
     task_eager_propagates: bool = _option(False, kinds.BOOLEAN)
     task_store_eager_result: bool = _option(False, kinds.BOOLEAN)
 
+    result_backend_transport_options: Any = _option({}, kinds.MAPPING)
+    redis_backend_use_ssl: Any = _option(None, optional(kinds.TLS))
+    redis_socket_timeout: float | None = _option(None, optional(kinds.POSITIVE_SECONDS))
+    redis_socket_connect_timeout: float | None = _option(None, optional(kinds.POSITIVE_SECONDS))
+    """Of both None: shares of `publish_timeout`."""
     result_serializer: str = _option("json", kinds.TEXT)
     result_compression: str | None = _option(None, optional(kinds.TEXT))
     result_accept_content: tuple[str, ...] | None = _option(None, optional(kinds.NAMES))
@@ -120,7 +128,7 @@ class Settings:
 
 
 FIELDS: tuple[str, ...] = tuple(f.name for f in fields(Settings))
-DEFAULTS: Mapping[str, Any] = {f.name: f.default for f in fields(Settings)}
+DEFAULTS: Mapping[str, Any] = {f.name: {} if f.default is MISSING else f.default for f in fields(Settings)}
 _KINDS: Mapping[str, Kind] = {f.name: f.metadata["kind"] for f in fields(Settings)}
 
 

@@ -1,7 +1,7 @@
 """Options that cross a seam as one value."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from msgspec import Struct
@@ -26,6 +26,9 @@ class DriverOptions:
     """A fleet's tick older than this: nobody could renew, so nothing is reaped until one lease after the next tick."""
     publish_timeout: float = 10.0
     poll_seconds: float = 0.5
+    result_transport: Mapping[str, Any] = field(default_factory=dict)
+    """`result_backend_transport_options`, and the `redis_*` settings under redis-py's names for them; the driver reads
+    what is its own."""
 
 
 class LogOptions(Struct, frozen=True, kw_only=True):
