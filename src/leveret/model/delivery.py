@@ -54,6 +54,8 @@ class Delivery(Struct, frozen=True, kw_only=True, gc=False):
     encoded: Encoded
     count: int = 1
     """1 the first time; a give-back of unstarted work by its own session does not count."""
+    redelivered: bool = False
+    """It was handed over before, and the broker does not tell why: it may have run to its end."""
     charges: tuple[Charge, ...] = ()
     suspect: bool = False
     revoked: bool = False

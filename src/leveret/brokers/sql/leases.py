@@ -1,5 +1,6 @@
 """Leases of nodes, sessions of worker processes, and the fleet's tick (DESIGN 3)."""
 
+from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
@@ -17,7 +18,7 @@ from leveret.ports.clock import Clock
 T = TypeVar("T")
 
 _ENCODE = msgspec.json.Encoder().encode
-_DECODE_NODE = msgspec.json.Decoder(Node).decode
+_DECODE_NODE: Callable[[str | bytes], Node] = msgspec.json.Decoder(Node).decode
 
 
 class SqlLeases:

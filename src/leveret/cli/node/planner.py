@@ -108,7 +108,7 @@ def _shown(pattern: Any) -> str:
 
 def main() -> None:
     """Describe the app that the options on stdin name, where the supervisor cannot fork."""
-    options = msgspec.json.decode(sys.stdin.buffer.read(), type=WorkerOptions)
+    options: WorkerOptions = msgspec.json.decode(sys.stdin.buffer.read(), type=WorkerOptions)
     # What the app prints must not mix with the answer; it prints again in every child.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
