@@ -6,6 +6,8 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -62,10 +64,55 @@ class Server:
     def thaw(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
 
+    @contextmanager
+    def subscribed(self, channel: str) -> Iterator["Heard"]:
+        """Listen as any client would."""
+        with socket.create_connection(("127.0.0.1", self.port), 5) as line:
+            line.sendall(b"SUBSCRIBE %b\r\n" % channel.encode())
+            heard = Heard(line)
+            heard.words(3)
+            yield heard
+
+    def until_subscribed(self, channel: str) -> None:
+        """Return when somebody listens there."""
+        deadline = time.monotonic() + 10
+        while self.call("PUBSUB", "NUMSUB", channel).split()[-1] == "0":
+            assert time.monotonic() < deadline, f"nobody subscribed to {channel}"
+            time.sleep(0.01)
+
+    def info(self, name: str) -> str:
+        return next(line.partition(":")[2] for line in self.call("INFO").splitlines() if line.startswith(f"{name}:"))
+
+    def in_one_step(self, *lines: str) -> None:
+        """Run commands with nothing between them."""
+        text = "".join(f"{line}\n" for line in ("MULTI", *lines, "EXEC"))
+        command = ["redis-cli", "-p", str(self.port)]
+        subprocess.run(command, input=text, capture_output=True, text=True, check=True)
+
     def call(self, *words: str | int) -> str:
         """What redis-cli says."""
         command = ["redis-cli", "-p", str(self.port), *map(str, words)]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.rstrip("\n")
+
+
+class Heard:
+    """Reads what a subscriber is sent, in RESP 2."""
+
+    def __init__(self, line: socket.socket) -> None:
+        self._file = line.makefile("rb")
+
+    def next(self) -> bytes:
+        return self.words(3)[2]
+
+    def words(self, count: int) -> list[bytes]:
+        assert self._file.readline() == b"*%d\r\n" % count
+        return [self._word() for _ in range(count)]
+
+    def _word(self) -> bytes:
+        head = self._file.readline()
+        if head[:1] == b":":
+            return head[1:-2]
+        return self._file.read(int(head[1:-2]) + 2)[:-2]
 
 
 def free_port() -> int:

@@ -1,5 +1,6 @@
 """How a connection is made, without I/O: whom to call, what to say first, and what the answers mean."""
 
+import os
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
@@ -81,8 +82,8 @@ def unreachable(location: Location, endpoint: Endpoint, error: Exception) -> Los
     """What to say of a call that failed; `error` is the OSError, or what `broken` made of it."""
     where = location.shown if location.master_name is None else f"{location.shown} ({endpoint})"
     reason: BaseException = error.__cause__ or error if isinstance(error, Lost) else error
-    said = f"no answer within {location.connect_seconds:g} s" if isinstance(reason, TimeoutError) else str(reason)
-    failure = Lost(f"cannot reach Redis at {where}: {said or repr(reason)}")
+    said = f"no answer within {location.connect_seconds:g} s" if isinstance(reason, TimeoutError) else _plain(reason)
+    failure = Lost(f"cannot reach Redis at {where}: {said}")
     failure.__cause__ = reason
     return failure
 
@@ -91,5 +92,12 @@ def broken(location: Location, error: Exception | None) -> Lost:
     """What to say of a connection that ended."""
     if isinstance(error, TimeoutError):
         return Lost(f"Redis at {location.shown} did not answer within {location.answer_seconds:g} s")
-    reason = f": {error}" if error is not None and str(error) else ""
+    reason = f": {_plain(error)}" if error is not None else ""
     return Lost(f"the connection to Redis at {location.shown} broke{reason}")
+
+
+def _plain(error: BaseException) -> str:
+    """The system's words for it: asyncio has its own for the same."""
+    if isinstance(error, ConnectionError) and error.errno:
+        return os.strerror(error.errno)
+    return str(error) or repr(error)

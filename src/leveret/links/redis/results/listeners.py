@@ -188,8 +188,6 @@ class Waiter:
     def hurry(self) -> None:
         """No message will come: look soon."""
         if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
             self._go_on()
 
     def fail(self, error: LeveretError) -> None:
@@ -202,11 +200,12 @@ class Waiter:
             self._timer = None
 
     def _go_on(self) -> None:
+        self.stop()
         now = self._listeners.loop.time()
         if self._watch.over or now >= self.end:
             if not self.future.done():
                 self.future.set_result(None)
-        elif self._timer is None:
+        else:
             # Waiters that began together should not look together.
             pause = self._watch.pause(self._listeners.hears(self._watch.channels))
             self.wake_at(min(now + pause * (0.75 + self._listeners.jitter() / 2), self.end))

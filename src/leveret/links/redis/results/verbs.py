@@ -53,6 +53,8 @@ class Verbs:
         return tuple(verdict == STORED for verdict in verdicts)
 
     def arrive(self, seats: tuple[Seat, ...]) -> Verb[tuple[Joined, ...]]:
+        if not seats:
+            return ()
         expires = self._options.result_expires
         values: list[str | bytes | int] = [0 if expires is None else max(int(expires * 1000), 1)]
         for seat in seats:
