@@ -16,12 +16,13 @@ import pytest
 class Server:
     """One redis-server process; `start` again after `kill` finds the same port, and the same data where it was saved."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, sentinel: Path | None = None) -> None:
         if shutil.which("redis-server") is None:
             pytest.skip("redis-server is not installed")
         self.folder = folder
         self.port = free_port()
         self._options = options
+        self._sentinel = sentinel
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 
@@ -36,8 +37,9 @@ class Server:
 
     def start(self) -> None:
         log = self.folder / "redis.log"
-        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
-        command += ["--save", "", "--logfile", str(log), *self._options]
+        command = ["redis-server", *([str(self._sentinel), "--sentinel"] if self._sentinel else [])]
+        command += ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
+        command += ["--logfile", str(log), *([] if self._sentinel else ["--save", ""]), *self._options]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + 10
         while not self.answers():

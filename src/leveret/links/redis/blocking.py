@@ -198,12 +198,13 @@ def open_socket(location: Location, endpoint: Endpoint) -> socket.socket:
             raw.close()
             raise
         return raw
+    tls = None if location.tls is None else location.tls.context()
     raw = socket.create_connection((endpoint.host, endpoint.port), location.connect_seconds)
     try:
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        if location.tls is not None:
-            return location.tls.context().wrap_socket(raw, server_hostname=endpoint.host)
+        if tls is not None:
+            return tls.wrap_socket(raw, server_hostname=endpoint.host)
     except BaseException:
         raw.close()
         raise

@@ -23,7 +23,10 @@ def explain(refusal: Refusal, shown: str) -> OperationalError:
     return kind(f"Redis at {shown} refused: {said}" + (f". {advice}" if advice else ""))
 
 
-RIGHTS = "+mget +set +del +evalsha +eval +publish +subscribe +unsubscribe +hsetnx +hlen +hgetall +pexpire +ping +select"
+RIGHTS = (
+    "+mget +set +del +evalsha +eval +publish +subscribe +unsubscribe "
+    "+hsetnx +hget +hlen +hgetall +pexpire +ping +select"
+)
 _ADVICE = {
     "WRONGPASS": "The user or the password in the URL is wrong",
     "NOAUTH": "It wants a password: put it into the URL, like redis://:password@host",
