@@ -39,6 +39,9 @@ class DriverOptions:
     """`broker_transport_options`: words of one driver."""
     result_persistent: bool = False
     """Whether a result that travels as a message survives a restart of the broker."""
+    result_transport: Mapping[str, Any] = field(default_factory=dict)
+    """`result_backend_transport_options`, and the `redis_*` settings under redis-py's names for them; the driver reads
+    what is its own."""
 
 
 class LogOptions(Struct, frozen=True, kw_only=True):

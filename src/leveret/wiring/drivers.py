@@ -127,4 +127,10 @@ def driver_options(settings: Settings) -> DriverOptions:
         failover=settings.broker_failover_strategy,
         transport=settings.broker_transport_options,
         result_persistent=settings.result_persistent,
+        result_transport={
+            **settings.result_backend_transport_options,
+            "ssl": settings.redis_backend_use_ssl,
+            "socket_timeout": settings.redis_socket_timeout,
+            "socket_connect_timeout": settings.redis_socket_connect_timeout,
+        },
     )

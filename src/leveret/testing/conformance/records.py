@@ -22,7 +22,9 @@ from leveret.testing.conformance.rig import (
 DAY = 86_400.0
 
 
-class TestRecords:
+class StoredRecords:
+    """What holds for every store, also one that is no broker."""
+
     @case
     async def test_what_was_stored_is_read(self, rig: Rig) -> None:
         record = success("a", attempt=2, content_type="application/x-msgpack", meta=bytes(range(256)))
@@ -106,14 +108,6 @@ class TestRecords:
         assert await rig.store(success("a")) == (False,)
 
     @case
-    async def test_what_was_revoked_while_it_waited_is_marked_at_the_claim(self, rig: Rig) -> None:
-        await rig.send("a", "b")
-        await rig.store(Record(id=TaskId("b"), attempt=0, state=REVOKED, terminal=True))
-        await rig.join()
-
-        assert [delivery.revoked for delivery in await rig.claim()] == [False, True]
-
-    @case
     async def test_forgotten_is_forgotten(self, rig: Rig) -> None:
         await rig.store(success("a"), success("b"))
         await rig.backend.forget(["a", "nobody"])
@@ -134,6 +128,16 @@ class TestRecords:
             return answers
 
         assert await asyncio.to_thread(work) == [(True,), (False,), "SUCCESS", (None,)]
+
+
+class TestRecords(StoredRecords):
+    @case
+    async def test_what_was_revoked_while_it_waited_is_marked_at_the_claim(self, rig: Rig) -> None:
+        await rig.send("a", "b")
+        await rig.store(Record(id=TaskId("b"), attempt=0, state=REVOKED, terminal=True))
+        await rig.join()
+
+        assert [delivery.revoked for delivery in await rig.claim()] == [False, True]
 
 
 class TestWaiting:

@@ -182,7 +182,8 @@ def _runner(function: Case, options: DriverOptions) -> Callable[[Any, DriverFact
 
 
 async def _run(function: Case, instance: Any, factory: DriverFactory, options: DriverOptions) -> None:
-    rig = Rig(factory, options)
+    # A factory of drivers that are a store only brings a rig of its own (`backends.StoreFactory`).
+    rig: Rig = getattr(factory, "rig", Rig)(factory, options)
     try:
         await asyncio.wait_for(function(instance, rig), 20)
     finally:
