@@ -19,6 +19,7 @@ from leveret.links.amqp.letters import Letter
 from leveret.links.amqp.protocol.errors import ChannelClosed
 from leveret.links.amqp.protocol.events import Delivered
 from leveret.links.amqp.protocol.properties import PERSISTENT, TRANSIENT, Properties, read_properties, write_properties
+from leveret.logic.serializers import JSON, YAML
 from leveret.model.message import TaskId
 from leveret.model.settlement import Record
 from leveret.model.state import READY_STATES
@@ -43,6 +44,8 @@ _DECODERS: dict[str, Callable[[bytes], _Head]] = {
     "application/json": msgspec.json.Decoder(_Head).decode,
     "application/x-msgpack": msgspec.msgpack.Decoder(_Head).decode,
 }
+
+_SLOW = {serializer.content_type: serializer for serializer in (JSON, YAML)}
 
 
 class ReplyBox:
@@ -156,10 +159,25 @@ def _head(properties: Properties, body: bytes) -> tuple[str, str]:
     state = properties.headers.get(STATE)
     if isinstance(state, str) and properties.correlation_id:
         return state, properties.correlation_id
-    decode = _DECODERS.get(properties.content_type)
-    # Another serializer is read by whoever asks for the result; only an end is worth waking somebody for.
-    head = decode(body) if decode else _Head()
+    head = _read_head(properties.content_type, body)
     return head.status, properties.correlation_id or head.task_id
+
+
+def _read_head(content_type: str, body: bytes) -> _Head:
+    decode = _DECODERS.get(content_type)
+    try:
+        if decode is not None:
+            return decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        # NaN, Infinity and lone surrogates: Python's json, which Celery uses, writes what msgspec does not read.
+        pass
+    serializer = _SLOW.get(content_type)
+    # Of what is read only where it is allowed by name (pickle), an end is all that is worth waking somebody for.
+    return _Head() if serializer is None else msgspec.convert(_words(serializer.loads(body)), _Head)
+
+
+def _words(document: Any) -> dict[str, Any]:
+    return {name: document[name] for name in _Head.__struct_fields__ if name in document}
 
 
 def reply(record: Record, persistent: bool) -> Letter:
