@@ -84,7 +84,9 @@ class Intake:
 
     def _tell(self, delivery: Delivery, message: Message, settlement: Settlement) -> None:
         name = f"{message.task}[{message.id}]"
-        if settlement.verdict is Verdict.RELEASE:
+        if settlement.verdict is Verdict.RELEASE and not settlement.counted:
+            log.info("Task %s waits in the broker for its time, in %.3f s", name, settlement.delay)
+        elif settlement.verdict is Verdict.RELEASE:
             near = ", ".join(difflib.get_close_matches(message.task, list(self._parts.registry), n=3))
             log.error(
                 "Received unregistered task of type %r [%s] (nearest names here: %s); parked on queue %r for %d s",
