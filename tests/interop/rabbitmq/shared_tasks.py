@@ -147,7 +147,8 @@ def define_with_state(app: Any, side: str, words: ModuleType) -> None:
     @app.task(name="interop.soft")
     def soft() -> str:
         try:
-            time.sleep(5)
+            for _ in range(500):  # a thread is told between two instructions, not in the middle of a sleep
+                time.sleep(0.01)
         except words.SoftTimeLimitExceeded:
             return "warned"
         return "slept"

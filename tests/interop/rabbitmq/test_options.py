@@ -5,8 +5,11 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from tests.interop.rabbitmq.lines import Line, tag
+from kombu import Queue as KombuQueue
+from tests.interop.rabbitmq.lines import Line, Site, make_celery, make_leveret, tag
 from tests.interop.rabbitmq.processes import until
+
+from leveret import Queue
 
 
 def moment(text: str) -> float:
@@ -184,34 +187,25 @@ def test_a_hard_limit_ends_the_task(line: Line) -> None:
 # Priorities and places
 
 
+LISTED = '[{"name": "urgent", "max_priority": 9}]'
+MADE = {
+    "celery": lambda url: make_celery(url, "rpc://", task_queues=[KombuQueue("urgent", max_priority=9)]),
+    "leveret": lambda url: make_leveret(url, "rpc://", task_queues=[Queue("urgent", max_priority=9)]),
+}
+
+
 @pytest.mark.parametrize("worker", ["celery", "leveret"])
 @pytest.mark.parametrize("sender", ["celery", "leveret"])
-def test_the_urgent_goes_first(sender: str, worker: str, site: Any) -> None:
-    listed = '[{"name": "urgent", "max_priority": 9}]'
-    client = site.client(sender)
-    starter = site.start(worker, "declares", ["-P", "solo", "-c", "1", "-Q", "urgent"], INTEROP_QUEUES=listed)
-    client.send_task("interop.note", queue=declared(client), kwargs={"tag": "first"})
-    site.notes.wait(tag="first", timeout=60)
-    starter.stop()
+def test_the_urgent_goes_first(sender: str, worker: str, site: Site) -> None:
+    with MADE[sender](site.vhost.url) as client:
+        for priority in (0, 3, 9):
+            for _ in range(3):
+                client.send_task("interop.note", (priority,), {"tag": "one"}, queue="urgent", priority=priority)
 
-    for priority in (0, 3, 9):
-        for _ in range(3):
-            client.send_task("interop.note", (priority,), {"tag": "one"}, queue=declared(client), priority=priority)
-    site.start(worker, "runs", ["-P", "solo", "-c", "1", "-Q", "urgent"], INTEROP_QUEUES=listed)
+    site.start(worker, "runs", ["-P", "solo", "-c", "1", "-Q", "urgent"], INTEROP_QUEUES=LISTED)
 
     ran = [note["args"][0] for note in site.notes.wait(9, tag="one", timeout=60)]
     assert ran == [9, 9, 9, 3, 3, 3, 0, 0, 0]
-
-
-def declared(client: Any) -> Any:
-    """The queue as the sender's own settings list it."""
-    from celery import Celery
-    from kombu import Queue as KombuQueue
-
-    from leveret import Queue
-
-    kind = KombuQueue if isinstance(client, Celery) else Queue
-    return kind("urgent", max_priority=9)
 
 
 def test_a_topic_exchange_leads_to_the_queue(line: Line) -> None:
