@@ -2,15 +2,16 @@
 
 import json
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from amqp.exceptions import NotFound
 from celery import Celery
 from kombu import Connection
-from tests.interop.rabbitmq.processes import Notes, WorkerProcess
+from tests.interop.rabbitmq.processes import Notes, WorkerProcess, until
 from tests.servers.rabbit.remote import Rabbit, Vhost
 
 from leveret import Leveret
@@ -60,6 +61,11 @@ class Site:
             make = make_celery if side == "celery" else make_leveret
             made = self._clients[side, results] = make(self.vhost.url, self.backend(results))
         return made
+
+    def another_client(self, kind: Kind) -> Any:
+        """A second sender beside `client`, to be closed."""
+        make = make_celery if kind.client == "celery" else make_leveret
+        return make(self.vhost.url, self.backend(kind.results))
 
     def start(self, side: str, name: str, options: list[str], **environment: str) -> WorkerProcess:
         """Start a worker on this site."""
@@ -129,8 +135,27 @@ class Line:
         with self.site.channel() as channel:
             yield channel
 
+    def take_from_the_ladder(self, id: str, seconds: int) -> str:
+        """Wait until a message has begun to wait that long in our delay queues; answers its body."""
+        found: list[str] = []
+
+        def look() -> bool:
+            try:
+                with self.channel() as channel:
+                    while message := channel.basic_get(f"leveret_celery_delayed_{seconds.bit_length() - 1}"):
+                        found.extend([str(message.body)] if message.headers.get("id") == id else [])
+            except NotFound:
+                return False
+            return bool(found)
+
+        self.until(look)
+        return found[0]
+
+    def until(self, true: Callable[[], object], timeout: float = 20.0) -> None:
+        until(true, timeout, lambda: self.worker.log[-3000:])
+
     def signature(self, task: str, *args: Any, **options: Any) -> Any:
-        """A signature of the sender's for this line's worker."""
+        """A signature of the sender's for this line's worker; `kwargs` and `immutable` are no options of the call."""
         return self.client.signature(task, args=args, **{"queue": self.queue, **options})
 
 

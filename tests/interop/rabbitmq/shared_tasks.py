@@ -48,6 +48,10 @@ def define_plain(app: Any, side: str) -> None:
     def types(*args: Any, **kwargs: Any) -> Any:
         return [type(value).__name__ for value in args], {name: type(value).__name__ for name, value in kwargs.items()}
 
+    @app.task(name="interop.same")
+    def same(value: Any) -> Any:
+        return value
+
     @app.task(name="interop.add")
     def add(x: Any, y: Any) -> Any:
         return x + y
@@ -74,6 +78,10 @@ def define_plain(app: Any, side: str) -> None:
         note(tag=tag, args=args, side=side, id=seen.id, root=seen.root_id, parent=seen.parent_id, at=time.time())
         return tag
 
+    @app.task(name="interop.on_error")
+    def on_error(request: Any, error: BaseException, traceback: Any, tag: str = "") -> None:
+        note(tag=tag, id=request.id, error=repr(error), traceback=str(traceback), side=side)
+
     @app.task(name="interop.count", ignore_result=True, bind=True)
     def count(self: Any, number: int, seconds: float = 0.0) -> None:
         time.sleep(seconds)
@@ -93,6 +101,10 @@ def define_failing(app: Any, side: str) -> None:
     def fail(kind: str, *args: Any) -> None:
         raise ERRORS[kind](*args)
 
+    @app.task(name="interop.fail_oddly")
+    def fail_oddly() -> None:
+        raise ValueError(object())
+
     @app.task(name="interop.cause")
     def cause() -> None:
         try:
@@ -106,6 +118,13 @@ def define_failing(app: Any, side: str) -> None:
             raise self.retry(countdown=countdown)
         return [self.request.retries, self.request.id]
 
+    @app.task(name="interop.retried_request", bind=True)
+    def retried_request(self: Any) -> Any:
+        if not self.request.retries:
+            raise self.retry(countdown=0)
+        seen = {name: getattr(self.request, name, None) for name in REQUEST}
+        return {**seen, "priority": self.request.delivery_info["priority"]}
+
     @app.task(name="interop.again", bind=True, max_retries=1)
     def again(self: Any, kind: str, *args: Any) -> Any:
         try:
@@ -116,6 +135,12 @@ def define_failing(app: Any, side: str) -> None:
     @app.task(name="interop.exhausted", bind=True, max_retries=1)
     def exhausted(self: Any) -> Any:
         raise self.retry(countdown=0)
+
+    @app.task(name="interop.retry_elsewhere", bind=True)
+    def retry_elsewhere(self: Any, queue: str, number: int) -> Any:
+        if not self.request.retries:
+            raise self.retry(queue=queue, countdown=0)
+        return number
 
     @app.task(name="interop.auto", bind=True, autoretry_for=(OSError,), retry_backoff=False, default_retry_delay=0)
     def auto(self: Any, times: int) -> Any:
