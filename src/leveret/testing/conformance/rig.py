@@ -120,7 +120,7 @@ class Rig:
             if await self.chores.upkeep() > 0:
                 return
 
-    async def counts(self, queue: str = QUEUE) -> tuple[int, int, int, int]:
+    async def counts(self, queue: str = QUEUE) -> tuple[int, int | None, int | None, int]:
         """Answer (ready, delayed, claimed, dead)."""
         (counts,) = await self.admin.counts((queue,))
         return counts.ready, counts.delayed, counts.claimed, counts.dead

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 
 from leveret.errors import MessageTooLarge
 from leveret.links.redis.conversation import Command
-from leveret.logic.foreign import content_type_of, head_status, status_of
+from leveret.logic.wire.foreign import content_type_of, head_status, status_of
 from leveret.model.message import TaskId
 from leveret.model.settlement import Record
 from leveret.model.state import PENDING, READY_STATES, RETRY
