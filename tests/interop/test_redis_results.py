@@ -49,6 +49,9 @@ def theirs(server: Server, prefix: str) -> Iterator[celery.Celery]:
     app = celery.Celery("theirs", broker="memory://", backend=server.url, set_as_current=False)
     app.conf.update(result_backend_transport_options={"global_keyprefix": prefix} if prefix else {})
     yield app
+    # A result that the collector finds later would try to leave its channel, for twenty seconds.
+    app.backend.result_consumer.stop()
+    app.backend.result_consumer.subscribed_to.clear()
     app.backend.client.close()
     app.close()
 

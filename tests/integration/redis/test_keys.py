@@ -80,6 +80,16 @@ def test_scripts_are_told_again_to_a_server_that_forgot_them(server, face):
     assert face.store((success("a"), success("b"))) == (False, True)
 
 
+def test_what_somebody_else_wrote_in_our_place_hinders_nobody(server, face):
+    server.call("SET", FACTS, "nonsense")
+    assert face.get(["a"]) == (None,)
+    assert face.store((success("a"),)) == (True,)
+    server.call("DEL", FACTS)
+    server.call("RPUSH", FACTS, "a", "list")
+    assert face.get(["a"])[0].terminal, "as a document of Celery's"
+    assert face.store((success("a"),)) == (False,)
+
+
 def test_a_batch_larger_than_a_script_run(face):
     records = tuple(success(f"{n}") for n in range(700))
 

@@ -36,6 +36,7 @@ def test_urls_are_read_as_celery_writes_them(url, endpoint, database):
 def test_name_and_password_are_unquoted():
     assert where("redis://me:p%40ss%2F@host").login == Login(username="me", password="p@ss/")
     assert where("redis://:secret@host").login == Login(password="secret")
+    assert where("redis://host?username=me&password=p%40").login == Login(username="me", password="p@")
 
 
 def test_no_password_is_ever_shown():
@@ -98,6 +99,7 @@ def test_timeouts_share_what_a_publish_may_take():
         ("rediss://host?ssl_cert_reqs=maybe", "required, optional or none"),
         ("rediss://host?ssl_nonsense=1", "ssl_nonsense"),
         ("redis://host?socket_timout=1", "unknown option 'socket_timout'"),
+        ("redis://host?credential_provider=my.Provider", "credential providers are not here yet"),
         ("redis://a;redis://b", "only sentinel://"),
         ("unix://", "name the socket"),
     ],
@@ -107,8 +109,18 @@ def test_what_is_wrong_is_said(url, said):
         where(url)
 
 
-def test_an_error_shows_no_password():
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://u:secret@host/cache",
+        "redis://host/cache?password=secret",
+        "redis://host?passwort=secret",
+        "redis://:secret@a;redis://:secret@b",
+        "sentinel://:secret@a;sentinel://b?x=secret",
+    ],
+)
+def test_an_error_shows_no_password(url):
     with pytest.raises(ImproperlyConfigured) as caught:
-        where("redis://u:secret@host/cache")
+        where(url)
 
     assert "secret" not in str(caught.value)

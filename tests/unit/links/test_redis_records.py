@@ -116,6 +116,14 @@ def test_nothing_is_nothing():
     assert read("a", (b"", None)) is None
 
 
+@pytest.mark.parametrize(
+    "line", [b"", b"x", b"0 T - - -", b"0 Q - - - SUCCESS", b"0 T - x - SUCCESS", b"-1 T - - - A", b"\xff" * 60]
+)
+def test_facts_that_are_none_say_nothing(line):
+    assert read("a", (None, line)) is None
+    assert read("a", (CELERYS, line)) == record(meta=CELERYS)
+
+
 def test_a_document_of_celerys_alone_is_read():
     assert read("a", (CELERYS, None)) == record(meta=CELERYS)
     assert read("a", (STARTED, None)) == record(meta=STARTED, state="STARTED", terminal=False)

@@ -7,8 +7,8 @@ from kombu.serialization import dumps
 from tests.interop.test_celery import make_codec
 
 from leveret.logic.compression import GZIP, pack
-from leveret.logic.foreign import content_type_of, head_status, status_of
 from leveret.logic.results import write_meta
+from leveret.logic.wire.foreign import content_type_of, head_status, status_of
 
 META = {"status": "SUCCESS", "result": {"status": "FAILURE"}, "traceback": None, "children": [], "task_id": "x"}
 TYPES = {

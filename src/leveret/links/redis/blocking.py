@@ -16,9 +16,10 @@ from hiredis import ProtocolError
 
 from leveret.links.redis.conversation import Command, Conversation, Message
 from leveret.links.redis.dial import broken, route, unreachable
-from leveret.links.redis.location import Endpoint, Location, Unix
+from leveret.links.redis.location import Location
 from leveret.links.redis.refusals import BROKEN_BY, Lost, Refusal, explain
 from leveret.links.redis.scripts import Verb
+from leveret.links.redis.sockets import open_socket
 
 T = TypeVar("T")
 
@@ -34,6 +35,7 @@ class Connection:
         self._location = location
         self._socket = raw
         self._conversation = Conversation()
+        self.pid = os.getpid()
         self.messages: list[Message] = []
         self.subscribed: set[bytes] = set()
 
@@ -157,7 +159,7 @@ class Pool:
             connection.close()
 
     def _give(self, connection: Connection) -> None:
-        if len(self._idle) < MOST_IDLE:
+        if len(self._idle) < MOST_IDLE and connection.pid == os.getpid():
             self._idle.append(connection)
         else:
             connection.close()
@@ -186,26 +188,3 @@ def dial(location: Location) -> Connection:
             raise
         connection.close()
         call = following
-
-
-def open_socket(location: Location, endpoint: Endpoint) -> socket.socket:
-    if isinstance(endpoint, Unix):
-        raw = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            raw.settimeout(location.connect_seconds)
-            raw.connect(endpoint.path)
-        except BaseException:
-            raw.close()
-            raise
-        return raw
-    tls = None if location.tls is None else location.tls.context()
-    raw = socket.create_connection((endpoint.host, endpoint.port), location.connect_seconds)
-    try:
-        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        if tls is not None:
-            return tls.wrap_socket(raw, server_hostname=endpoint.host)
-    except BaseException:
-        raw.close()
-        raise
-    return raw

@@ -76,20 +76,17 @@ class Hub:
         """The connection; all who ask while it is being made share the attempt and its error."""
         if self._connection is not None:
             return self._connection
-        if self._connecting is None:
+        if self._connecting is None or self._connecting.done():
             self._connecting = self._loop.create_task(self._connect())
             self._connecting.add_done_callback(_retrieved)
         # Cancelling one caller must not end the attempt of the others.
         return await asyncio.shield(self._connecting)
 
     async def _connect(self) -> LoopConnection:
-        try:
-            if self._keeper is None:
-                self._keeper = _close_with_loop(self)
-                await anext(self._keeper)
-            connection = await connect(self._location)
-        finally:
-            self._connecting = None
+        if self._keeper is None:
+            self._keeper = _close_with_loop(self)
+            await anext(self._keeper)
+        connection = await connect(self._location)
         connection.on_message = self._listeners.hear
         connection.on_lost = self._on_lost
         self._connection = connection

@@ -87,14 +87,14 @@ class Location:
     client_name: str = "leveret"
     connect_seconds: float = 4.0
     answer_seconds: float = 6.0
-    keepalive: bool = True
 
 
 def locate(url: Url, options: DriverOptions) -> Location:
     """Read a URL and the transport options beside it; raises with what is wrong."""
     chunks = [Url(chunk) for chunk in url.split(";") if chunk]
+    shown = _shown(chunks)
     if len(chunks) > 1 and url.scheme != SENTINEL:
-        raise ImproperlyConfigured(f"{url.masked}: only sentinel:// takes several addresses")
+        raise ImproperlyConfigured(f"{shown}: only sentinel:// takes several addresses")
     try:
         parts = [_split(chunk) for chunk in chunks]
         query = {name: value for part in reversed(parts) for name, value in parse_qsl(part.query)}
@@ -102,9 +102,12 @@ def locate(url: Url, options: DriverOptions) -> Location:
         located = Location(
             endpoints=tuple(_endpoint(part, chunk.scheme) for part, chunk in zip(parts, chunks, strict=True)),
             database=_database(first, url.scheme, query),
-            login=Login(username=unquote(first.username or ""), password=unquote(first.password or "")),
+            login=Login(
+                username=query.pop("username", unquote(first.username or "")),
+                password=query.pop("password", unquote(first.password or "")),
+            ),
             tls=Tls() if url.scheme == "rediss" else None,
-            shown=_shown(parts, chunks),
+            shown=shown,
             connect_seconds=options.publish_timeout * CONNECT_SHARE,
             answer_seconds=options.publish_timeout * (1 - CONNECT_SHARE),
         )
@@ -113,7 +116,7 @@ def locate(url: Url, options: DriverOptions) -> Location:
     except ImproperlyConfigured:
         raise
     except (ValueError, TypeError) as error:
-        raise ImproperlyConfigured(f"{url.masked} is no URL of a Redis: {error}") from error
+        raise ImproperlyConfigured(f"{shown} is no URL of a Redis: {error}") from error
 
 
 def _split(url: Url) -> SplitResult:
@@ -141,9 +144,9 @@ def _database(part: SplitResult, scheme: str, query: dict[str, str]) -> int:
     return int(text or 0)
 
 
-def _shown(parts: list[SplitResult], chunks: list[Url]) -> str:
+def _shown(chunks: list[Url]) -> str:
     """What a query says is left out: file names are nobody's business, and a password may be among them."""
-    return ";".join(Url(chunk.partition("?")[0]).masked for _, chunk in zip(parts, chunks, strict=True))
+    return ";".join(Url(chunk.partition("?")[0]).masked for chunk in chunks)
 
 
 def _with_transport(location: Location, transport: Mapping[str, Any]) -> Location:
@@ -177,6 +180,8 @@ def _with_query(location: Location, query: dict[str, str]) -> Location:
         if location.tls is None:
             raise ValueError(f"{next(iter(encrypted))} needs TLS: use rediss://")
         changes["tls"] = tls_of(encrypted, location.tls)
+    if "credential_provider" in query:
+        raise ValueError("credential providers are not here yet: put name and password into the URL")
     unknown = query.keys() - _POINTLESS
     if unknown:
         raise ValueError(f"unknown option {sorted(unknown)[0]!r}")

@@ -3,14 +3,15 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from hiredis import ProtocolError
 
 from leveret.links.redis.conversation import Command, Conversation, Message
 from leveret.links.redis.dial import broken, route, unreachable
-from leveret.links.redis.location import Location, Unix
+from leveret.links.redis.location import Endpoint, Location, Unix
 from leveret.links.redis.refusals import Lost
+from leveret.links.redis.sockets import tune
 
 
 class Taker(Protocol):
@@ -94,8 +95,8 @@ class LoopConnection(asyncio.Protocol):
     # Hearing
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are no subclasses.
+        self._transport = cast(asyncio.Transport, transport)
         self.alive = True
 
     def data_received(self, data: bytes) -> None:
@@ -183,12 +184,13 @@ async def connect(location: Location) -> LoopConnection:
         call = following
 
 
-async def _open(connection: LoopConnection, location: Location, endpoint: Any) -> None:
+async def _open(connection: LoopConnection, location: Location, endpoint: Endpoint) -> None:
     loop = asyncio.get_running_loop()
     if isinstance(endpoint, Unix):
         await loop.create_unix_connection(lambda: connection, endpoint.path)
         return
     tls = None if location.tls is None else location.tls.context()
-    await loop.create_connection(
+    transport, _ = await loop.create_connection(
         lambda: connection, endpoint.host, endpoint.port, ssl=tls, server_hostname=endpoint.host if tls else None
     )
+    tune(transport.get_extra_info("socket"))

@@ -34,12 +34,14 @@ class RedisBackend:
         self._hub: Hub | None = None
 
     async def store(self, records: tuple[Record, ...]) -> tuple[bool, ...]:
-        return await self._own().perform(self._verbs.store(records))
+        return await self._own().perform(self._verbs.store(records)) if records else ()
 
     async def get(self, ids: Sequence[str]) -> tuple[Record | None, ...]:
         return await self._own().perform(self._verbs.get(ids)) if ids else ()
 
     async def wait(self, ids: Sequence[str], timeout: float) -> tuple[Record | None, ...]:
+        if not ids:
+            return ()
         watch = Watch(self._verbs.keys, ids)
         await self._own().wait(watch, timeout)
         return tuple(watch.records)
@@ -48,7 +50,8 @@ class RedisBackend:
         return await self._own().perform(self._verbs.arrive(seats)) if seats else ()
 
     async def forget(self, ids: Sequence[str]) -> None:
-        await self._own().perform(self._verbs.forget(ids))
+        if ids:
+            await self._own().perform(self._verbs.forget(ids))
 
     async def close(self) -> None:
         if self._hub is not None and self._hub.ours:
@@ -74,6 +77,8 @@ class RedisBlockingBackend:
         return self._pool.perform(self._verbs.get(ids)) if ids else ()
 
     def wait(self, ids: Sequence[str], timeout: float) -> tuple[Record | None, ...]:
+        if not ids:
+            return ()
         watch = Watch(self._verbs.keys, ids)
         wait(self._pool, watch, timeout, self._store.channels, self._store.clock.jitter)
         return tuple(watch.records)

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 
 from leveret.errors import MessageTooLarge
 from leveret.links.redis.conversation import Command
-from leveret.logic.foreign import content_type_of, head_status, status_of
+from leveret.logic.wire.foreign import content_type_of, head_status, status_of
 from leveret.model.message import TaskId
 from leveret.model.settlement import Record
 from leveret.model.state import PENDING, READY_STATES, RETRY
@@ -22,7 +22,10 @@ from leveret.model.state import PENDING, READY_STATES, RETRY
 JSON = "application/json"
 MOST_BYTES = 512 * 1024 * 1024
 """Of one value (`proto-max-bulk-len`)."""
-_PLAIN = re.compile(r"[\w.:/+-]+")
+_PLAIN = re.compile(r"[\w.:/+-]+", re.ASCII)
+_LINE = re.compile(
+    rb"(\d{1,9}) ([TBRE]+|-) (-|[0-9a-f]{40}) (-|[\d.]+(?:e[+-]\d+)?) ([!-~]+) ([!-~]+)(?:\n(.*))?", re.DOTALL
+)
 
 Raw = tuple[bytes | None, bytes | None]
 """What is kept of one task: document and facts."""
@@ -125,6 +128,8 @@ def read(id: str, raw: Raw) -> Record | None:
     if line is None:
         return _foreign(id, document, 0) if document else None
     facts = _parse(id, line)
+    if facts is None:
+        return _foreign(id, document, 0) if document else None
     if not document:
         return facts.record if facts.complete else None
     if facts.record.tombstone:
@@ -143,15 +148,18 @@ class Facts(NamedTuple):
     """There is nothing but the facts. Else a missing document was deleted by a client that does not know them."""
 
 
-def _parse(id: str, line: bytes) -> Facts:
-    head, _, kept = line.partition(b"\n")
-    attempt, flags, digest, not_before, content_type, state = head.decode().split(" ", 5)
+def _parse(id: str, line: bytes) -> Facts | None:
+    """None where somebody else wrote there: what is no facts of ours says nothing (`store.lua` has it so too)."""
+    found = _LINE.fullmatch(line)
+    if found is None:
+        return None
+    attempt, flags, digest, not_before, content_type, state = (part.decode() for part in found.groups()[:6])
     tombstone = "B" in flags
     record = Record(
         id=TaskId(id),
         attempt=int(attempt),
         state=unquote(state) if "%" in state else state,
-        meta=kept,
+        meta=found[7] or b"",
         content_type=JSON if content_type == "-" else unquote(content_type),
         terminal="T" in flags,
         tombstone=tombstone,

@@ -6,7 +6,7 @@ from hashlib import sha1
 from leveret.links.redis.results.records import Keys, arguments, read
 from leveret.links.redis.rights import Channels
 from leveret.links.redis.scripts import Call, Verb, good, run, script
-from leveret.logic.foreign import status_of
+from leveret.logic.wire.foreign import status_of
 from leveret.model.options import DriverOptions
 from leveret.model.settlement import Joined, Record, Seat
 from leveret.model.state import READY_STATES

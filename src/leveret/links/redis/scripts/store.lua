@@ -29,8 +29,10 @@ end
 local function verdict(document, facts, offered)
   local attempt, flags, digest
   if facts then
-    attempt, flags, digest = string.match(facts, '^(%d+) (%S+) (%S+)')
-    if not document and not string.find(flags, '[BE]') then
+    attempt, flags, digest = string.match(facts, '^(%d+) ([TBRE-]+) (%S+) %S+ %S+ %S')
+    if not attempt then
+      facts = nil  -- somebody else wrote there
+    elseif not document and not string.find(flags, '[BE]') then
       facts = nil  -- the document was deleted by a client that does not know our facts: all of it is forgotten
     elseif string.find(flags, 'T', 1, true) then
       return 0
