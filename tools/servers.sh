@@ -43,7 +43,8 @@ apt_get() {
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120 "$@" </dev/null
 }
 log=$(mktemp)
-if ! { apt_get update && apt_get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+# A list that cannot be fetched need not matter: what is wanted may be in another.
+if ! { apt_get update; apt_get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
   tail -n 5 "$log" >&2
   rm -f "$log"
   give_up "could not install ${missing[*]}" "$by_hand"

@@ -29,6 +29,6 @@ def publish(channel: amqp.Channel, queue: str, body: str) -> None:
 
 
 def take(channel: amqp.Channel, queue: str) -> str | None:
-    """Get and acknowledge the next message, if there is one."""
+    """Take the next message, if there is one."""
     message = channel.basic_get(queue, no_ack=True)
     return message and message.body

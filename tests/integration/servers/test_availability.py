@@ -11,7 +11,9 @@ def missing() -> Path:
 
 
 @pytest.mark.parametrize(("ci", "outcome"), [("", pytest.skip.Exception), ("true", pytest.fail.Exception)])
-def test_a_missing_server_fails_the_test_in_ci_only(ci: str, outcome: type[BaseException], monkeypatch) -> None:
+def test_a_missing_server_fails_the_test_in_ci_only(
+    ci: str, outcome: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CI", ci)
 
     with pytest.raises(outcome, match="Moon is not installed; run tools/servers.sh"):

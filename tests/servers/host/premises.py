@@ -25,7 +25,7 @@ class Premises:
     def __init__(self, kind: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix=f"leveret-{kind}-"))
         (self.folder / LOCK).touch()
-        self._lock = join(self.folder)
+        self._lock: int | None = join(self.folder)
         self._reaper = subprocess.Popen(
             # -S and -E: the reaper needs the standard library only, and starts in half the time.
             [sys.executable, "-S", "-E", "-m", "tests.servers.host.reaper", str(self.folder)],
@@ -63,7 +63,9 @@ class Premises:
 
     def leave(self) -> None:
         """Stop using the premises; when others use them too, the last one's leaving clears them."""
-        os.close(self._lock)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def clear(self) -> None:
         """End all processes and remove the folder."""

@@ -115,7 +115,8 @@ class Pipe:
 
     async def take(self) -> None:
         """Read to the end; None stands for a reset, as b"" does for the end."""
-        loop, data = asyncio.get_running_loop(), b" "
+        loop = asyncio.get_running_loop()
+        data: bytes | None = b" "
         while data:
             try:
                 data = await self._reader.read(CHUNK)
