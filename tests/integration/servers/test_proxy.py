@@ -120,6 +120,8 @@ def test_a_black_hole_keeps_what_it_swallowed(rabbit: Rabbit, rabbit_vhost: Vhos
         sender = threading.Thread(target=publish, args=(through, "tasks", "kept"))
         sender.start()
         rule.wait()
+        # That something does not come has no event to wait for.
+        sender.join(0.2)
         held = sender.is_alive()
 
         rabbit_proxy.blackhole(False)
