@@ -38,6 +38,16 @@ def site(
     site.close()
 
 
+@pytest.fixture
+def other_site(rabbit: Rabbit, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Another empty vhost."""
+    vhost = rabbit.vhost()
+    site = Site(rabbit, vhost, redis_url, tmp_path_factory.mktemp("site"))
+    yield site
+    site.close()
+    rabbit.drop_vhost(vhost.name)
+
+
 @pytest.fixture(params=LINES, ids=str)
 def line(request: pytest.FixtureRequest, shared_site: Site) -> Line:
     return shared_site.line(request.param)

@@ -1,6 +1,6 @@
 """Lines: one side sends, the other runs, and the sender reads the result. Every case is run on each of them."""
 
-import json
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,14 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from amqp.exceptions import NotFound
-from celery import Celery
 from kombu import Connection
+from tests.interop.rabbitmq.apps import MAKERS
 from tests.interop.rabbitmq.processes import Notes, WorkerProcess, until
 from tests.servers.rabbit.remote import Rabbit, Vhost
-
-from leveret import Leveret
-
-SAFE = ["json", "msgpack", "yaml"]
 
 
 class Kind(NamedTuple):
@@ -58,23 +54,26 @@ class Site:
         """The sending side's app in this process: Celery's or ours, whose words are the same."""
         made = self._clients.get((side, results))
         if made is None:
-            make = make_celery if side == "celery" else make_leveret
-            made = self._clients[side, results] = make(self.vhost.url, self.backend(results))
+            made = self._clients[side, results] = self.another_client(side, results)
         return made
 
-    def another_client(self, kind: Kind) -> Any:
-        """A second sender beside `client`, to be closed."""
-        make = make_celery if kind.client == "celery" else make_leveret
-        return make(self.vhost.url, self.backend(kind.results))
+    def another_client(self, side: str, results: str = "rpc", **environment: str) -> Any:
+        """A sender of one's own, to be closed; `environment` as for a worker."""
+        return MAKERS[side]({**self._places(results), **environment})
+
+    def _places(self, results: str = "rpc") -> dict[str, str]:
+        return {
+            "INTEROP_BROKER": self.vhost.url,
+            "INTEROP_BACKEND": self.backend(results),
+            "INTEROP_NOTES": str(self.notes.path),
+        }
+
+    def workers(self) -> tuple[WorkerProcess, ...]:
+        return tuple(self._workers.values())
 
     def start(self, side: str, name: str, options: list[str], **environment: str) -> WorkerProcess:
         """Start a worker on this site."""
-        places = {
-            "INTEROP_BROKER": self.vhost.url,
-            "INTEROP_BACKEND": self.backend("rpc"),
-            "INTEROP_NOTES": str(self.notes.path),
-        }
-        worker = WorkerProcess(side, name, self.folder, {**places, **environment}, options)
+        worker = WorkerProcess(side, name, self.folder, {**self._places(), **environment}, options)
         self._workers[name] = worker
         return worker
 
@@ -89,6 +88,19 @@ class Site:
             assert line.run("interop.who", timeout=60)[0] == kind.worker
         line.worker = self._workers[queue]
         return line
+
+    def until_run_by(self, side: str, queue: str) -> None:
+        """Wait until that side has run something from the queue."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            self.client(side).send_task("interop.note", kwargs={"tag": (mark := tag())}, queue=queue)
+            if self.notes.wait(tag=mark, timeout=60)[0]["side"] == side:
+                return
+        raise AssertionError(f"{side} ran nothing from {queue} for a minute")
+
+    def until_log(self, name: str, words: str) -> None:
+        """Wait until a worker has said so."""
+        until(lambda: words in self._workers[name].log, 60)
 
     @contextmanager
     def channel(self) -> Iterator[Any]:
@@ -159,21 +171,5 @@ class Line:
         return self.client.signature(task, args=args, **{"queue": self.queue, **options})
 
 
-def make_celery(broker: str, backend: str, **settings: Any) -> Celery:
-    app = Celery("client", broker=broker, backend=backend, set_as_current=False)
-    app.conf.update(accept_content=SAFE, result_accept_content=SAFE, **settings)
-    return app
-
-
-def make_leveret(broker: str, backend: str, **settings: Any) -> Leveret:
-    given = {"profile": "celery", "accept_content": SAFE, **settings}
-    return Leveret("client", broker=broker, backend=backend, set_as_current=False, **given)
-
-
 def tag() -> str:
     return uuid.uuid4().hex
-
-
-def plain(value: Any) -> Any:
-    """What JSON makes of it: tuples are lists."""
-    return json.loads(json.dumps(value))

@@ -5,11 +5,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from kombu import Queue as KombuQueue
-from tests.interop.rabbitmq.lines import Line, Site, make_celery, make_leveret, tag
+from tests.interop.rabbitmq.lines import Line, Site, tag
 from tests.interop.rabbitmq.processes import until
-
-from leveret import Queue
 
 
 def moment(text: str) -> float:
@@ -188,16 +185,12 @@ def test_a_hard_limit_ends_the_task(line: Line) -> None:
 
 
 LISTED = '[{"name": "urgent", "max_priority": 9}]'
-MADE = {
-    "celery": lambda url: make_celery(url, "rpc://", task_queues=[KombuQueue("urgent", max_priority=9)]),
-    "leveret": lambda url: make_leveret(url, "rpc://", task_queues=[Queue("urgent", max_priority=9)]),
-}
 
 
 @pytest.mark.parametrize("worker", ["celery", "leveret"])
 @pytest.mark.parametrize("sender", ["celery", "leveret"])
 def test_the_urgent_goes_first(sender: str, worker: str, site: Site) -> None:
-    with MADE[sender](site.vhost.url) as client:
+    with site.another_client(sender, INTEROP_QUEUES=LISTED) as client:
         for priority in (0, 3, 9):
             for _ in range(3):
                 client.send_task("interop.note", (priority,), {"tag": "one"}, queue="urgent", priority=priority)

@@ -251,7 +251,7 @@ def test_a_result_in_redis_is_read_by_either_side_later(line: Line) -> None:
 
 
 def test_two_senders_at_once_get_their_own(line: Line) -> None:
-    other = line.site.another_client(line.kind)
+    other = line.site.another_client(line.kind.client, line.kind.results)
     mine = [line.send("interop.add", number, 0) for number in range(20)]
     theirs = [other.send_task("interop.add", (number, 100), queue=line.queue) for number in range(20)]
 
