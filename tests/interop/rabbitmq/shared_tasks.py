@@ -87,6 +87,15 @@ def define_plain(app: Any, side: str) -> None:
         time.sleep(seconds)
         note(count=number, side=side, pid=os.getpid(), redelivered=self.request.delivery_info.get("redelivered"))
 
+    @app.task(name="interop.shared", bind=True, max_retries=5)
+    def shared(self: Any, number: int, seconds: float, retries: int = 0) -> Any:
+        time.sleep(seconds)
+        tries = self.request.retries
+        note(shared=number, side=side, pid=os.getpid(), tries=tries, at=time.time())
+        if tries < retries:
+            raise self.retry(countdown=0)
+        return [number, side, tries]
+
     @app.task(name="interop.child", bind=True)
     def child(self: Any, x: int) -> Any:
         return app.tasks["interop.add"].delay(x, 1).id
