@@ -14,12 +14,13 @@ import msgspec
 from msgspec import Struct
 from pamqp import commands
 
+from leveret.errors import DecodeError
 from leveret.links.amqp.declaring import Steps
 from leveret.links.amqp.letters import Letter
 from leveret.links.amqp.protocol.errors import ChannelClosed
 from leveret.links.amqp.protocol.events import Delivered
 from leveret.links.amqp.protocol.properties import PERSISTENT, TRANSIENT, Properties, read_properties, write_properties
-from leveret.logic.serializers import JSON, YAML
+from leveret.logic.wire.foreign import status_of
 from leveret.model.message import TaskId
 from leveret.model.settlement import Record
 from leveret.model.state import READY_STATES
@@ -44,8 +45,6 @@ _DECODERS: dict[str, Callable[[bytes], _Head]] = {
     "application/json": msgspec.json.Decoder(_Head).decode,
     "application/x-msgpack": msgspec.msgpack.Decoder(_Head).decode,
 }
-
-_SLOW = {serializer.content_type: serializer for serializer in (JSON, YAML)}
 
 
 class ReplyBox:
@@ -169,15 +168,12 @@ def _read_head(content_type: str, body: bytes) -> _Head:
         if decode is not None:
             return decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        # NaN, Infinity and lone surrogates: Python's json, which Celery uses, writes what msgspec does not read.
+        # NaN, Infinity and lone surrogates: Python's json, which is Celery's, writes what msgspec does not read.
         pass
-    serializer = _SLOW.get(content_type)
-    # Of what is read only where it is allowed by name (pickle), an end is all that is worth waking somebody for.
-    return _Head() if serializer is None else msgspec.convert(_words(serializer.loads(body)), _Head)
-
-
-def _words(document: Any) -> dict[str, Any]:
-    return {name: document[name] for name in _Head.__struct_fields__ if name in document}
+    status = status_of(body)
+    if status is None:
+        raise DecodeError("no result document")
+    return _Head(status)
 
 
 def reply(record: Record, persistent: bool) -> Letter:
