@@ -119,7 +119,8 @@ def rewritten(read: Properties, encoded: Encoded, facts: Facts) -> bytes:
             priority=read.priority,
             correlation_id=read.correlation_id,
             reply_to=read.reply_to,
-            expiration=read.expiration,
+            # In the drawer it waits for an operator, however little time its sender gave it.
+            expiration="" if facts.queue else read.expiration,
             message_id=read.message_id,
         )
     )
