@@ -210,7 +210,7 @@ class Fleet:
         return await self.leases.beat(self.node(name))
 
     async def reconcile(self, session: str, *held: Receipt) -> tuple[Delivery, ...]:
-        return await self.leases.reconcile(SessionId(session), held)
+        return await self._process(session).leases.reconcile(SessionId(session), held)
 
     def _process(self, session: str) -> Process:
         return self.members.get(session, self.main)

@@ -4,8 +4,8 @@ import asyncio
 import subprocess
 import sys
 
-from leveret.errors import LeaseLost
-from leveret.model.delivery import Verdict
+from leveret.errors import BrokerError, LeaseLost
+from leveret.model.delivery import SessionId, Verdict
 from leveret.model.settlement import Committed, Stale
 from leveret.ports.broker import Capability
 from leveret.testing.conformance.case import case
@@ -254,6 +254,20 @@ class TestConnections:
         await rig.stands(0, 0, 0, 0)
 
     @case
+    async def test_the_bell_ends_when_there_is_work_after_a_lost_connection(self, rig: Rig) -> None:
+        await rig.join()
+        await rig.nothing()
+        bell = asyncio.create_task(rig.bell("s1", 30))
+        await asyncio.sleep(0.01)
+        await rig.cut("s1")
+        await rig.send("a")
+
+        done, _ = await asyncio.wait({bell}, timeout=10)  # with an error or without: a claim follows
+
+        assert done and isinstance(bell.exception(), BrokerError | None)
+        assert ids((await rig.one(),)) == ["a"]
+
+    @case
     async def test_work_goes_on_after_a_lost_connection(self, rig: Rig) -> None:
         await rig.join()
         await rig.nothing()
@@ -263,6 +277,22 @@ class TestConnections:
         delivery = await rig.one()
         assert ids((delivery,)) == ["a"]
         assert await rig.settle(delivery) == Committed()
+
+    @case
+    async def test_a_node_may_talk_as_if_it_had_a_lease(self, rig: Rig) -> None:
+        """Supervisors and workers say the same on every broker."""
+        await rig.send("a")
+        await rig.leases.register(rig.node("w1"), ())
+        await rig.join("s1", rig.node("w1"))
+        held = await rig.one()
+
+        pulse = await rig.beat("w1")
+        assert (pulse.suspects, pulse.revived, pulse.reaped) == (0, False, 0)
+        assert all(node.name == "w1" for node in await rig.leases.nodes())
+        assert await rig.reconcile("s1", held.receipt) == ()
+        assert await rig.leases.release(SessionId("s1"), (held.receipt,)) == 0
+        assert await rig.settle(held) == Committed()
+        await rig.leases.leave(rig.node("w1"))
 
 
 def gone_pid() -> int:
