@@ -6,6 +6,7 @@ All else goes through pamqp. Measured here per message: publish 1.6 us, against 
 import struct
 from functools import lru_cache
 
+from leveret.errors import MessageTooLarge
 from leveret.links.amqp.protocol.properties import short_string
 
 METHOD, HEADER, BODY, HEARTBEAT = 1, 2, 3, 8
@@ -40,10 +41,13 @@ def publish_method(channel: int, exchange: str, routing_key: str, mandatory: boo
 
 
 def content(channel: int, properties: bytes, body: bytes, frame_max: int) -> bytes:
-    """Header and body frames of one message."""
-    size = len(body)
-    head = _HEADER_FRAME.pack(HEADER, channel, 12 + len(properties), 60, 0, size)
+    """Header and body frames of one message. Raises `MessageTooLarge`: a header frame cannot be split, and one that is
+    too large costs the whole connection."""
+    size, heading = len(body), 12 + len(properties)
     most = frame_max - FRAME_OVERHEAD
+    if heading > most:
+        raise MessageTooLarge(f"the headers need {heading} bytes; a frame of this broker holds {most}", "headers")
+    head = _HEADER_FRAME.pack(HEADER, channel, heading, 60, 0, size)
     if size <= most:
         if not size:
             return head + properties + b"\xce"
