@@ -15,10 +15,13 @@ HEARTBEAT_FRAME = b"\x08\x00\x00\x00\x00\x00\x00\xce"
 PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
 FRAME_OVERHEAD = 8
 
-DELIVER, GET_OK, GET_EMPTY, RETURN = 60 << 16 | 60, 60 << 16 | 71, 60 << 16 | 72, 60 << 16 | 50
-ACK, NACK = 60 << 16 | 80, 60 << 16 | 120
+DELIVER, GET_OK, GET_EMPTY, RETURN = b"\0\x3c\0\x3c", b"\0\x3c\0\x47", b"\0\x3c\0\x48", b"\0\x3c\0\x32"
+ACK, NACK = b"\0\x3c\0\x50", b"\0\x3c\0\x78"
+"""As they stand in a frame: class and method."""
+WITH_CONTENT, CONFIRMS = frozenset((DELIVER, GET_OK, RETURN)), frozenset((ACK, NACK))
+OF_MESSAGES = WITH_CONTENT | CONFIRMS | {GET_EMPTY}
 
-_ACK = struct.Struct(">BHIIQBB")
+_ACK = struct.Struct(">BHI4sQBB")
 _HEAD = struct.Struct(">BHI")
 _HEADER_FRAME = struct.Struct(">BHIHHQ")
 
