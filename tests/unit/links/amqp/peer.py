@@ -5,8 +5,9 @@ from typing import Any
 from pamqp import body, commands, frame, header, heartbeat
 from pamqp.common import FieldTable
 
-from leveret.links.amqp.protocol.connection import Connection, Credentials
+from leveret.links.amqp.protocol.connection import Connection
 from leveret.links.amqp.protocol.events import Answered, Event
+from leveret.links.amqp.protocol.handshake import Credentials
 
 
 def method(found: Any, channel: int = 0) -> bytes:
