@@ -157,6 +157,14 @@ class Intake:
             message.properties, message.body,
         )  # fmt: skip
 
+    async def serve(self, queues: tuple[str, ...]) -> None:
+        """Consume other queues from now on; what nobody claimed of the old ones goes back."""
+        for queue in queues:
+            if queue not in self.queues:
+                await follow(self.connection, declaring.queue_and_bindings(self._topology, queue))
+        self.queues = queues
+        await self.on_unclaimed(self.pause())
+
     async def bell(self, timeout: float) -> None:
         """Wait for something to claim, or for the end of the connection."""
         if self.buffer or self.error is not None:
@@ -261,7 +269,7 @@ class Intake:
         total = 0
         for queue in self.queues:
             found = await follow(self.connection, declaring.queue_and_bindings(self._topology, queue))
-            total += found.message_count
+            total += found.messages
         return total
 
     async def _revive(self, queue: str) -> None:
