@@ -47,12 +47,18 @@ class AmqpAdmin:
 
     async def counts(self, queues: tuple[str, ...] = ()) -> tuple[QueueCounts, ...]:
         async with self._connection() as connection:
-            return tuple([await self._count(connection, queue) for queue in queues or await self._known(connection)])
+            if queues:
+                return tuple([await self._count(connection, queue) or _empty(queue) for queue in queues])
+            known = [await self._count(connection, queue) for queue in await self._known(connection)]
+            return tuple(counts for counts in known if counts is not None)
 
-    async def _count(self, connection: AsyncConnection, queue: str) -> QueueCounts:
+    async def _count(self, connection: AsyncConnection, queue: str) -> QueueCounts | None:
+        """None where there is no such queue any more, and no dead letter of it."""
         ready = await follow(connection, declaring.look(queue))
         suspects = await follow(connection, declaring.look(names.suspects(queue)))
         dead = await follow(connection, declaring.look(names.dead(queue)))
+        if ready is None and (dead is None or not dead.messages):
+            return None
         return QueueCounts(
             queue=queue,
             ready=sum(found.messages for found in (ready, suspects) if found is not None),
@@ -134,6 +140,10 @@ class AmqpAdmin:
             yield drawer
         finally:
             await drawer.close()
+
+
+def _empty(queue: str) -> QueueCounts:
+    return QueueCounts(queue=queue, delayed=None, claimed=None, consumers=0)
 
 
 class Drawer:
