@@ -138,6 +138,11 @@ def _again(read: Properties, headers: dict[str, Any]) -> bytes:
     )
 
 
+def index_entry(queue: str) -> Letter:
+    """Says that there is a queue of that name (`names.INDEX`)."""
+    return Letter("", names.INDEX, write_properties(Properties(headers=_written(Facts(queue=queue)))), b"")
+
+
 def unreadable(message: Delivered, queue: str, reason: str, at: float) -> Letter:
     """A dead letter of what has no readable properties."""
     headers = _written(Facts(queue=queue, reason=reason, at=at))
