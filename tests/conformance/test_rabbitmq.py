@@ -1,12 +1,16 @@
-"""RabbitMQ, a fresh vhost for each case: real time, sessions that are connections, results as messages."""
+"""RabbitMQ, a fresh vhost for each case: real time, sessions that are connections, results as messages.
+
+A recorder stands between: no connection ever sends `basic.qos` with global, declares a transient non-exclusive queue or
+mirrored-queue arguments, which RabbitMQ 4 refuses and which cannot be tried here (`rabbit_proxy` asserts it)."""
 
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.servers.fixtures import rabbit, rabbit_vhost  # noqa: F401 - fixtures
-from tests.servers.rabbit.remote import Vhost
+from tests.servers.fixtures import rabbit, rabbit_proxy, rabbit_vhost  # noqa: F401 - fixtures
+from tests.servers.proxy import Proxy
+from tests.servers.rabbit.remote import Rabbit, Vhost
 
 from leveret.brokers.amqp.driver import AmqpDriver
 from leveret.errors import BrokerError
@@ -48,10 +52,12 @@ class RabbitRig(Rig):
 
 
 @pytest.fixture
-def driver_factory(rabbit_vhost: Vhost) -> DriverFactory:  # noqa: F811
+def driver_factory(rabbit: Rabbit, rabbit_vhost: Vhost, rabbit_proxy: Proxy) -> DriverFactory:  # noqa: F811
     def make(options, clock):
         topology = Topology(queues={URGENT: Queue(URGENT, max_priority=9)}, default_queue=QUEUE)
-        return AmqpDriver(Url(rabbit_vhost.url), replace(options, topology=topology), clock)
+        return AmqpDriver(
+            Url(rabbit.url_of(rabbit_vhost.name, port=rabbit_proxy.port)), replace(options, topology=topology), clock
+        )
 
     make.real_time = make.high_first_only = True
     make.rig = RabbitRig
