@@ -13,7 +13,7 @@ from leveret.links.amqp import declaring, letters, names
 from leveret.links.amqp.address import Failover
 from leveret.links.amqp.aio import AsyncConnection, connect
 from leveret.links.amqp.letters import RAW, Facts, Letter
-from leveret.links.amqp.protocol import frames
+from leveret.links.amqp.protocol import frames, methods
 from leveret.links.amqp.protocol.errors import ProtocolError
 from leveret.links.amqp.protocol.events import Confirmed, Delivered, Returned
 from leveret.links.amqp.publisher import Publisher, follow
@@ -85,7 +85,7 @@ class AmqpAdmin:
             for queue in queues:
                 for name in (queue, names.suspects(queue)):
                     if await follow(connection, declaring.look(name)) is not None:
-                        answer = await follow(connection, declaring.one(commands.Queue.Purge(queue=name)))
+                        answer = await follow(connection, declaring.one(methods.Queue.Purge(queue=name)))
                         total += answer.message_count
         return total
 
@@ -165,7 +165,7 @@ class Drawer:
     async def open(self) -> None:
         self._channel = await self._connection.channel(self)
         while len(self._messages) < MOST_LOOKED_AT:
-            message = await self._connection.call(self._channel, commands.Basic.Get(queue=self._queue))
+            message = await self._connection.call(self._channel, methods.Basic.Get(queue=self._queue))
             if message is None:
                 return
             self._messages[message.tag] = message
