@@ -1,4 +1,4 @@
-"""`python -m bench [all|sqlite|rabbitmq|startup|backlog|mixed|table]`; without a name: all, as `make bench`."""
+"""`python -m bench [all|sqlite|rabbitmq|startup|backlog|mixed|longshort|table]`; without a name: all, as `make bench`."""
 
 import argparse
 import signal
@@ -8,10 +8,10 @@ from bench import table
 from bench.against import rabbitmq, sqlite
 from bench.against.measurement import Selection
 from bench.brokers import ServerMissing
-from bench.drills import backlog, mixed, startup
+from bench.drills import backlog, longshort, mixed, startup
 from bench.raw.load import NoCompiler
 
-WHAT = ("all", "sqlite", "rabbitmq", "startup", "backlog", "mixed", "table")
+WHAT = ("all", "sqlite", "rabbitmq", "startup", "backlog", "mixed", "longshort", "table")
 
 
 def main() -> None:
@@ -29,6 +29,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--peers", nargs="*", default=[], help="only these (huey, flexiq, taskito; celery, dramatiq)")
     parser.add_argument("--only", nargs="*", default=[], help="of sqlite and rabbitmq only these measurements")
+    parser.add_argument(
+        "--broker", default="sqlite", help="of mixed and longshort: sqlite, rabbitmq (a private one), a URL"
+    )
+    parser.add_argument("--long-seconds", type=float, default=60.0, help="of longshort")
     return parser.parse_args()
 
 
@@ -47,7 +51,9 @@ def dispatch(options: argparse.Namespace) -> None:
         case "backlog":
             backlog.run()
         case "mixed":
-            mixed.run()
+            mixed.run(options.broker)
+        case "longshort":
+            longshort.run(options.broker, options.long_seconds)
         case "table":
             print(table.markdown())
 
