@@ -1,4 +1,4 @@
-"""`python -m bench [all|sqlite|rabbitmq|startup|backlog|mixed|longshort|table]`; without a name: all, as `make bench`."""
+"""`python -m bench [all|sqlite|rabbitmq|startup|backlog|mixed|longshort|million|table]`; without a name: all, as `make bench`."""
 
 import argparse
 import signal
@@ -8,10 +8,10 @@ from bench import table
 from bench.against import rabbitmq, sqlite
 from bench.against.measurement import Selection
 from bench.brokers import ServerMissing
-from bench.drills import backlog, longshort, mixed, startup
+from bench.drills import backlog, longshort, million, mixed, startup
 from bench.raw.load import NoCompiler
 
-WHAT = ("all", "sqlite", "rabbitmq", "startup", "backlog", "mixed", "longshort", "table")
+WHAT = ("all", "sqlite", "rabbitmq", "startup", "backlog", "mixed", "longshort", "million", "table")
 
 
 def main() -> None:
@@ -32,6 +32,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--broker", default="sqlite", help="of mixed and longshort: sqlite, rabbitmq (a private one), a URL"
     )
+    parser.add_argument("--tasks", type=int, default=1_000_000, help="of million")
     parser.add_argument("--long-seconds", type=float, default=60.0, help="of longshort")
     return parser.parse_args()
 
@@ -54,6 +55,8 @@ def dispatch(options: argparse.Namespace) -> None:
             mixed.run(options.broker)
         case "longshort":
             longshort.run(options.broker, options.long_seconds)
+        case "million":
+            million.run(options.tasks)
         case "table":
             print(table.markdown())
 
