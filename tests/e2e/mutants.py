@@ -7,7 +7,7 @@ from typing import Any
 from leveret.cli.main import main
 from leveret.model.node import Reaping
 from leveret.supervisor import place
-from leveret.supervisor.deaths import Death, Estate
+from leveret.supervisor.deaths.estate import Death, Estate
 from leveret.supervisor.slots import PageView
 
 

@@ -22,7 +22,15 @@ from leveret.ports.broker import Capability
 from leveret.ports.clock import Clock
 
 CAPABILITIES = frozenset(
-    {Capability.DELAY, Capability.PRIORITY, Capability.DEDUPE, Capability.LEASE, Capability.COMMIT}
+    {
+        Capability.DELAY,
+        Capability.PRIORITY,
+        Capability.DEDUPE,
+        Capability.LEASE,
+        Capability.COMMIT,
+        Capability.PLACES,
+        Capability.COUNTS,
+    }
 )
 
 

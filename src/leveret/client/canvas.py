@@ -124,7 +124,7 @@ class chain(Composition[Any]):  # noqa: N801 - Celery's name
         for step in rest:
             step.options.setdefault("task_id", client.clock.new_id())
             # Whoever waits for the chain is rung by each step's end, not only by the first one's.
-            step.options.setdefault("reply_to", client.parts.broker.reply_address())
+            step.options.setdefault("reply_to", client.parts.reply_address())
         last = rest[-1] if rest else first
         if last_id is not None:
             last.options["task_id"] = last_id

@@ -36,7 +36,6 @@ class AsyncParts:
 
     broker: Broker
     backend: Backend | None
-    reply_address: Callable[[], str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +48,8 @@ class ClientParts:
     broker: BlockingBroker
     backend: BlockingBackend | None
     """None where results are turned off (`disabled://`)."""
+    reply_address: Callable[[], str | None]
+    """Where whoever stores a result rings, or sends it; goes into messages whose result is wanted."""
     connect: Callable[[], AsyncParts]
     """Makes fresh asynchronous parts for the loop that runs now."""
     facts: Callable[[Awaited], WaitFacts | None] = lambda awaited: None
@@ -142,7 +143,7 @@ class Client:
             routing_key=route.routing_key,
             priority=route.priority,
             ignore_result=True if ignored else None,
-            reply_to=None if ignored else self.parts.broker.reply_address(),
+            reply_to=None if ignored else self.parts.reply_address(),
             root_id=None if request is None else request.root_id or request.id,
             parent_id=None if request is None else request.id,
             serializer=definition.serializer,
@@ -205,7 +206,7 @@ class Client:
         return self.options.ignore_result if definition is None else definition.ignore_result
 
     def _reply_to(self, options: Mapping[str, Any], definition: TaskDefinition | None) -> str | None:
-        return None if self.ignored(options, definition) else self.parts.broker.reply_address()
+        return None if self.ignored(options, definition) else self.parts.reply_address()
 
     def submit(self, messages: Sequence[Message], *, timeout: float | None = None) -> None:
         """Publish all of them at once and return when they are durable; fails within the publish deadline."""

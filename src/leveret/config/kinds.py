@@ -158,6 +158,15 @@ def log_format(value: Any) -> str:
     return str(value)
 
 
+def delivery_mode(value: Any) -> int:
+    """Read AMQP's 1 or 2, or kombu's word for it."""
+    found = {"transient": 1, "persistent": 2}.get(value, value) if isinstance(value, str) else value
+    if whole(found) not in (1, 2):
+        raise ValueError(value)
+    return whole(found)
+
+
+DELIVERY_MODE = Kind('1 ("transient") or 2 ("persistent")', delivery_mode)
 BOOLEAN = Kind("true or false", boolean)
 SECONDS = Kind("seconds (a number, 0 or more) or a timedelta", number)
 POSITIVE_SECONDS = Kind("seconds (a number above 0) or a timedelta", positive)

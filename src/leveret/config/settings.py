@@ -6,7 +6,7 @@ Durations are seconds. A value is converted and checked when `Settings` is made;
 # ruff: noqa: RUF009 - `_option` makes a dataclass field, not a value.
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 from leveret.config import kinds
@@ -20,6 +20,8 @@ TASK_LOG_FORMAT = "[%(asctime)s: %(levelname)s/%(processName)s] %(task_name)s[%(
 
 
 def _option(default: Any, kind: Kind) -> Any:
+    if isinstance(default, dict):
+        return field(default_factory=default.copy, metadata={"kind": kind})
     return field(default=default, metadata={"kind": kind})
 
 
@@ -34,6 +36,12 @@ class Settings:
     """None: the project's own `.leveret/queue.db`, filled in by the configuration of an app."""
     result_backend: Url | None = _option(None, optional(kinds.URL))
     """None: the broker's own store."""
+    broker_use_ssl: Any = _option(None, kinds.ANY)
+    """True, or a dict with `ca_certs`, `certfile`, `keyfile`, `cert_reqs`, `server_hostname`."""
+    broker_heartbeat: float = _option(20.0, kinds.SECONDS)
+    broker_failover_strategy: str = _option("round-robin", kinds.choice("round-robin", "shuffle"))
+    broker_login_method: str | None = _option(None, optional(kinds.choice("PLAIN", "AMQPLAIN", "EXTERNAL")))
+    broker_transport_options: Mapping[str, Any] = _option({}, kinds.MAPPING)
     publish_timeout: float = _option(10.0, kinds.POSITIVE_SECONDS)
     message_max_bytes: int = _option(16 * 1024 * 1024, kinds.ranged(1024))
     lease_seconds: float = _option(20.0, kinds.POSITIVE_SECONDS)
@@ -63,6 +71,10 @@ class Settings:
     """None: named as the default queue; so is the routing key."""
     task_default_exchange_type: str = _option("direct", kinds.choice("direct", "topic", "fanout", "headers"))
     task_default_routing_key: str | None = _option(None, optional(kinds.TEXT))
+    task_default_queue_type: str | None = _option(None, optional(kinds.choice("classic", "quorum")))
+    """None: quorum for our own on RabbitMQ, classic under the celery profile."""
+    task_default_delivery_mode: int = _option(2, kinds.DELIVERY_MODE)
+    task_queue_max_priority: int | None = _option(None, optional(kinds.PRIORITY))
     task_queues: Any = _option(None, kinds.ANY)
     task_routes: Any = _option(None, kinds.ANY)
     task_annotations: Any = _option(None, kinds.ANY)
@@ -77,8 +89,11 @@ class Settings:
     """None: as `accept_content`, and json, msgpack and yaml."""
     result_expires: float | None = _option(DAY, optional(kinds.SECONDS))
     """None or 0: kept for ever."""
+    result_persistent: bool = _option(False, kinds.BOOLEAN)
     result_extended: bool = _option(False, kinds.BOOLEAN)
 
+    worker_direct: bool = _option(False, kinds.BOOLEAN)
+    """Whether each node also has a queue of its own, `<node>.dq2`, where the broker has exchanges."""
     worker_concurrency: int | None = _option(None, kinds.CONCURRENCY)
     """None: the CPUs the process may use."""
     worker_pool: str = _option("prefork", kinds.TEXT)
@@ -120,7 +135,9 @@ class Settings:
 
 
 FIELDS: tuple[str, ...] = tuple(f.name for f in fields(Settings))
-DEFAULTS: Mapping[str, Any] = {f.name: f.default for f in fields(Settings)}
+DEFAULTS: Mapping[str, Any] = {
+    f.name: f.default_factory() if f.default_factory is not MISSING else f.default for f in fields(Settings)
+}
 _KINDS: Mapping[str, Kind] = {f.name: f.metadata["kind"] for f in fields(Settings)}
 
 

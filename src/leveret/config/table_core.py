@@ -30,9 +30,14 @@ _RECONNECT = "every connection reconnects by itself for as long as it takes, wit
 
 BROKER: tuple[Row, ...] = (
     differs(
-        "broker_url", "memory:// and sqlite:/// now; without it `.leveret/queue.db` in the project's folder is used"
+        "broker_url",
+        "memory://, sqlite:/// and amqp:// (amqps://, pyamqp://; several for failover) now; without it "
+        "`.leveret/queue.db` in the project's folder is used",
     ),
-    later("broker_transport_options", "memory and SQLite have none; comes with the RabbitMQ and Redis drivers", {}),
+    differs(
+        "broker_transport_options",
+        "memory and SQLite have none; RabbitMQ: `consumer_timeout` (seconds), what the server has",
+    ),
     ours("publish_timeout", "seconds after which a send fails instead of hanging"),
     ours("message_max_bytes", "a larger serialised message is refused at the call"),
     ours("lease_seconds", "a node silent for this long is lost and its work goes to others"),
@@ -45,14 +50,14 @@ BROKER: tuple[Row, ...] = (
     unneeded("broker_connection_retry_on_startup", _RECONNECT),
     unneeded("broker_connection_max_retries", _RECONNECT, 100),
     unneeded("broker_channel_error_retry", _RECONNECT, False),
-    later("broker_failover_strategy", _AMQP),
-    later("broker_heartbeat", _AMQP, 120),
+    works("broker_failover_strategy", "which of several brokers is tried next: `round-robin` or `shuffle`"),
+    differs("broker_heartbeat", "20 s, so that a lost host is noticed within 40; 0 turns it off"),
     unneeded("broker_heartbeat_checkrate", "the connection's own loop watches its heartbeat", 3.0),
-    later("broker_login_method", _AMQP),
+    works("broker_login_method", "PLAIN, or EXTERNAL (the user is that of the client certificate)"),
     unneeded("broker_native_delayed_delivery_queue_type", "every driver delays messages in its own way", "quorum"),
     unneeded("broker_pool_limit", "each process has one connection; there is no pool", 10),
     unneeded("broker_pool_acquire_timeout", "each process has one connection; there is no pool"),
-    later("broker_use_ssl", f"TLS {_AMQP}", False),
+    differs("broker_use_ssl", "True or a dict as kombu has it; certificates are verified unless `cert_reqs` says none"),
     unneeded("broker_host", "part of `broker_url`"),
     unneeded("broker_port", "part of `broker_url`"),
     unneeded("broker_user", "part of `broker_url`"),
@@ -82,7 +87,7 @@ RESULT: tuple[Row, ...] = (
     unneeded("result_chord_join_timeout", _POLL, 3.0),
     later("result_exchange", _RPC, "celeryresults"),
     later("result_exchange_type", _RPC, "direct"),
-    later("result_persistent", _RPC),
+    works("result_persistent", "whether results over rpc:// survive a restart of the broker"),
     unneeded("result_backend_always_retry", _STORE, False),
     unneeded("result_backend_max_sleep_between_retries_ms", _STORE, 10000),
     unneeded("result_backend_base_sleep_between_retries_ms", _STORE, 10),

@@ -44,9 +44,9 @@ TASK: tuple[Row, ...] = (
     works("task_create_missing_queues", "a queue that `task_queues` does not list is created when it is named"),
     later("task_create_missing_queue_type", _AMQP, "classic"),
     later("task_create_missing_queue_exchange_type", _AMQP),
-    later("task_default_queue_type", _AMQP, "classic"),
-    later("task_default_delivery_mode", f"every message is durable; transient ones: {_AMQP}", 2),
-    later("task_queue_max_priority", f"{_AMQP}; elsewhere every queue has priorities"),
+    differs("task_default_queue_type", "on RabbitMQ quorum unless said otherwise; classic under the celery profile"),
+    works("task_default_delivery_mode", "on RabbitMQ; elsewhere every message is durable"),
+    differs("task_queue_max_priority", "on RabbitMQ, where it makes the queues classic; elsewhere all have priorities"),
     later("task_inherit_parent_priority", "comes with the canvas (group, chain, chord)", False),
     later("task_allow_error_cb_on_chord_header", "comes with the canvas (group, chain, chord)", False),
     unneeded("task_protocol", "always Celery's protocol 2", 2),
@@ -102,7 +102,7 @@ WORKER: tuple[Row, ...] = (
     unneeded(
         "worker_cancel_long_running_tasks_on_connection_loss", "the node's lease outlives a lost connection", False
     ),
-    later("worker_direct", "comes with remote control", False),
+    works("worker_direct", "on RabbitMQ: a queue `<node>.dq2` for each node, as Celery has it"),
     later("worker_disable_rate_limits", "comes with rate limits", False),
     unneeded("worker_deduplicate_successful_tasks", "always: a stored outcome is replayed, never run again", False),
     later("worker_enable_remote_control", "comes with remote control", True),

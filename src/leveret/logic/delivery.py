@@ -63,7 +63,8 @@ PLAIN = Facts()
 
 def needs_lookup(delivery: Delivery, message: Message) -> bool:
     """Whether the store may know something of this message that decides about its run."""
-    return delivery.count > 1 or message.derived or delivery.revoked or bool(delivery.charges)
+    again = delivery.count > 1 or delivery.redelivered
+    return again or message.derived or delivery.revoked or bool(delivery.charges)
 
 
 def admit(

@@ -121,7 +121,8 @@ def copies(message: Message, router: Router) -> tuple[Message, ...]:
     Only the first queue's run has the id the caller knows: two runs of one id would fence each other off. The other
     ids are computed from it, so that sending it all again makes no more copies.
     """
-    if not message.exchange:
+    if not message.exchange or (not router.copies and message.not_before is None):
+        # A delayed message has left its exchange: it waits for one queue.
         return ()
     return tuple(
         msgspec.structs.replace(

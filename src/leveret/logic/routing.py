@@ -129,7 +129,8 @@ class Router:
     """Routes calls. `routes` is `task_routes` with dotted paths resolved to what they name.
 
     `default_binding` is the exchange and key of queues that name none (`task_default_exchange`, `_routing_key`).
-    `strict=False`: an exchange may be bound to queues this app does not declare (a broker with exchanges of its own).
+    `exchanges=True`: an exchange may be bound to queues this app does not declare (a broker with exchanges of its own,
+    which also says so when a message reaches none).
     """
 
     def __init__(
@@ -140,7 +141,7 @@ class Router:
         create_missing: bool = True,
         *,
         default_binding: binding | None = None,
-        strict: bool = True,
+        exchanges: bool = False,
     ) -> None:
         named = queues.items() if isinstance(queues, Mapping) else (("", queue) for queue in queues)
         # As in Celery: where no queue is listed there is the default one.
@@ -151,7 +152,9 @@ class Router:
         self._aliases = {queue.alias: queue for queue in declared if queue.alias}
         self.default_queue = default_queue
         self.create_missing = create_missing
-        self._strict = strict
+        self._strict = not exchanges
+        self.copies = not exchanges
+        """Whether the sender makes a message for each queue that an exchange reaches: the broker cannot."""
         self._rules = _as_rules(routes)
         self.static = all(isinstance(rule, _Table) for rule in self._rules)
         """True when a route depends on the task's name and the call's options alone (no callables)."""
@@ -228,13 +231,13 @@ class Router:
             exchange_name = exchange_name or place.bound[0].exchange.name
             key = key or place.routing_key or (place.bound[0].routing_key if place.bound else "")
         reached = self._reached(exchange_name, key or "", place, merged.get("headers"))
-        first = place.name if place is not None and (place.name in reached or not reached) else reached[0]
+        first = place.name if place is not None and (place.name in reached or not reached) else (*reached, "")[0]
         return Route(
             queue=first,
             exchange=exchange_name,
             routing_key=key or "",
             priority=priority,
-            queues=reached or (first,),
+            queues=reached or ((first,) if first else ()),
             options=options,
         )
 
@@ -243,7 +246,7 @@ class Router:
         if place is not None:
             known.setdefault(place.name, place)
         reached = queues_reached(exchange, known.values(), key, headers)
-        if not reached and (self._strict or place is None):
+        if not reached and self._strict:
             raise QueueNotFound(
                 f"no queue in task_queues is bound to exchange {exchange!r} for routing key {key!r}: "
                 f"the message would reach nobody"

@@ -2,6 +2,8 @@
 
 from msgspec import Struct
 
+from leveret.model.node import Testimony
+
 
 class Quiet(Struct, frozen=True, tag="quiet"):
     """Finish what runs (within `grace` seconds, None: however long), give the rest back, then say Drained."""
@@ -18,7 +20,14 @@ class ReturnUnstarted(Struct, frozen=True, tag="return_unstarted"):
     """Give back everything that has not begun; go on."""
 
 
-ToChild = Quiet | StopNow | ReturnUnstarted
+class Testify(Struct, frozen=True, tag="testify"):
+    """What became of messages in processes that died; said before the broker hands them over again."""
+
+    number: int
+    told: tuple[Testimony, ...]
+
+
+ToChild = Quiet | StopNow | ReturnUnstarted | Testify
 
 
 class Ready(Struct, frozen=True, tag="ready"):
@@ -54,4 +63,10 @@ class Leaving(Struct, frozen=True, tag="leaving"):
     reason: str = ""
 
 
-FromChild = Ready | Drained | Broken | Waiting | Leaving
+class Noted(Struct, frozen=True, tag="noted"):
+    """The testimony of that number was heard."""
+
+    number: int
+
+
+FromChild = Noted | Ready | Drained | Broken | Waiting | Leaving

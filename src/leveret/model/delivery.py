@@ -54,6 +54,8 @@ class Delivery(Struct, frozen=True, kw_only=True, gc=False):
     encoded: Encoded
     count: int = 1
     """1 the first time; a give-back of unstarted work by its own session does not count."""
+    redelivered: bool = False
+    """It was handed over before, and the broker does not tell why: it may have run to its end."""
     charges: tuple[Charge, ...] = ()
     suspect: bool = False
     revoked: bool = False
@@ -77,6 +79,8 @@ class Claim(Struct, frozen=True, kw_only=True):
     number: int
     suspects: bool = False
     """Only suspects (the quarantine child asks), otherwise everything but suspects."""
+    idle: int = 0
+    """Slots that run nothing; credit beyond it means that tasks are short. 0: not told."""
 
 
 class Return(Struct, frozen=True, kw_only=True):
@@ -125,8 +129,11 @@ class QueueCounts(Struct, frozen=True, kw_only=True):
 
     queue: str
     ready: int = 0
-    delayed: int = 0
-    claimed: int = 0
+    delayed: int | None = 0
+    """None: this broker does not tell."""
+    claimed: int | None = 0
     dead: int = 0
+    consumers: int | None = None
+    """Worker processes that consume it, where the broker knows."""
     oldest: float | None = None
     """Unix time at which the oldest ready message was sent."""

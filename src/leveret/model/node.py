@@ -51,6 +51,8 @@ class Reaping(Struct, frozen=True, kw_only=True):
     session: SessionId
     charged: tuple[tuple[Receipt, Charge], ...] = ()
     suspect_others: bool = False
+    suspects: tuple[Receipt, ...] = ()
+    """With `suspect_others`: what the page says was running, for brokers that do not know what a session held."""
 
 
 class Pulse(Struct, frozen=True, kw_only=True):
@@ -62,3 +64,14 @@ class Pulse(Struct, frozen=True, kw_only=True):
     """The lease had been reaped: sessions must register anew."""
     reaped: int = 0
     """Messages that went back to their queues because their node was lost."""
+
+
+class Testimony(Struct, frozen=True, kw_only=True):
+    """What a supervisor knows of one message from its worker processes' deaths."""
+
+    id: str
+    charges: tuple[Charge, ...] = ()
+    suspect: bool = False
+    """It was in a process that died, and nobody could tell which of several was to blame."""
+    held_by: str = ""
+    """The session in which it still runs, though the broker hands it over again."""

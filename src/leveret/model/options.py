@@ -1,12 +1,13 @@
 """Options that cross a seam as one value."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from msgspec import Struct
 
-from leveret.model.node import Node
+from leveret.model.node import Node, Testimony
+from leveret.model.topology import Topology
 
 CHARGES_TO_PARK = 3
 """Deaths after which a message is a dead letter (DESIGN 1.1)."""
@@ -26,6 +27,18 @@ class DriverOptions:
     """A fleet's tick older than this: nobody could renew, so nothing is reaped until one lease after the next tick."""
     publish_timeout: float = 10.0
     poll_seconds: float = 0.5
+    topology: Topology = field(default_factory=Topology)
+    """Queues and exchanges, where the broker has them."""
+    tls: Mapping[str, Any] | bool | None = None
+    """`broker_use_ssl`."""
+    login_method: str | None = None
+    heartbeat_seconds: float = 20.0
+    failover: str = "round-robin"
+    """Of several brokers: `round-robin` keeps their order, `shuffle` does not."""
+    transport: Mapping[str, Any] = field(default_factory=dict)
+    """`broker_transport_options`: words of one driver."""
+    result_persistent: bool = False
+    """Whether a result that travels as a message survives a restart of the broker."""
 
 
 class LogOptions(Struct, frozen=True, kw_only=True):
@@ -72,3 +85,5 @@ class WorkerOptions(Struct, frozen=True, kw_only=True):
     """What the command line says about settings, under their names; it wins over the app's own."""
     page: str = ""
     """Path of this process's slot page; empty: none (in-process workers)."""
+    testimony: tuple[Testimony, ...] = ()
+    """What the supervisor knew of earlier deaths when it started this process."""

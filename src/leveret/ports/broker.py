@@ -17,8 +17,16 @@ class Capability(Enum):
     PRIORITY = "priority"
     DEDUPE = "dedupe"
     LEASE = "lease"
+    """It keeps sessions and leases itself; without it a session is a connection, and what one held comes back as
+    `redelivered` when that ends."""
     FANOUT = "fanout"
     COMMIT = "commit"
+    EXCHANGES = "exchanges"
+    """It routes what is published to an exchange itself: one copy is sent, whatever number of queues it reaches."""
+    PLACES = "places"
+    """What comes back takes its old place exactly, and several queues are served oldest first."""
+    COUNTS = "counts"
+    """It knows how many messages are delayed and claimed, and where each is."""
 
 
 class Broker(Protocol):
@@ -72,4 +80,12 @@ class Commit(Protocol):
 
     async def commit(self, commitments: tuple[Commitment, ...]) -> tuple[Committed | Stale, ...]:
         """For each: fence and record, seat, follow-ups, then the verdict; all of one commitment or nothing of it."""
+        ...
+
+
+class Severable(Protocol):
+    """Declared by a broker whose session is a connection (no `Capability.LEASE`)."""
+
+    async def severed(self) -> None:
+        """Return when what this session holds has gone back to the broker with a lost connection."""
         ...

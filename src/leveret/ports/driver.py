@@ -4,12 +4,15 @@ A factory `(url: Url, options: DriverOptions, clock: Clock) -> BrokerDriver | Ba
 groups `leveret.brokers` and `leveret.backends` name.
 """
 
-from typing import Protocol
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
 
+from leveret.model.node import Testimony
 from leveret.ports.admin import Admin
 from leveret.ports.backend import Backend, BlockingBackend
 from leveret.ports.broker import BlockingBroker, Broker, Capability, Commit
 from leveret.ports.leases import Chores, Leases
+from leveret.ports.ledger import Ledger
 
 
 class BrokerDriver(Protocol):
@@ -42,6 +45,54 @@ class BackendDriver(Protocol):
         ...
 
     def blocking_backend(self) -> BlockingBackend: ...
+
+
+class ReplyDriver(BrokerDriver, Protocol):
+    """A broker that can carry results as messages to whoever waits (`rpc://`): its own store where none is named, but
+    one without a memory: it has no fence, and only the sender reads what comes back."""
+
+    def replies(self, broker: Broker) -> Backend:
+        """On the connection that `broker` publishes on."""
+        ...
+
+    def blocking_replies(self) -> BlockingBackend: ...
+
+    def reply_address(self) -> str: ...
+
+
+class Witness(Protocol):
+    """Declared by a driver whose broker keeps no record of deaths: the supervisor's memory stands in for it."""
+
+    def on_socket(self, hold: Callable[[str, Any], None]) -> None:
+        """In a worker process. `hold` is told session and socket of each consuming connection: the supervisor keeps a
+        duplicate open until the charges are known, so that the broker cannot redeliver earlier."""
+        ...
+
+    def testify(self, told: tuple[Testimony, ...]) -> None:
+        """In a worker process: what the supervisor saw; heard before the broker hands anything over again."""
+        ...
+
+    def on_testimony(self, spread: Callable[[tuple[Testimony, ...]], Awaitable[None]]) -> None:
+        """In a supervisor. `spread` tells every worker process and returns when all have heard."""
+        ...
+
+    def known(self) -> tuple[Testimony, ...]:
+        """In a supervisor: everything so far, for a process that is new."""
+        ...
+
+
+class Forgetful(Protocol):
+    """Declared by a broker that can use a store's memory (`ports.ledger`) where it has none of its own."""
+
+    def use(self, ledger: Ledger) -> None: ...
+
+
+class Keeper(Protocol):
+    """Declared by a store apart from the broker: its own upkeep, and a ledger for brokers that need one."""
+
+    def chores(self) -> Chores: ...
+
+    def ledger(self) -> Ledger: ...
 
 
 class FusedDriver(BrokerDriver, BackendDriver, Protocol):

@@ -12,10 +12,12 @@ from leveret.model.control import (
     Drained,
     FromChild,
     Leaving,
+    Noted,
     Quiet,
     Ready,
     ReturnUnstarted,
     StopNow,
+    Testify,
     ToChild,
     Waiting,
 )
@@ -98,6 +100,8 @@ class Child:
         self.overdue: frozenset[Receipt] = frozenset()
         self.spoke = asyncio.Event()
         """Set whenever something was heard, and at the end."""
+        self._notes: dict[int, asyncio.Future[None]] = {}
+        """Testimonies it has not confirmed yet."""
         self.vigil = Vigil()
 
     def hear(self, message: FromChild, now: float) -> None:
@@ -116,6 +120,8 @@ class Child:
                 self.waiting = running
             case Leaving(reason):
                 self.leaving = reason
+            case Noted(number):
+                self._note(number)
             case _:
                 assert_never(message)
         self.spoke.set()
@@ -141,7 +147,22 @@ class Child:
         self.overdue = overdue
         kill(self.pid)
 
+    async def testify(self, testimony: Testify) -> None:
+        """Tell it what is known of others' deaths; returns when it has heard, or can hear nothing any more."""
+        if self.state is State.DEAD:
+            return
+        note = self._notes[testimony.number] = asyncio.get_running_loop().create_future()
+        self._say(testimony)
+        await note
+
+    def _note(self, number: int) -> None:
+        note = self._notes.pop(number, None)
+        if note is not None and not note.done():
+            note.set_result(None)
+
     def died(self) -> None:
+        for number in tuple(self._notes):
+            self._note(number)
         self._move(Event.EXIT)
         self.spoke.set()
 
@@ -170,6 +191,16 @@ class Child:
         except ChannelClosed:
             # It is dying, which is seen elsewhere, or it is stopped, which the vigil sees.
             return
+
+
+async def tell_all(children: Iterable[Child], testimony: Testify, patience: float) -> None:
+    """Every process must know of a death before the broker hands the message to one of them; who does not answer within
+    `patience` seconds is not waited for."""
+    heard = [asyncio.ensure_future(child.testify(testimony)) for child in children]
+    if heard:
+        _, deaf = await asyncio.wait(heard, timeout=patience)
+        for task in deaf:
+            task.cancel()
 
 
 async def end_those_still_starting(children: Callable[[], Iterable[Child]]) -> None:

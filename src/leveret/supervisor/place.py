@@ -14,9 +14,11 @@ from leveret.errors import BrokerError
 from leveret.logic.restart import Died, Drained, Ending, GiveUp, Restart, Streak, Unready, restart
 from leveret.model.options import WorkerOptions
 from leveret.ports.clock import Clock
+from leveret.ports.driver import Witness
 from leveret.ports.leases import Leases
 from leveret.supervisor.child import Child, Finding, Patience, State, overdue
-from leveret.supervisor.deaths import (
+from leveret.supervisor.deaths.custody import Custody
+from leveret.supervisor.deaths.estate import (
     STUCK,
     TIME_LIMIT,
     Death,
@@ -38,6 +40,8 @@ BURST = "burst"
 _REAP_PATIENCE = 1.0
 """The next child is started when the estate is settled, or after so long: it cannot work without the store anyway."""
 _LINGER = 2.0
+_MOST_TOLD = 500
+"""Messages a new process is told of; those who died last are those that come again."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,10 +61,26 @@ class NodeParts:
     """Some child of this node has been ready: what cannot start from now on is tried again."""
     unready: int = 0
     pages: int = 0
+    custody: Custody | None = None
+    """Their broker connections, where the broker would not wait for the charges."""
+    witness: Witness | None = None
     burials: set[asyncio.Task[None]] = field(default_factory=set)
     """Children that are listened to until they are dead and buried, those that were retired included."""
     debts: set[asyncio.Task[None]] = field(default_factory=set)
     """What the store must still be told, while the place already goes on."""
+
+    def patience(self) -> Patience:
+        options = self.options
+        return Patience(stall=options.stall_seconds, unsettled=options.unsettled_seconds, answer=options.answer_seconds)
+
+    def let_go(self, session: str) -> None:
+        """That session's connection is of no use to its process any more."""
+        if self.custody is not None:
+            self.custody.release(session)
+
+    def close(self) -> None:
+        if self.custody is not None:
+            self.custody.close()
 
     def owe(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(work)
@@ -77,11 +97,7 @@ class Place:
         self._options = options
         self._streak = Streak()
         self._closing = asyncio.Event()
-        self._patience = Patience(
-            stall=parts.options.stall_seconds,
-            unsettled=parts.options.unsettled_seconds,
-            answer=parts.options.answer_seconds,
-        )
+        self._patience = parts.patience()
         self.child: Child | None = None
         self.leaving: list[Child] = []
         self._changed = asyncio.Event()
@@ -148,7 +164,8 @@ class Place:
         parts.pages += 1
         path = parts.folder / f"page-{parts.pages}"
         make_page(path, self._options.slots)
-        options = replace(self._options, page=str(path))
+        known = parts.witness.known() if parts.witness is not None else ()
+        options = replace(self._options, page=str(path), testimony=known[-_MOST_TOLD:])
         launched = await parts.source.launch(options)
         return Child(options, launched, SlotReader(path), parts.clock.monotonic())
 
@@ -188,7 +205,10 @@ class Place:
 
     async def _listen(self, child: Child) -> None:
         while (message := await child.launched.channel.read()) is not None:
+            before = child.session
             child.hear(message, self._parts.clock.monotonic())
+            if before not in (None, child.session):
+                self._parts.let_go(str(before))
         # It closed its line: it is ending. One that then lingers (a thread of user code) is ended.
         await asyncio.sleep(_LINGER)
         child.kill("its line was closed", forgive=child.drained is not None)
@@ -228,6 +248,8 @@ class Place:
                 delay = min(delay * 2, 5.0)
             else:
                 break
+        # Only now may the broker hand over again what it held.
+        parts.let_go(estate.reaping.session)
         if estate.reaping.suspect_others:
             parts.on_suspects()
 
@@ -309,6 +331,8 @@ class Place:
         page = child.page.view()
         try:
             await self._parts.leases.release(child.session, tuple(running.receipt for running in page.running))
+            if self._parts.custody is not None:
+                self._parts.custody.sever(child.session)
         except BrokerError as error:
             # Look again: without the flag the next look tries once more.
             child.page.set_hold(False)

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from leveret.errors import LeveretError
-from leveret.model.node import Pulse, Session
+from leveret.model.control import Testify
+from leveret.model.node import Pulse, Session, Testimony
 from leveret.ports.clock import Clock
+from leveret.ports.driver import Witness
 from leveret.ports.leases import Chores, Leases
-from leveret.supervisor.child import Child, end_those_still_starting, say_what_is_waited_for, stop_now
+from leveret.supervisor.child import Child, end_those_still_starting, say_what_is_waited_for, stop_now, tell_all
+from leveret.supervisor.deaths.custody import Custody
 from leveret.supervisor.forkserver import become_subreaper
 from leveret.supervisor.lease import LeaseKeeper, keep_up
 from leveret.supervisor.nursery import AppDoesNotImport, Forkserver
@@ -36,24 +39,23 @@ class Supervisor:
         clock: Clock,
         hooks: SupervisorHooks | None = None,
         chores: Chores | None = None,
+        witness: Witness | None = None,
     ) -> None:
-        self._options = options
-        self._worker = options.worker
+        self._options, self._worker = options, options.worker
         self._hooks = hooks or SupervisorHooks()
         self._log = self._hooks.log
         self._leases = leases
         self._clock = clock
         self._chores = chores
+        self._witness, self._testimonies = witness, 0
+        if witness is not None:
+            witness.on_testimony(self._spread)
         self._statuses = Statuses()
         self._source = ChildSource(options, self._statuses, self._log)
         self._keeper = LeaseKeeper(
-            leases,
-            options.worker.node,
-            clock,
-            lease_seconds=options.lease_seconds,
-            sessions=self._sessions,
-            log=self._log,
-        )
+            leases, options.worker.node, clock,
+            lease_seconds=options.lease_seconds, sessions=self._sessions, log=self._log,
+        )  # fmt: skip
         self._parts: NodeParts
         self._places: list[Place] = []
         self._quarantine: Quarantine | None = None
@@ -155,15 +157,11 @@ class Supervisor:
 
     async def _serve(self, folder: Path) -> None:
         self._parts = NodeParts(
-            options=self._options,
-            hooks=self._hooks,
-            leases=self._leases,
-            clock=self._clock,
-            source=self._source,
-            statuses=self._statuses,
-            folder=folder,
-            on_suspects=self._start_quarantine,
-        )
+            options=self._options, hooks=self._hooks, leases=self._leases, clock=self._clock,
+            source=self._source, statuses=self._statuses, folder=folder, on_suspects=self._start_quarantine,
+            custody=None if self._witness is None else Custody(folder, self._log),
+            witness=self._witness,
+        )  # fmt: skip
         self._places = [Place(self._parts, self._worker) for _ in range(self._worker.processes)]
         for place in self._places:
             self._tend(place)
@@ -180,6 +178,11 @@ class Supervisor:
                     self._fail(error)
         await _all(self._parts.burials, None)
         await _all(self._parts.debts, _DEBT_SECONDS)
+        self._parts.close()
+
+    async def _spread(self, told: tuple[Testimony, ...]) -> None:
+        self._testimonies += 1
+        await tell_all(self._children(), Testify(self._testimonies, told), self._options.answer_seconds)
 
     def _tend(self, place: Place) -> None:
         self._tending.add(asyncio.ensure_future(place.run()))

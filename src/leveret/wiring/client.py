@@ -8,14 +8,17 @@ from leveret.client.client import AsyncParts, Client, ClientParts
 from leveret.client.options import ClientOptions
 from leveret.client.waiting import Awaited, WaitFacts
 from leveret.config.settings import Settings
+from leveret.errors import BrokerError
 from leveret.logic.routing import Router
-from leveret.model.delivery import Place
-from leveret.model.queue import Exchange, binding
+from leveret.model.delivery import Place, QueueCounts, Whereabouts
+from leveret.model.node import Node
+from leveret.ports.broker import Capability
 from leveret.ports.clock import Clock
 from leveret.wiring.clock import SystemClock
 from leveret.wiring.codec import build_codec
 from leveret.wiring.drivers import Drivers, open_drivers
 from leveret.wiring.routes import resolved_routes
+from leveret.wiring.topology import default_binding
 from leveret.wiring.zone import naive_zone
 
 
@@ -27,29 +30,27 @@ def build_client(settings: Settings, clock: Clock | None = None) -> Client:
     ask = _asker(drivers, clock)
     parts = ClientParts(
         codec=build_codec(settings),
-        router=build_router(settings),
+        router=build_router(settings, drivers.broker.capabilities),
         clock=clock,
         broker=broker,
-        backend=drivers.backend.blocking_backend() if drivers.results else None,
-        connect=_connector(drivers, broker.reply_address),
+        backend=drivers.blocking_backend() if drivers.results else None,
+        connect=_connector(drivers),
+        reply_address=drivers.reply_address(broker),
         facts=_blocking(ask),
         afacts=ask,
     )
     return Client(parts, client_options(settings, drivers))
 
 
-def build_router(settings: Settings) -> Router:
+def build_router(settings: Settings, capabilities: frozenset[Capability] = frozenset()) -> Router:
+    """`capabilities` are the broker's: one with exchanges routes by itself."""
     return Router(
         settings.task_queues or (),
         resolved_routes(settings.task_routes),
         settings.task_default_queue,
         settings.task_create_missing_queues,
-        default_binding=binding(
-            Exchange(
-                settings.task_default_exchange or settings.task_default_queue, settings.task_default_exchange_type
-            ),
-            settings.task_default_routing_key or settings.task_default_queue,
-        ),
+        default_binding=default_binding(settings),
+        exchanges=Capability.EXCHANGES in capabilities,
     )
 
 
@@ -68,10 +69,10 @@ def client_options(settings: Settings, drivers: Drivers) -> ClientOptions:
     )
 
 
-def _connector(drivers: Drivers, reply_address: Callable[[], str | None]) -> Callable[[], AsyncParts]:
+def _connector(drivers: Drivers) -> Callable[[], AsyncParts]:
     def connect() -> AsyncParts:
-        backend = drivers.backend.backend(inline=False) if drivers.results else None
-        return AsyncParts(broker=drivers.broker.broker(inline=False), backend=backend, reply_address=reply_address)
+        broker = drivers.broker.broker(inline=False)
+        return AsyncParts(broker=broker, backend=drivers.backend_beside(broker) if drivers.results else None)
 
     return connect
 
@@ -83,6 +84,13 @@ def _asker(drivers: Drivers, clock: Clock) -> Ask:
     """What broker, store and nodes know of a task that somebody waits for; asked once per silent wait."""
 
     async def ask(awaited: Awaited) -> WaitFacts | None:
+        try:
+            return await look(awaited)
+        except BrokerError:
+            # A broker that does not answer is no reason for a wait to fail.
+            return None
+
+    async def look(awaited: Awaited) -> WaitFacts:
         admin = drivers.broker.admin()
         found = (await admin.find((awaited.id,)))[0]
         queue = awaited.queue if found is None else found.queue
@@ -93,14 +101,30 @@ def _asker(drivers: Drivers, clock: Clock) -> Ask:
             address=drivers.broker.address,
             queue=queue,
             ahead=counts[0].ready if counts else None,
-            consumers=tuple(node.name for node in nodes) if queue else None,
+            consumers=_consumers(drivers, nodes, counts) if queue else None,
             unknown=None if known else awaited.task,
-            running_on=(found.node or "a worker") if found is not None and found.place is Place.CLAIMED else None,
+            running_on=_running_on(found, counts),
             next_try=None if found is None or found.due is None else found.due - clock.now(),
             dead=found.reason if found is not None and found.place is Place.DEAD else None,
         )
 
     return ask
+
+
+def _consumers(drivers: Drivers, nodes: list[Node], counts: tuple[QueueCounts, ...]) -> tuple[str, ...] | None:
+    """By name where the broker keeps nodes; else as many as it counts."""
+    if Capability.LEASE in drivers.broker.capabilities:
+        return tuple(node.name for node in nodes)
+    known = counts[0].consumers if counts else None
+    return None if known is None else ("a worker process",) * known
+
+
+def _running_on(found: Whereabouts | None, counts: tuple[QueueCounts, ...]) -> str | None:
+    if found is not None:
+        return (found.node or "a worker") if found.place is Place.CLAIMED else None
+    # A broker that does not tell what is claimed: nothing waits and somebody consumes, so it runs, or it is over.
+    gone = bool(counts) and counts[0].claimed is None and not counts[0].ready and bool(counts[0].consumers)
+    return "a worker, or waits for its time: this broker does not tell" if gone else None
 
 
 def _blocking(ask: Ask) -> Callable[[Awaited], WaitFacts | None]:

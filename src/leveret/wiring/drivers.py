@@ -1,5 +1,6 @@
 """URLs become drivers; a broker that is also the store is used as one."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -7,12 +8,15 @@ from leveret.config.settings import Settings
 from leveret.errors import ImproperlyConfigured
 from leveret.model.endpoint import Url
 from leveret.model.options import DriverOptions
-from leveret.ports.broker import Commit
+from leveret.ports.backend import Backend, BlockingBackend
+from leveret.ports.broker import BlockingBroker, Broker, Commit
 from leveret.ports.clock import Clock
-from leveret.ports.driver import BackendDriver, BrokerDriver
+from leveret.ports.driver import BackendDriver, BrokerDriver, Forgetful, Keeper, ReplyDriver
+from leveret.ports.leases import Chores
 from leveret.wiring import parts
+from leveret.wiring.topology import build_topology
 
-DISABLED = "disabled"
+DISABLED, RPC = "disabled", "rpc"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,13 +24,57 @@ class Drivers:
     """The broker and the store of one app. `fused`: both are one server, so a settlement is one transaction."""
 
     broker: BrokerDriver
-    backend: BackendDriver
+    backend: BackendDriver | None
+    """None: results are messages, and the broker carries them."""
     fused: bool
     results: bool
     """False under `disabled://`: results are ignored; only fences and tombstones are kept, in the broker's store."""
 
+    @property
+    def remembers(self) -> bool:
+        """Whether outcomes are kept: without a store that does, only the sender of a task can read its result."""
+        return self.backend is not None
+
+    @property
+    def results_address(self) -> str:
+        """For banners."""
+        if not self.results:
+            return "disabled"
+        return f"rpc:// (messages to the sender, over {self.broker.address})" if self.replies else self._store.address
+
+    @property
+    def replies(self) -> ReplyDriver | None:
+        """The broker, where results are messages."""
+        return cast(ReplyDriver, self.broker) if self.backend is None else None
+
+    @property
+    def _store(self) -> BackendDriver:
+        assert self.backend is not None
+        return self.backend
+
+    def chores(self) -> Chores:
+        """The upkeep of every server."""
+        own = self.broker.chores()
+        if self.fused or self.backend is None or not hasattr(self.backend, "chores"):
+            return own
+        return BothChores(own, cast(Keeper, self.backend).chores())
+
     def commit(self) -> Commit | None:
         return cast(Commit, cast(Any, self.broker).commit()) if self.fused else None
+
+    def backend_beside(self, broker: Broker, *, inline: bool = False) -> Backend:
+        """The asynchronous face of the store for the loop of `broker`, which is this driver's."""
+        return self._store.backend(inline=inline) if self.replies is None else self.replies.replies(broker)
+
+    def blocking_backend(self) -> BlockingBackend:
+        return self._store.blocking_backend() if self.replies is None else self.replies.blocking_replies()
+
+    def reply_address(self, broker: BlockingBroker) -> Callable[[], str | None]:
+        """What messages carry for whoever stores their results: where to ring, or where to send."""
+        if self.replies is not None:
+            return self.replies.reply_address
+        # A store apart from the broker tells its waiters in its own way.
+        return broker.reply_address if self.fused else _nowhere
 
 
 def open_drivers(settings: Settings, clock: Clock) -> Drivers:
@@ -38,9 +86,37 @@ def open_drivers(settings: Settings, clock: Clock) -> Drivers:
         backend_url = broker_url
     options = driver_options(settings)
     broker = cast(BrokerDriver, make("brokers", broker_url, options, clock))
+    if backend_url.scheme == RPC or (str(backend_url) == str(broker_url) and hasattr(broker, "replies")):
+        if not hasattr(broker, "replies"):
+            raise ImproperlyConfigured(
+                f"result_backend rpc:// needs RabbitMQ as its broker, not {broker_url.masked}: leave result_backend out"
+            )
+        return Drivers(broker=broker, backend=None, fused=False, results=results)
     fused = str(backend_url) == str(broker_url) and hasattr(broker, "commit")
     backend = cast(BackendDriver, broker if fused else make("backends", backend_url, options, clock))
+    if not fused and hasattr(broker, "use") and hasattr(backend, "ledger"):
+        cast(Forgetful, broker).use(cast(Keeper, backend).ledger())
     return Drivers(broker=broker, backend=backend, fused=fused, results=results)
+
+
+class BothChores:
+    """`ports.leases.Chores` of a broker and of a store that are two servers."""
+
+    def __init__(self, one: Chores, other: Chores) -> None:
+        self._parts = (one, other)
+        self._due = [0.0, 0.0]
+
+    async def upkeep(self) -> float:
+        for place, chores in enumerate(self._parts):
+            if self._due[place] <= 0:
+                self._due[place] = await chores.upkeep()
+        wait = min(self._due)
+        self._due = [due - wait for due in self._due]
+        return wait
+
+
+def _nowhere() -> None:
+    return None
 
 
 def required_broker_url(settings: Settings) -> Url:
@@ -70,4 +146,11 @@ def driver_options(settings: Settings) -> DriverOptions:
         dead_letter_expires=settings.dead_letter_expires,
         lease_seconds=settings.lease_seconds,
         publish_timeout=settings.publish_timeout,
+        topology=build_topology(settings),
+        tls=settings.broker_use_ssl,
+        login_method=settings.broker_login_method,
+        heartbeat_seconds=settings.broker_heartbeat,
+        failover=settings.broker_failover_strategy,
+        transport=settings.broker_transport_options,
+        result_persistent=settings.result_persistent,
     )

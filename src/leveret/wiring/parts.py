@@ -14,6 +14,9 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     "brokers": {
         "memory": "leveret.brokers.memory:MemoryDriver",
         "sqlite": "leveret.brokers.sql.driver:SqlDriver",
+        "amqp": "leveret.brokers.amqp.driver:AmqpDriver",
+        "pyamqp": "leveret.brokers.amqp.driver:AmqpDriver",
+        "amqps": "leveret.brokers.amqp.driver:AmqpDriver",
     },
     "backends": {
         "memory": "leveret.backends.memory:MemoryBackendDriver",

@@ -3,19 +3,22 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol, cast
 
 from leveret.config.configuration import Configuration
 from leveret.model.control import ToChild
 from leveret.model.options import WorkerOptions
 from leveret.model.task import Registry
+from leveret.ports.driver import Witness
 from leveret.supervisor.channel import Channel
+from leveret.supervisor.deaths.custody import entrust
 from leveret.supervisor.slots import SlotWriter
 from leveret.wiring.clock import SystemClock
 from leveret.wiring.worker import Joined, join_worker
 from leveret.worker.context import WorkerHooks
 from leveret.worker.logs import TaskLog, set_up_logging
-from leveret.worker.process import run_process
+from leveret.worker.process import ProcessHooks, run_process
 from leveret.worker.worker import Worker
 
 
@@ -42,8 +45,21 @@ def run_child(app: App, options: WorkerOptions, channel: Channel[ToChild]) -> in
         channel,
         tasks=tuple(app.tasks),
         lifespan=app.open_lifespan(),
-        on_lifespan=lambda value: setattr(joined.runner, "lifespan", value),
+        hooks=_hooks(joined, options),
     )
+
+
+def _hooks(joined: Joined, options: WorkerOptions) -> ProcessHooks:
+    def on_lifespan(value: Any) -> None:
+        joined.runner.lifespan = value
+
+    if not hasattr(joined.drivers.broker, "testify"):
+        return ProcessHooks(on_lifespan=on_lifespan)
+    witness = cast(Witness, joined.drivers.broker)
+    witness.testify(options.testimony)
+    if options.page:
+        witness.on_socket(lambda session, sock: entrust(Path(options.page).parent, session, sock))
+    return ProcessHooks(on_lifespan=on_lifespan, testify=witness.testify)
 
 
 def _builder(joined: Joined, options: WorkerOptions, tasks: TaskLog) -> Any:

@@ -1,7 +1,10 @@
 """Joins a supervisor: the store's leases and chores, and the entry its children run."""
 
+from typing import cast
+
 from leveret.config.settings import Settings
 from leveret.model.options import WorkerOptions
+from leveret.ports.driver import Witness
 from leveret.supervisor.nursery import Forkserver
 from leveret.supervisor.options import SupervisorHooks, SupervisorOptions
 from leveret.supervisor.supervisor import Supervisor
@@ -23,7 +26,8 @@ def build_supervisor(
         drivers.broker.leases(),
         clock,
         hooks,
-        drivers.broker.chores(),
+        drivers.chores(),
+        cast(Witness, drivers.broker) if hasattr(drivers.broker, "on_testimony") else None,
     )
     if forkserver is None:
         supervisor.start()

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC
-from typing import Any
+from typing import Any, cast
 
 from leveret.config.settings import Settings
 from leveret.errors import ImproperlyConfigured
@@ -14,7 +14,9 @@ from leveret.model.delivery import SessionId
 from leveret.model.node import Session
 from leveret.model.options import WorkerOptions
 from leveret.model.task import Registry
+from leveret.ports.broker import Capability, Severable
 from leveret.ports.clock import Clock
+from leveret.ports.driver import BrokerDriver
 from leveret.ports.executor import Executor
 from leveret.ports.slots import SlotPage
 from leveret.wiring import parts
@@ -49,20 +51,22 @@ def join_worker(
     """Make the parts of one worker process; nothing is opened yet. Without a page nobody supervises it: the worker
     keeps its own lease and does the store's chores."""
     drivers = open_drivers(settings, clock)
+    check_limits(drivers.broker, registry, options)
     codec = build_codec(settings)
     node, alone = options.node, page is None
     runner = Runner(codec=codec, clock=clock, page=page, hostname=node.name)
     executor = make_executor(runner) if make_executor else build_executor(options, runner, clock)
     following = Following(
         registry=registry,
-        router=build_router(settings),
+        router=build_router(settings, drivers.broker.capabilities),
         default_queue=settings.task_default_queue,
         # A signature with a datetime that should have been refused: where it was sent from is not known here.
         zone=naive_zone(settings) or UTC,
     )
     tombstone = driver_options(settings).tombstone_expires
+    broker = drivers.broker.broker()
     made = WorkerParts(
-        broker=drivers.broker.broker(),
+        broker=broker,
         leases=drivers.broker.leases(),
         executor=executor,
         codec=codec,
@@ -78,13 +82,24 @@ def join_worker(
         clock=clock,
         session=new_session(options, clock),
         node=node,
-        backend=drivers.backend.backend(),
+        backend=drivers.backend_beside(broker, inline=True),
         commit=drivers.commit(),
-        chores=drivers.broker.chores() if alone else None,
+        chores=drivers.chores() if alone else None,
         page=page,
+        severable=None if Capability.LEASE in broker.capabilities else cast(Severable, broker),
         keeps_lease=alone,
     )
     return Joined(parts=made, runner=runner, executor=executor, drivers=drivers)
+
+
+def check_limits(broker: BrokerDriver, registry: Registry, options: WorkerOptions) -> None:
+    """A broker that takes back what runs too long must know every limit before anything runs."""
+    check = getattr(broker, "check_limit", None)
+    for name in registry if check is not None else ():
+        definition = registry.find(name)
+        limit = definition.time_limit if definition is not None and definition.time_limit else options.time_limit
+        if limit is not None and check is not None:
+            check(name, limit)
 
 
 def build_executor(options: WorkerOptions, runner: Runner, clock: Clock) -> Executor:

@@ -122,6 +122,7 @@ class Consumer:
                 credit=credit,
                 number=self._number,
                 suspects=self._options.quarantine,
+                idle=self._dispatcher.idle(),
             )
             try:
                 deliveries = await self._persist("claim", lambda: self._parts.broker.claim(claim))

@@ -8,7 +8,7 @@ from leveret.logic.recording import Rules
 from leveret.model.node import Node, Session
 from leveret.model.task import Registry
 from leveret.ports.backend import Backend
-from leveret.ports.broker import Broker, Commit
+from leveret.ports.broker import Broker, Commit, Severable
 from leveret.ports.clock import Clock
 from leveret.ports.executor import Executor
 from leveret.ports.leases import Chores, Leases
@@ -34,6 +34,8 @@ class WorkerParts:
     """Broker and store in one transaction; None: the Settler takes the four steps."""
     chores: Chores | None = None
     page: SlotPage | None = None
+    severable: Severable | None = None
+    """The broker, where a session is a connection."""
     keeps_lease: bool = False
     """True where no supervisor renews the node's lease: the worker beats itself and leaves at the end."""
 

@@ -72,6 +72,10 @@ class Dispatcher:
         idle = self._executor.idle()
         return min(idle * self._credit.per_slot, max(idle, MOST_AT_ONCE))
 
+    def idle(self) -> int:
+        """Slots that run nothing and have nothing queued."""
+        return self._executor.idle()
+
     def busy(self) -> bool:
         """Whether anything is unstarted or runs."""
         return bool(self.under_way or self._waiting or self._starting)

@@ -8,12 +8,26 @@ import threading
 import traceback
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
+from dataclasses import dataclass
 from typing import Any, Protocol, assert_never
 
 from msgspec import Struct
 
 from leveret.errors import CallerError, LeveretError
-from leveret.model.control import Broken, Drained, Leaving, Quiet, Ready, ReturnUnstarted, StopNow, ToChild, Waiting
+from leveret.model.control import (
+    Broken,
+    Drained,
+    Leaving,
+    Noted,
+    Quiet,
+    Ready,
+    ReturnUnstarted,
+    StopNow,
+    Testify,
+    ToChild,
+    Waiting,
+)
+from leveret.model.node import Testimony
 from leveret.ports.executor import Executor
 from leveret.worker.context import WorkerHooks
 from leveret.worker.worker import Worker
@@ -42,6 +56,15 @@ class Line(Protocol):
     async def read(self) -> ToChild | None: ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessHooks:
+    """What wiring wants to hear. `on_lifespan` gets what the lifespan yielded, before the first claim."""
+
+    on_lifespan: Callable[[Any], None] = lambda value: None
+    testify: Callable[[tuple[Testimony, ...]], None] = lambda told: None
+    """Called on the I/O loop with what the supervisor saw."""
+
+
 Build = Callable[[WorkerHooks], AbstractAsyncContextManager[Worker]]
 """Makes the worker on the I/O loop; leaving the context closes its connections."""
 
@@ -55,17 +78,18 @@ def run_process(
     *,
     tasks: tuple[str, ...] = (),
     lifespan: Lifespan | None = None,
-    on_lifespan: Callable[[Any], None] = lambda value: None,
+    hooks: ProcessHooks | None = None,
 ) -> int:
     """Run a worker to its end; answers the exit code. Called on the main thread, returns when all is settled.
 
-    `channel` None: there is no supervisor; whoever called stops the worker. `on_lifespan` gets what the lifespan
-    yielded, before the first claim. A job that cannot be stopped ends the process from inside (`os._exit`).
+    `channel` None: there is no supervisor; whoever called stops the worker. A job that cannot be
+    stopped ends the process from inside (`os._exit`).
     """
-    process = _Process(build, executor, channel, tasks)
+    hooks = hooks or ProcessHooks()
+    process = _Process(build, executor, channel, tasks, hooks)
     try:
         # Before the first claim, on the main thread and the user loop: where the tasks will meet what it made.
-        on_lifespan(_enter(lifespan, executor))
+        hooks.on_lifespan(_enter(lifespan, executor))
     except BaseException:
         process.tell(Broken("the app's lifespan failed:\n" + traceback.format_exc().rstrip(), permanent=True))
         executor.dispose()
@@ -86,8 +110,11 @@ def run_process(
 class _Process:
     """The I/O thread."""
 
-    def __init__(self, build: Build, executor: Serving, channel: Line | None, tasks: tuple[str, ...]) -> None:
+    def __init__(
+        self, build: Build, executor: Serving, channel: Line | None, tasks: tuple[str, ...], hooks: ProcessHooks
+    ) -> None:
         self._build, self._executor, self._channel, self._tasks = build, executor, channel, tasks
+        self._hooks = hooks
         self._reason = ""
         self.code = 0
 
@@ -141,6 +168,9 @@ class _Process:
                     worker.abandon()
                 case ReturnUnstarted():
                     worker.return_unstarted()
+                case Testify(number, told):
+                    self._hooks.testify(told)
+                    self.tell(Noted(number))
                 case other:
                     assert_never(other)
 

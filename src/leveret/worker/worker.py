@@ -12,6 +12,7 @@ from leveret.errors import BrokerError
 from leveret.logic.slot import WORKER, WorkerEvent, WorkerState, move
 from leveret.model.node import Reaping
 from leveret.model.options import WorkerOptions
+from leveret.ports.broker import Severable
 from leveret.worker.chores import ChoreRunner
 from leveret.worker.consumer import Consumer
 from leveret.worker.context import WorkerHooks, WorkerParts
@@ -135,7 +136,15 @@ class Worker:
         work = [self._settler.run(), self._pulse()]
         if self._parts.chores is not None:
             work.append(ChoreRunner(self._parts.chores, self._parts.clock).run())
+        if self._parts.severable is not None:
+            work.append(self._mourn(self._parts.severable))
         return work
+
+    async def _mourn(self, severable: Severable) -> None:
+        """A lost connection took back all it had handed over: nothing of it may begin here any more."""
+        while True:
+            await severable.severed()
+            self._dispatcher.lose()
 
     async def _pulse(self) -> None:
         """Every second: show that the loop lives; less often: reconcile, and beat where nobody else does."""

@@ -6,7 +6,7 @@ import pytest
 
 from leveret.model.delivery import Charge, Receipt, SessionId
 from leveret.model.node import Reaping, Running
-from leveret.supervisor.deaths import Death, Estate, OutOfMemoryMeter, reason_of, settle_estate
+from leveret.supervisor.deaths.estate import Death, Estate, OutOfMemoryMeter, reason_of, settle_estate
 from leveret.supervisor.slots import PageView
 
 SESSION = SessionId("s")
@@ -27,7 +27,9 @@ def test_with_one_slot_what_ran_is_charged() -> None:
 
 def test_with_several_slots_only_what_ran_becomes_suspect() -> None:
     assert settle_estate(DEATH, page("a", "b", slots=8)) == Estate(
-        Reaping(session=SESSION, suspect_others=True), (Receipt("r-a"), Receipt("r-b")), ("a", "b")
+        Reaping(session=SESSION, suspect_others=True, suspects=(Receipt("r-a"), Receipt("r-b"))),
+        (Receipt("r-a"), Receipt("r-b")),
+        ("a", "b"),
     )
 
 
@@ -63,7 +65,7 @@ def test_of_several_overdue_nobody_knows_who_held_up_the_others() -> None:
     estate = settle_estate(death, page("a", "b", "c", slots=3))
 
     kept = (Receipt("r-a"), Receipt("r-b"), Receipt("r-c"))
-    assert estate == Estate(Reaping(session=SESSION, suspect_others=True), kept, ("a", "b", "c"))
+    assert estate == Estate(Reaping(session=SESSION, suspect_others=True, suspects=kept), kept, ("a", "b", "c"))
 
 
 def test_a_child_without_a_session_leaves_nothing() -> None:

@@ -10,7 +10,7 @@ from tests.unit.worker.rig import Rig
 
 from leveret.model.control import Broken, Drained, Quiet, Ready
 from leveret.supervisor.channel import child_end, pair
-from leveret.worker.process import run_process
+from leveret.worker.process import ProcessHooks, run_process
 
 
 def start(rig, **options):
@@ -57,7 +57,9 @@ def test_the_lifespan_surrounds_all_work_on_the_loop_of_the_tasks(pool):
         supervisor.send(Quiet())
 
     rig.tasks.add(look)
-    supervisor, run = start(rig, lifespan=lifespan(), on_lifespan=lambda value: setattr(rig.runner, "lifespan", value))
+    supervisor, run = start(
+        rig, lifespan=lifespan(), hooks=ProcessHooks(on_lifespan=lambda value: setattr(rig.runner, "lifespan", value))
+    )
     asyncio.run(rig.send("look"))
 
     assert run() == 0

@@ -22,7 +22,15 @@ from leveret.ports.clock import Clock
 T = TypeVar("T")
 
 CAPABILITIES = frozenset(
-    {Capability.DELAY, Capability.PRIORITY, Capability.DEDUPE, Capability.LEASE, Capability.COMMIT}
+    {
+        Capability.DELAY,
+        Capability.PRIORITY,
+        Capability.DEDUPE,
+        Capability.LEASE,
+        Capability.COMMIT,
+        Capability.PLACES,
+        Capability.COUNTS,
+    }
 )
 
 

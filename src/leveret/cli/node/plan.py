@@ -39,6 +39,8 @@ class Plan(Struct, frozen=True, kw_only=True, tag="plan"):
     tasks: tuple[str, ...] = ()
     queues: tuple[str, ...] = ()
     """Queues that `task_queues` lists."""
+    broadcasts: tuple[str, ...] = ()
+    """Those of them of which every node has its own."""
     routed: tuple[str, ...] = ()
     """Queues that the app's tasks go to."""
     notices: tuple[str, ...] = ()

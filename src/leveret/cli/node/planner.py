@@ -15,6 +15,8 @@ from leveret.cli.node.plan import Plan, Refused, plain_settings
 from leveret.config.settings import Settings
 from leveret.errors import LeveretError
 from leveret.model.options import WorkerOptions
+from leveret.model.queue import Broadcast
+from leveret.wiring.topology import listed_queues
 
 
 def plan_of(found: Found) -> Plan:
@@ -26,6 +28,7 @@ def plan_of(found: Found) -> Plan:
         settings=plain_settings(settings),
         tasks=tasks,
         queues=queue_names(settings.task_queues),
+        broadcasts=broadcast_names(settings),
         routed=routed_queues(app, settings),
         notices=(*app.conf.remarks(), *unmatched_routes(settings.task_routes, tasks), *unlimited_rates(app)),
     )
@@ -42,6 +45,11 @@ def queue_names(queues: Any) -> tuple[str, ...]:
     if isinstance(queues, Mapping):
         return tuple(queues)
     return tuple(queue if isinstance(queue, str) else queue.name for queue in queues)
+
+
+def broadcast_names(settings: Settings) -> tuple[str, ...]:
+    """Those of which every node has a queue of its own."""
+    return tuple(name for name, queue in listed_queues(settings).items() if isinstance(queue, Broadcast))
 
 
 def routed_queues(app: Leveret, settings: Settings) -> tuple[str, ...]:
@@ -108,7 +116,7 @@ def _shown(pattern: Any) -> str:
 
 def main() -> None:
     """Describe the app that the options on stdin name, where the supervisor cannot fork."""
-    options = msgspec.json.decode(sys.stdin.buffer.read(), type=WorkerOptions)
+    options: WorkerOptions = msgspec.json.decode(sys.stdin.buffer.read(), type=WorkerOptions)
     # What the app prints must not mix with the answer; it prints again in every child.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

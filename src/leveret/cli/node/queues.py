@@ -5,6 +5,7 @@ from difflib import get_close_matches
 
 from leveret.config.settings import Settings
 from leveret.errors import QueueNotFound
+from leveret.model.topology import DIRECT_SUFFIX
 
 
 def split_names(given: Sequence[str]) -> tuple[str, ...]:
@@ -29,3 +30,9 @@ def consumed_queues(
     if not queues:
         raise QueueNotFound(f"-X {','.join(excluded)} leaves no queue to consume")
     return queues
+
+
+def own_queues(queues: tuple[str, ...], broadcasts: tuple[str, ...], node: str, *, direct: bool) -> tuple[str, ...]:
+    """With the node's own queue of each broadcast, and (`worker_direct`) the one that is named after the node."""
+    named = tuple(f"{queue}.{node}" if queue in broadcasts else queue for queue in queues)
+    return (*named, f"{node}{DIRECT_SUFFIX}") if direct else named

@@ -14,11 +14,12 @@ from leveret.cli.node.logs import log_options, set_up_logging
 from leveret.cli.node.name import node_name
 from leveret.cli.node.pidfile import pidfile
 from leveret.cli.node.plan import Plan, Question, Request
-from leveret.cli.node.queues import consumed_queues, split_names
+from leveret.cli.node.queues import consumed_queues, own_queues, split_names
 from leveret.config.settings import Settings
 from leveret.errors import ImproperlyConfigured
 from leveret.model.node import Node
 from leveret.model.options import WorkerOptions
+from leveret.ports.broker import Capability
 from leveret.supervisor.options import SupervisorHooks
 from leveret.wiring.clock import SystemClock
 from leveret.wiring.drivers import open_drivers
@@ -55,8 +56,11 @@ def worker_options(plan: Plan, settings: Settings, request: Request) -> WorkerOp
     processes, slots = layout(settings.worker_pool, settings.worker_concurrency)
     queues = consumed_queues(settings, plan.queues, split_names(given["queues"]), split_names(given["exclude_queues"]))
     clock = SystemClock()
+    clock, name = SystemClock(), node_name(given["hostname"])
+    if Capability.EXCHANGES in open_drivers(settings, clock).broker.capabilities:
+        queues = own_queues(queues, plan.broadcasts, name, direct=settings.worker_direct)
     node = Node(
-        name=node_name(given["hostname"]),
+        name=name,
         incarnation=clock.new_id(),
         boot=boot_id(),
         pid=os.getpid(),
@@ -121,7 +125,7 @@ def _facts(plan: Plan, settings: Settings) -> Facts:
         plan=plan,
         settings=settings,
         broker=drivers.broker.address,
-        results=drivers.backend.address if drivers.results else "disabled",
+        results=drivers.results_address,
         fused=drivers.fused,
     )
 
@@ -140,8 +144,9 @@ async def _check(options: WorkerOptions, facts: Facts, notices: Iterable[str]) -
     """Do what a start does, up to the first claim: open the broker and the store, and write."""
     drivers = open_drivers(facts.settings, SystemClock())
     await drivers.broker.admin().declare(options.queues)
-    await drivers.backend.backend().get(("leveret-check",))
-    await drivers.broker.broker().close()
+    broker = drivers.broker.broker()
+    await drivers.backend_beside(broker, inline=True).get(("leveret-check",))
+    await broker.close()
     click.echo(banner(options, facts))
     for notice in notices:
         click.echo(f"note: {notice}")

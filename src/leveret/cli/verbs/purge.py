@@ -23,7 +23,7 @@ def command(force: bool, queues: tuple[str, ...], exclude_queues: tuple[str, ...
 
     async def address_and_size(drivers: Drivers) -> tuple[str, int]:
         counts = await drivers.broker.admin().counts(names)
-        return drivers.broker.address, sum(count.ready + count.delayed for count in counts)
+        return drivers.broker.address, sum(count.ready + (count.delayed or 0) for count in counts)
 
     async def purge(drivers: Drivers) -> int:
         return await drivers.broker.admin().purge(names)

@@ -1,6 +1,6 @@
 """Messages at rest: coming in, going back, parked. Every function works inside a transaction of its caller's."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -30,8 +30,8 @@ def _plain(value: Any) -> Any:
 
 # MessagePack and not JSON: headers may hold bytes and NaN, and a body needs no base64.
 _ENCODE = msgspec.msgpack.Encoder(enc_hook=_plain).encode
-_DECODE = msgspec.msgpack.Decoder(Encoded).decode
-_DECODE_CHARGES = msgspec.msgpack.Decoder(tuple[Charge, ...]).decode
+_DECODE: Callable[[bytes], Encoded] = msgspec.msgpack.Decoder(Encoded).decode
+_DECODE_CHARGES: Callable[[bytes], tuple[Charge, ...]] = msgspec.msgpack.Decoder(tuple[Charge, ...]).decode
 
 
 def encode(encoded: Encoded) -> bytes:

@@ -49,15 +49,15 @@ def settle_estate(death: Death, page: PageView) -> Estate | None:
     if guilty and (len(guilty) == 1 or page.slots == 1):
         return Estate(Reaping(session=death.session, charged=guilty), ran=ran)
     if page.torn:
-        return Estate(Reaping(session=death.session, suspect_others=True), ran=ran)
+        known = tuple(running.receipt for running in page.running)
+        return Estate(Reaping(session=death.session, suspect_others=True, suspects=known), ran=ran)
     if page.slots == 1:
         return Estate(
             Reaping(session=death.session, charged=tuple((running.receipt, charge) for running in page.running)),
             ran=ran,
         )
-    return Estate(
-        Reaping(session=death.session, suspect_others=True), tuple(running.receipt for running in page.running), ran
-    )
+    keep = tuple(running.receipt for running in page.running)
+    return Estate(Reaping(session=death.session, suspect_others=True, suspects=keep), keep, ran)
 
 
 def reason_of(code: int | None, *, out_of_memory: bool) -> str:

@@ -1,0 +1,77 @@
+"""The callers' faces: on their own thread, or on their own loop."""
+
+from leveret.brokers.amqp.broker import CAPABILITIES
+from leveret.errors import ImproperlyConfigured
+from leveret.links.amqp import letters
+from leveret.links.amqp.publisher import Publisher
+from leveret.links.amqp.replies import AsyncReplies, BlockingReplies
+from leveret.links.amqp.replybox import ReplyBox
+from leveret.links.amqp.sender import Sender
+from leveret.model.delivery import Claim, Delivery, Posting, Return
+from leveret.model.options import DriverOptions
+from leveret.model.settlement import Commitment, Committed, Stale
+from leveret.ports.clock import Clock
+
+
+class AmqpBlockingBroker:
+    """`ports.broker.BlockingBroker`."""
+
+    def __init__(
+        self, sender: Sender, replies: BlockingReplies, box: ReplyBox, options: DriverOptions, clock: Clock
+    ) -> None:
+        self._sender, self._replies, self._box, self._clock = sender, replies, box, clock
+        self._mode = options.topology.delivery_mode
+
+    def publish(self, postings: tuple[Posting, ...], *, timeout: float) -> None:
+        if not postings:
+            return
+        now, mode, own = self._clock.now(), self._mode, self._box.name
+        wants_replies = any(posting.encoded.reply_to == own for posting in postings)
+        out = [letters.letter(posting, now, mode=mode) for posting in postings]
+        self._sender.publish(out, timeout, self._replies.prepare if wants_replies else None)
+
+    def reply_address(self) -> str | None:
+        return self._box.name
+
+    def close(self) -> None:
+        self._replies.close()
+
+
+class AmqpCallerBroker:
+    """`ports.broker.Broker` of a loop that only sends; it claims nothing."""
+
+    capabilities = CAPABILITIES
+
+    def __init__(
+        self, publisher: Publisher, replies: AsyncReplies, box: ReplyBox, options: DriverOptions, clock: Clock
+    ) -> None:
+        self._publisher, self.replies, self._box, self._clock = publisher, replies, box, clock
+        self._mode = options.topology.delivery_mode
+
+    async def publish(self, postings: tuple[Posting, ...]) -> None:
+        if not postings:
+            return
+        now, own = self._clock.now(), self._box.name
+        if any(posting.encoded.reply_to == own for posting in postings):
+            # The queue must be there before an answer can come.
+            await self.replies.consume()
+        await self._publisher.publish([letters.letter(one, now, mode=self._mode) for one in postings])
+
+    async def claim(self, claim: Claim) -> tuple[Delivery, ...]:
+        raise _not_here()
+
+    async def settle(self, commitments: tuple[Commitment, ...]) -> tuple[Committed | Stale, ...]:
+        raise _not_here()
+
+    async def give_back(self, returns: tuple[Return, ...]) -> None:
+        raise _not_here()
+
+    async def bell(self, queues: tuple[str, ...], timeout: float) -> None:
+        raise _not_here()
+
+    async def close(self) -> None:
+        await self._publisher.close()
+
+
+def _not_here() -> ImproperlyConfigured:
+    return ImproperlyConfigured("this connection only sends: a worker's own claims")

@@ -1,0 +1,342 @@
+"""The asynchronous pump: one connection on one event loop."""
+
+import asyncio
+import logging
+import os
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Protocol, cast
+
+from pamqp import commands
+
+from leveret.errors import OperationalError
+from leveret.links.amqp.address import Address, Failover, tune_socket
+from leveret.links.amqp.protocol import frames
+from leveret.links.amqp.protocol.connection import Connection, marshal
+from leveret.links.amqp.protocol.errors import ChannelClosed, ConnectionLost, ProtocolError
+from leveret.links.amqp.protocol.events import (
+    Answered,
+    Blocked,
+    ChannelLost,
+    Closed,
+    Confirmed,
+    Delivered,
+    Event,
+    Got,
+    Opened,
+    Returned,
+    Unblocked,
+)
+
+log = logging.getLogger("leveret.amqp")
+
+REPLY_SECONDS = 20.0
+"""How long a synchronous method may take. RabbitMQ answers none sooner than a quorum queue has a leader."""
+
+
+class ChannelOwner(Protocol):
+    """Hears what happens on one channel. Called on the loop; must not block."""
+
+    def delivered(self, message: Delivered) -> None: ...
+
+    def confirmed(self, confirm: Confirmed) -> None: ...
+
+    def returned(self, message: Returned) -> None: ...
+
+    def cancelled(self, consumer: str) -> None:
+        """The broker ended a consumer: its queue was deleted, or its node went away."""
+        ...
+
+    def lost(self, error: Exception) -> None:
+        """The channel, or the connection under it, is gone."""
+        ...
+
+
+class AsyncConnection(asyncio.Protocol):
+    """Made by `connect`. Its owner keeps no task running: the loop calls it."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self._machine = Connection(address.credentials)
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._opened: asyncio.Future[None] = self._loop.create_future()
+        self._owners: dict[int, ChannelOwner] = {}
+        self._waiting: dict[int, deque[asyncio.Future[Any]]] = {}
+        self._channels = 0
+        self._free: list[int] = []
+        """Numbers of channels that were closed."""
+        self._flushing = False
+        self._paused: asyncio.Future[None] | None = None
+        self._heard = self._sent = self._loop.time()
+        self._timer: asyncio.TimerHandle | None = None
+        self.error: Exception | None = None
+        """Why the connection is gone; None while it lives."""
+        self.blocked: str | None = None
+        """The broker's reason for taking no more messages on this connection."""
+        self.unblocked = asyncio.Event()
+        self.on_lost: Callable[[], None] = lambda: None
+
+    async def opened(self) -> None:
+        """Return when channels may be used; raises what went wrong before."""
+        await self._opened
+
+    @property
+    def server(self) -> Any:
+        return self._machine.server
+
+    @property
+    def frame_max(self) -> int:
+        return self._machine.frame_max
+
+    # What owners do
+
+    async def channel(self, owner: ChannelOwner) -> int:
+        """Open a channel for `owner`; answers its number."""
+        if self._free:
+            number = self._free.pop()
+        else:
+            self._channels += 1
+            number = self._channels
+        self._owners[number] = owner
+        await self.call(number, commands.Channel.Open())
+        return number
+
+    async def call(self, channel: int, method: Any) -> Any:
+        """Send a synchronous method and wait for its answer. Raises `ChannelClosed`, `ConnectionLost`."""
+        if self.error is not None:
+            raise ConnectionLost(str(self.error)) from self.error
+        answer = self._loop.create_future()
+        self._waiting.setdefault(channel, deque()).append(answer)
+        self.write(marshal(channel, method))
+        try:
+            return await asyncio.wait_for(answer, REPLY_SECONDS)
+        except TimeoutError:
+            error = ConnectionLost(f"{self.address.shown} did not answer {method.name} in {REPLY_SECONDS:g} s")
+            self.fail(error)
+            raise error from None
+
+    def post(self, channel: int, method: Any) -> None:
+        """A synchronous method whose answer nobody waits for; a refusal closes the channel."""
+        self._waiting.setdefault(channel, deque()).append(self._loop.create_future())
+        self.write(marshal(channel, method))
+
+    def send(self, channel: int, method: Any) -> None:
+        """A method that is not answered, or whose answer nobody waits for (`nowait`)."""
+        self.write(marshal(channel, method))
+
+    def write(self, data: bytes) -> None:
+        """Queue frames; everything of one turn of the loop leaves in one write."""
+        self._machine.write(data)
+        if not self._flushing:
+            self._flushing = True
+            self._loop.call_soon(self._flush)
+
+    def flush(self) -> None:
+        """Send what was written in this turn of the loop now."""
+        self._flush()
+
+    async def drain(self) -> None:
+        """Wait while the socket takes no more."""
+        if self._paused is not None:
+            await asyncio.shield(self._paused)
+
+    def socket(self) -> Any:
+        """The socket below, also under TLS."""
+        return None if self._transport is None else self._transport.get_extra_info("socket")
+
+    async def close(self, seconds: float = 2.0) -> None:
+        """Say goodbye and wait for the answer."""
+        if self.error is None and self._transport is not None:
+            self._machine.close()
+            self._flush()
+            gone = self._loop.create_future()
+            self.on_lost = lambda: None if gone.done() else gone.set_result(None)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(gone, seconds)
+        self.abort()
+
+    def disown(self) -> None:
+        """In a forked process: close the inherited descriptor; the connection goes on in the parent."""
+        sock = self.socket()
+        if sock is not None and sock.fileno() >= 0:
+            os.close(sock.fileno())
+
+    def abort(self) -> None:
+        self.fail(ConnectionLost("closed here"))
+
+    def fail(self, error: Exception) -> None:
+        """End the connection here and now: everybody who waits for it hears `error`."""
+        if self.error is not None:
+            return
+        self.error = error
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._transport is not None:
+            self._transport.abort()
+        if not self._opened.done():
+            self._opened.set_exception(error)
+            self._opened.exception()
+        for waiting in self._waiting.values():
+            _fail(waiting, error)
+        if self._paused is not None and not self._paused.done():
+            self._paused.set_result(None)
+        self.unblocked.set()
+        for owner in self._owners.values():
+            owner.lost(error)
+        self._owners.clear()
+        self.on_lost()
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        sock = transport.get_extra_info("socket")
+        if sock is not None:
+            tune_socket(sock)
+        self._machine.begin()
+        self._flush()
+
+    def data_received(self, data: bytes) -> None:
+        self._heard = self._loop.time()
+        try:
+            events = self._machine.receive(data)
+        except ProtocolError as error:
+            self.fail(error)
+            return
+        self._handle(events)
+        if not self._flushing:
+            self._flush()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        where = self.address.shown
+        self.fail(ConnectionLost(f"the connection to {where} was lost: {exc or 'closed by the peer'}"))
+
+    def pause_writing(self) -> None:
+        self._paused = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        if self._paused is not None and not self._paused.done():
+            self._paused.set_result(None)
+        self._paused = None
+
+    # Inside
+
+    def _flush(self) -> None:
+        self._flushing = False
+        data = self._machine.data_to_send()
+        if data and self._transport is not None and not self._transport.is_closing():
+            self._sent = self._loop.time()
+            self._transport.write(data)
+
+    def _handle(self, events: list[Event]) -> None:
+        owners = self._owners
+        for event in events:
+            match event:
+                case Delivered(channel=channel):
+                    if (owner := owners.get(channel)) is not None:
+                        owner.delivered(event)
+                case Confirmed(channel=channel):
+                    if (owner := owners.get(channel)) is not None:
+                        owner.confirmed(event)
+                case Returned(channel=channel):
+                    if (owner := owners.get(channel)) is not None:
+                        owner.returned(event)
+                case Got(channel=channel, message=message):
+                    self._answer(channel, message)
+                case Answered(channel=channel, frame=commands.Basic.Cancel() as cancel):
+                    if (owner := owners.get(channel)) is not None:
+                        owner.cancelled(cancel.consumer_tag or "")
+                case Answered(channel=channel, frame=commands.Channel.CloseOk() as frame):
+                    self._owners.pop(channel, None)
+                    self._free.append(channel)
+                    self._answer(channel, frame)
+                case Answered(channel=channel, frame=frame):
+                    self._answer(channel, frame)
+                case ChannelLost(channel=channel, code=code, text=text):
+                    self._end_channel(channel, ChannelClosed(code, text))
+                case Blocked(reason=reason):
+                    self.blocked = reason
+                    self.unblocked.clear()
+                    log.warning("%s takes no more messages: %s", self.address.shown, reason)
+                case Unblocked():
+                    self.blocked = None
+                    self.unblocked.set()
+                    log.warning("%s takes messages again", self.address.shown)
+                case Opened():
+                    self._begin_heartbeats()
+                    if not self._opened.done():
+                        self._opened.set_result(None)
+                case Closed(code=code, text=text):
+                    self._flush()
+                    self.fail(ConnectionLost(f"{self.address.shown} closed the connection: {code} {text}", code))
+
+    def _answer(self, channel: int, answer: Any) -> None:
+        waiting = self._waiting.get(channel)
+        while waiting:
+            future = waiting.popleft()
+            if not future.done():
+                future.set_result(answer)
+            # One that was cancelled has its answer too: the order is all that tells them apart.
+            return
+
+    def _end_channel(self, channel: int, error: ChannelClosed) -> None:
+        _fail(self._waiting.pop(channel, deque()), error)
+        owner = self._owners.pop(channel, None)
+        self._free.append(channel)
+        if owner is not None:
+            owner.lost(error)
+
+    def _begin_heartbeats(self) -> None:
+        if self._machine.heartbeat:
+            self._timer = self._loop.call_later(self._machine.heartbeat / 4, self._beat)
+
+    def _beat(self) -> None:
+        every, now = self._machine.heartbeat, self._loop.time()
+        if now - self._heard > 2 * every:
+            self.fail(ConnectionLost(f"{self.address.shown} was silent for {2 * every} s"))
+            return
+        if now - self._sent >= every / 2:
+            self.write(frames.HEARTBEAT_FRAME)
+        self._timer = self._loop.call_later(every / 4, self._beat)
+
+
+def _fail(waiting: deque[asyncio.Future[Any]], error: Exception) -> None:
+    while waiting:
+        future = waiting.popleft()
+        if not future.done():
+            with suppress(asyncio.InvalidStateError):
+                future.set_exception(error)
+            future.exception()
+
+
+async def connect(failover: Failover, seconds: float | None = None) -> AsyncConnection:
+    """Try each broker once, beginning with the one that answered last. Raises `OperationalError`."""
+    problem: Exception | None = None
+    for _ in failover.brokers:
+        address = failover.present
+        limit = address.connect_seconds if seconds is None else min(seconds, address.connect_seconds)
+        try:
+            return await _open(address, limit)
+        except (OSError, ProtocolError, ConnectionLost, TimeoutError) as error:
+            problem = error
+            failover.next()
+    why = str(problem) or type(problem).__name__
+    raise OperationalError(f"cannot connect to {failover.shown}: {why}") from problem
+
+
+async def _open(address: Address, limit: float) -> AsyncConnection:
+    tls = address.tls.context() if address.tls else None
+    name = (address.tls.server_name or address.host) if address.tls else None
+    connection = AsyncConnection(address)
+    try:
+        async with asyncio.timeout(limit):
+            await asyncio.get_running_loop().create_connection(
+                lambda: connection, address.host, address.port, ssl=tls, server_hostname=name
+            )
+            await connection.opened()
+    except BaseException:
+        connection.abort()
+        raise
+    return connection

@@ -1,0 +1,77 @@
+"""Publisher confirms without I/O: which batches are still open, and how each ended. Both pumps' publishers use it."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from leveret.links.amqp.protocol.events import Confirmed, Returned
+
+
+class Batch:
+    """Messages published together. `done` is called once, when the broker has answered for all, or the line broke."""
+
+    __slots__ = ("done", "items", "open", "refused", "returned", "severed")
+
+    def __init__(self, items: Sequence[Any], done: Callable[[], None]) -> None:
+        self.items = items
+        self.open = len(items)
+        self.refused = 0
+        """Nacked: a full queue (`reject-publish`), or an error in the broker."""
+        self.returned: list[Returned] = []
+        """Mandatory messages that no queue took."""
+        self.severed: Exception | None = None
+        self.done = done
+
+
+class Confirms:
+    """One channel in confirm mode. The broker counts publishes from 1; so do we."""
+
+    def __init__(self) -> None:
+        self._next = 1
+        self._open: dict[int, Batch] = {}
+
+    @property
+    def unanswered(self) -> int:
+        return len(self._open)
+
+    def add(self, batch: Batch) -> None:
+        """Call before the batch's frames are written, in the order of writing."""
+        for tag in range(self._next, self._next + len(batch.items)):
+            self._open[tag] = batch
+        self._next += len(batch.items)
+
+    def confirmed(self, confirm: Confirmed) -> None:
+        if not confirm.multiple:
+            batch = self._open.pop(confirm.tag, None)
+            if batch is not None:
+                self._close(batch, confirm.accepted)
+            return
+        tags = []
+        for tag in self._open:  # in order: the broker counts up
+            if tag > confirm.tag:
+                break
+            tags.append(tag)
+        for tag in tags:
+            self._close(self._open.pop(tag), confirm.accepted)
+
+    def returned(self, message: Returned) -> None:
+        """Its confirm follows; it belongs to the oldest open batch that sent to that place."""
+        for batch in self._open.values():
+            if any(
+                item.routing_key == message.routing_key and item.exchange == message.exchange for item in batch.items
+            ):
+                batch.returned.append(message)
+                return
+
+    def sever(self, error: Exception) -> None:
+        """Nothing more will be answered."""
+        batches = {id(batch): batch for batch in self._open.values()}
+        self._open.clear()
+        for batch in batches.values():
+            batch.severed = error
+            batch.done()
+
+    def _close(self, batch: Batch, accepted: bool) -> None:
+        batch.open -= 1
+        batch.refused += not accepted
+        if not batch.open:
+            batch.done()

@@ -1,0 +1,201 @@
+"""Messages in AMQP's terms: a posting becomes bytes and a place, what was delivered becomes an `Encoded` and facts.
+
+Facts of ours about one message (deliveries, charges, suspicion, why it is dead) travel in headers of their own, beside
+the table the sender wrote, and never reach a task.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from leveret.errors import EncodeError, QueueNotFound
+from leveret.links.amqp import names
+from leveret.links.amqp.protocol.events import Delivered
+from leveret.links.amqp.protocol.properties import Properties, read_properties, write_properties
+from leveret.model.delivery import Charge, Encoded, Posting
+
+COUNT, CHARGES, SUSPECT = "leveret.deliveries", "leveret.crashes", "leveret.suspect"
+QUEUE, REASON, AT = "leveret.queue", "leveret.reason", "leveret.at"
+RAW = "leveret.properties"
+"""The property bytes of a message whose properties nobody could read."""
+_BROKERS = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-acquired-count")
+_DELIVERY_COUNT = "x-delivery-count"
+
+
+class Letter(Struct, frozen=True, gc=False):
+    """A message on its way out: place, property bytes and body."""
+
+    exchange: str
+    routing_key: str
+    properties: bytes
+    body: bytes
+    mandatory: bool = True
+    queue: str = ""
+    """The queue that must be there before it is sent; empty: nobody's business."""
+    delay: int = 0
+    """Whole seconds on the ladder."""
+
+
+class Facts(Struct, frozen=True, kw_only=True):
+    """What we wrote on a message, and what the broker did."""
+
+    count: int = 1
+    charges: tuple[Charge, ...] = ()
+    suspect: bool = False
+    queue: str = ""
+    """Of a dead letter or suspect: where it came from."""
+    reason: str = ""
+    at: float = 0.0
+    returns: int = 0
+    """How often the broker counted it as returned (quorum queues)."""
+
+
+PLAIN = Facts()
+
+
+def letter(posting: Posting, now: float, facts: Facts = PLAIN, mode: int = 2) -> Letter:
+    """A task message for its queue, by way of the ladder when it is early. Raises `EncodeError`."""
+    encoded = posting.encoded
+    headers = encoded.headers if facts is PLAIN else {**encoded.headers, **_written(facts)}
+    properties = write_properties(
+        Properties(
+            content_type=encoded.content_type,
+            content_encoding=encoded.content_encoding,
+            headers=headers,
+            delivery_mode=mode,
+            priority=posting.priority or None,
+            correlation_id=posting.id if encoded.reply_to else "",
+            reply_to=encoded.reply_to or "",
+        )
+    )
+    if posting.not_before is not None and posting.not_before > now:
+        if not posting.queue:
+            raise QueueNotFound(f"exchange {posting.exchange!r}: a delay needs a queue of task_queues behind it")
+        return delayed(posting.queue, posting.not_before - now, properties, encoded.body)
+    if posting.exchange:
+        return Letter(posting.exchange, posting.routing_key, properties, encoded.body, True, posting.queue)
+    return Letter("", posting.queue, properties, encoded.body, True, posting.queue)
+
+
+def delayed(queue: str, delay: float, properties: bytes, body: bytes) -> Letter:
+    """The same on the ladder: whole seconds, rounded up, so that nothing is early."""
+    seconds = max(1, math.ceil(delay))
+    if seconds > names.LONGEST_DELAY:
+        raise EncodeError(f"a delay of {delay:g} s: RabbitMQ's ladder reaches {names.LONGEST_DELAY} s (8 years)")
+    exchange = names.level(names.rung(seconds))
+    return Letter(exchange, names.delayed_key(seconds, queue), properties, body, True, queue, seconds)
+
+
+def read(properties: bytes, body: bytes) -> tuple[Encoded, Facts, Properties]:
+    """Raises `ProtocolError` where the properties are none."""
+    read = read_properties(properties)
+    headers = read.headers
+    facts = PLAIN
+    if not _is_slim(headers) and any(name.startswith(("x-", "leveret.")) for name in headers):
+        facts = _facts(headers)
+        headers = {name: value for name, value in headers.items() if not _is_ours(name)}
+    encoded = Encoded(
+        headers,
+        body,
+        read.content_type or "application/data",
+        read.content_encoding or "utf-8",
+        read.reply_to or None,
+    )
+    return encoded, facts, read
+
+
+def _is_slim(headers: Mapping[str, Any]) -> bool:
+    """As our own client sends nearly every message."""
+    return len(headers) == 2 and "task" in headers and "id" in headers
+
+
+def rewritten(read: Properties, encoded: Encoded, facts: Facts) -> bytes:
+    """The properties again, with these facts instead of the old ones."""
+    return write_properties(
+        Properties(
+            content_type=read.content_type,
+            content_encoding=read.content_encoding,
+            headers={**encoded.headers, **_written(facts)},
+            delivery_mode=read.delivery_mode,
+            priority=read.priority,
+            correlation_id=read.correlation_id,
+            reply_to=read.reply_to,
+            expiration=read.expiration,
+            message_id=read.message_id,
+        )
+    )
+
+
+def index_entry(queue: str) -> Letter:
+    """Says that there is a queue of that name (`names.INDEX`)."""
+    return Letter("", names.INDEX, write_properties(Properties(headers=_written(Facts(queue=queue)))), b"")
+
+
+def unreadable(message: Delivered, queue: str, reason: str, at: float) -> Letter:
+    """A dead letter of what has no readable properties."""
+    headers = {**_written(Facts(queue=queue, reason=reason, at=at)), RAW: message.properties}
+    return Letter("", names.dead(queue), write_properties(Properties(headers=headers)), message.body)
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith("leveret.") or name.startswith(_BROKERS)
+
+
+def _written(facts: Facts) -> dict[str, Any]:
+    written: dict[str, Any] = {}
+    if facts.count > 1:
+        written[COUNT] = facts.count
+    if facts.charges:
+        written[CHARGES] = [[charge.reason, charge.at, charge.session] for charge in facts.charges]
+    if facts.suspect:
+        written[SUSPECT] = True
+    if facts.queue:
+        written[QUEUE] = facts.queue
+    if facts.reason:
+        written[REASON] = facts.reason
+    if facts.at:
+        written[AT] = facts.at
+    return written
+
+
+def _facts(headers: Mapping[str, Any]) -> Facts:
+    """Of whatever a peer wrote under our names: what is not of the right kind is not believed."""
+    return Facts(
+        count=_whole(headers.get(COUNT), 1),
+        charges=_charges(headers.get(CHARGES)),
+        suspect=headers.get(SUSPECT) is True,
+        queue=_string(headers.get(QUEUE)),
+        reason=_string(headers.get(REASON)) or _broker_reason(headers.get("x-death")),
+        at=float(at) if isinstance(at := headers.get(AT), int | float) else 0.0,
+        returns=_whole(headers.get(_DELIVERY_COUNT), 0),
+    )
+
+
+def _broker_reason(deaths: Any) -> str:
+    """Why the broker itself dead-lettered it: `delivery_limit`, `rejected`, `expired`, `maxlen`."""
+    last = deaths[0] if isinstance(deaths, list) and deaths else None
+    return f"by the broker: {last.get('reason')}" if isinstance(last, Mapping) else ""
+
+
+def _charges(value: Any) -> tuple[Charge, ...]:
+    if not isinstance(value, list):
+        return ()
+    return tuple(
+        Charge(reason=entry[0], at=float(entry[1]), session=entry[2])
+        for entry in value
+        if isinstance(entry, list)
+        and len(entry) == 3
+        and isinstance(entry[0], str)
+        and isinstance(entry[1], int | float)
+        and isinstance(entry[2], str)
+    )
+
+
+def _whole(value: Any, default: int) -> int:
+    return value if type(value) is int and value >= 0 else default
+
+
+def _string(value: Any) -> str:
+    return value if isinstance(value, str) else ""

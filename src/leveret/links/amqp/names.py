@@ -1,0 +1,59 @@
+"""What our things are called on a broker, and how a delay becomes a routing key. Pure."""
+
+from leveret.errors import ImproperlyConfigured
+
+PREFIX = "leveret"
+LADDER_BITS = 28
+"""As kombu's ladder (`kombu/transport/native_delayed_delivery.py`): level n keeps a message for 2 ** n seconds."""
+LONGEST_DELAY = (1 << LADDER_BITS) - 1
+DELIVERY_EXCHANGE = f"{PREFIX}_celery_delayed_delivery"
+UNROUTABLE = f"{PREFIX}.unroutable"
+"""Exchange and queue for delayed messages whose queue is gone when they fall due."""
+INDEX = f"{PREFIX}.queues"
+"""A queue with one message for each queue of ours that has dead letters or may have: without the management plugin
+nothing else lists them."""
+DEAD_PREFIX = f"{PREFIX}.dead."
+SUSPECT_PREFIX = f"{PREFIX}.suspect."
+
+
+def level(number: int) -> str:
+    """Exchange and queue of one rung."""
+    return f"{PREFIX}_celery_delayed_{number}"
+
+
+def rung(seconds: int) -> int:
+    """The level at which a delay enters: its highest bit."""
+    return seconds.bit_length() - 1
+
+
+def delayed_key(seconds: int, queue: str) -> str:
+    """The routing key that carries a delay down the ladder, highest bit first, and then into the queue."""
+    return ".".join(f"{seconds:0{LADDER_BITS}b}") + f".{queue}"
+
+
+def arrival_key(queue: str) -> str:
+    """The binding of a queue to the delivery exchange: exactly the bits before its name, since a name may have dots."""
+    return "*." * LADDER_BITS + queue
+
+
+def rung_key(number: int, bit: str) -> str:
+    """The binding at one rung: `1` waits here, `0` goes straight to the next."""
+    return "*." * (LADDER_BITS - 1 - number) + f"{bit}.#"
+
+
+def dead(queue: str) -> str:
+    return DEAD_PREFIX + queue
+
+
+def suspects(queue: str) -> str:
+    return SUSPECT_PREFIX + queue
+
+
+def check_queue(name: str) -> str:
+    """A name a queue can have, with room for our prefixes and a delay's 56 bytes in a short string of 255."""
+    size = len(name.encode())
+    if not name or size > 190:
+        raise ImproperlyConfigured(f"queue {name[:60]!r}: a name has 1 to 190 bytes on RabbitMQ, this one {size}")
+    if name.startswith("amq."):
+        raise ImproperlyConfigured(f"queue {name!r}: RabbitMQ keeps names that begin with amq. for itself")
+    return name

@@ -1,0 +1,243 @@
+"""The asynchronous publisher of one loop: pipelined confirms on a connection of its own, opened when first needed.
+
+Of its own, because a broker short of memory stops reading from connections that publish: acknowledgements, which free
+memory, must not stand behind a message there.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pamqp import commands
+
+from leveret.errors import PublishFailed, PublishUnknown, QueueNotFound
+from leveret.links.amqp import declaring, names
+from leveret.links.amqp.address import Failover
+from leveret.links.amqp.aio import AsyncConnection, connect
+from leveret.links.amqp.confirms import Batch, Confirms
+from leveret.links.amqp.declaring import Steps
+from leveret.links.amqp.letters import Letter, index_entry
+from leveret.links.amqp.protocol import frames
+from leveret.links.amqp.protocol.errors import ChannelClosed
+from leveret.links.amqp.protocol.events import Confirmed, Delivered, Returned
+from leveret.model.topology import Topology
+
+MOST_IN_FLIGHT = 4_000
+"""Unconfirmed messages on one channel; more wait here."""
+
+
+class Lines:
+    """The confirm channel of one connection, as its `ChannelOwner`."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self.connection = connection
+        self.channel = 0
+        self.confirms = Confirms()
+        self.error: Exception | None = None
+        self.declared: set[str] = set()
+        """Names of queues known to be there."""
+        self.highest = -1
+        """The highest rung known to be there."""
+
+    def delivered(self, message: Delivered) -> None:
+        return
+
+    def cancelled(self, consumer: str) -> None:
+        return
+
+    def confirmed(self, confirm: Confirmed) -> None:
+        self.confirms.confirmed(confirm)
+
+    def returned(self, message: Returned) -> None:
+        self.confirms.returned(message)
+
+    def lost(self, error: Exception) -> None:
+        self.error = error
+        self.confirms.sever(error)
+
+
+class Publisher:
+    """Belongs to the loop that first awaits it."""
+
+    def __init__(self, failover: Failover, topology: Topology, timeout: float) -> None:
+        self._failover, self._topology, self._timeout = failover, topology, timeout
+        self._lines: Lines | None = None
+        self._opening: asyncio.Lock | None = None
+
+    async def publish(self, letters: Sequence[Letter]) -> None:
+        """Return when the broker has all of them. Raises `PublishFailed` when it has none of some queue's, and
+        `PublishUnknown` when it cannot tell."""
+        lines = await self.open()
+        await self.prepare(lines, {letter.queue for letter in letters if letter.queue})
+        late = [letter for letter in letters if letter.delay]
+        if late:
+            await self._prepare_ladder(lines, late)
+        for start in range(0, len(letters), MOST_IN_FLIGHT):
+            await self._send(lines, letters[start : start + MOST_IN_FLIGHT])
+
+    async def open(self) -> Lines:
+        """The confirm channel, connecting first where there is none."""
+        if self._opening is None:
+            self._opening = asyncio.Lock()
+        async with self._opening:
+            lines = self._lines
+            if lines is not None and lines.error is None and lines.connection.error is None:
+                return lines
+            if lines is not None:
+                lines.connection.abort()
+            connection = await connect(self._failover, self._timeout)
+            lines = Lines(connection)
+            try:
+                lines.channel = await connection.channel(lines)
+                await connection.call(lines.channel, commands.Confirm.Select())
+            except BaseException:
+                connection.abort()
+                raise
+            self._lines = lines
+            return lines
+
+    async def prepare(self, lines: Lines, queues: Iterable[str]) -> None:
+        """See that these task queues are there."""
+        for queue in queues:
+            if queue not in lines.declared:
+                place = await follow(lines.connection, declaring.queue_and_bindings(self._topology, queue))
+                if place is not None and place.made:
+                    await self._enter(lines, queue)
+                lines.declared.add(queue)
+
+    async def _enter(self, lines: Lines, queue: str) -> None:
+        """Into the index of queues, so that operators find it."""
+        await follow(lines.connection, declaring.own_queue(names.INDEX))
+        await self._send(lines, [index_entry(queue)])
+
+    async def _prepare_ladder(self, lines: Lines, letters: Sequence[Letter]) -> None:
+        highest = names.rung(max(letter.delay for letter in letters))
+        if highest > lines.highest:
+            await follow(lines.connection, declaring.ladder(highest))
+            lines.highest = highest
+        for queue in {letter.queue for letter in letters}:
+            if f"@{queue}" not in lines.declared:
+                await follow(lines.connection, declaring.arrival(queue))
+                lines.declared.add(f"@{queue}")
+
+    async def _send(self, lines: Lines, letters: Sequence[Letter]) -> None:
+        connection = lines.connection
+        if connection.blocked is not None:
+            await self._unblocked(connection)
+        done = asyncio.get_running_loop().create_future()
+        batch = Batch(letters, lambda: None if done.done() else done.set_result(None))
+        if lines.error is not None:
+            raise PublishFailed(f"nothing was sent: {lines.error}")
+        # Before it is counted: what is too large is refused here.
+        data = written(letters, lines.channel, connection.frame_max)
+        lines.confirms.add(batch)
+        connection.write(data)
+        await connection.drain()
+        await done
+        judge(batch, lines.declared)
+
+    async def _unblocked(self, connection: AsyncConnection) -> None:
+        reason = connection.blocked
+        try:
+            await asyncio.wait_for(connection.unblocked.wait(), self._timeout)
+        except TimeoutError:
+            raise PublishFailed(blocked(connection.address.shown, reason, self._timeout)) from None
+
+    async def close(self) -> None:
+        lines, self._lines = self._lines, None
+        if lines is not None:
+            await lines.connection.close()
+
+    def abort(self) -> None:
+        """Break the connection, as a network does."""
+        if self._lines is not None:
+            self._lines.connection.abort()
+
+    def disown(self) -> None:
+        """In a forked process: the connection is the parent's."""
+        if self._lines is not None:
+            self._lines.connection.disown()
+
+
+def written(letters: Sequence[Letter], channel: int, frame_max: int) -> bytes:
+    """The frames of all of them."""
+    method, content = frames.publish_method, frames.content
+    return b"".join(
+        [
+            method(channel, letter.exchange, letter.routing_key, letter.mandatory)
+            + content(channel, letter.properties, letter.body, frame_max)
+            for letter in letters
+        ]
+    )
+
+
+def blocked(where: str, reason: str | None, seconds: float) -> str:
+    return (
+        f"nothing was sent: {where} takes no messages ({reason}) and did not for {seconds:g} s (publish_timeout); "
+        "free its memory or disk, or let its workers catch up"
+    )
+
+
+def judge(batch: Batch, declared: set[str]) -> None:
+    """What became of a batch, as an exception where it is not simply there."""
+    if isinstance(batch.severed, ChannelClosed):
+        declared.clear()
+        raise QueueNotFound(f"nothing was sent: the broker refused: {batch.severed}") from batch.severed
+    if batch.severed is not None:
+        raise PublishUnknown(f"the connection broke before the broker answered: {batch.severed}") from batch.severed
+    if batch.returned:
+        first = batch.returned[0]
+        place = (
+            f"exchange {first.exchange!r} with key {first.routing_key!r}" if first.exchange else "the default exchange"
+        )
+        # Deleted since it was declared: the next send makes it anew.
+        declared.clear()
+        raise QueueNotFound(
+            f"{len(batch.returned)} of {len(batch.items)} messages reached no queue ({first.code} {first.text} from "
+            f"{place}, queue {first.routing_key!r}): bind a queue there, or send to another"
+        )
+    if batch.refused:
+        raise PublishFailed(
+            f"the broker refused {batch.refused} of {len(batch.items)} messages (a full queue with x-overflow "
+            "reject-publish, or an error of its own); they are not in the queue"
+        )
+
+
+async def follow(connection: AsyncConnection, steps: Steps) -> Any:
+    """Carry out declarations on throw-away channels: a refusal closes the channel it came on."""
+    channel: int | None = None
+    answer: Any = None
+    try:
+        while True:
+            try:
+                method = steps.send(answer)
+            except StopIteration as stop:
+                return stop.value
+            if channel is None:
+                channel = await connection.channel(_Silent())
+            try:
+                answer = await connection.call(channel, method)
+            except ChannelClosed as closed:
+                answer, channel = closed, None
+    finally:
+        if channel is not None and connection.error is None:
+            connection.send(channel, commands.Channel.Close(200, "", 0, 0))
+
+
+class _Silent:
+    """Owns a channel on which only methods are called."""
+
+    def delivered(self, message: Delivered) -> None:
+        return
+
+    def confirmed(self, confirm: Confirmed) -> None:
+        return
+
+    def returned(self, message: Returned) -> None:
+        return
+
+    def cancelled(self, consumer: str) -> None:
+        return
+
+    def lost(self, error: Exception) -> None:
+        return

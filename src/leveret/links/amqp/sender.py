@@ -1,0 +1,206 @@
+"""The blocking publisher of a process: confirmed, bounded in time, shared by its threads, forgotten after a fork.
+
+Threads share one connection and one window of confirms: each writes its own messages at once and waits for them, so the
+broker sees many in flight, however small each call is.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pamqp import commands
+
+from leveret.errors import BrokerError, OperationalError, PublishFailed, PublishUnknown
+from leveret.links.amqp import declaring, names
+from leveret.links.amqp.address import Failover
+from leveret.links.amqp.blocking import BlockingConnection, connect
+from leveret.links.amqp.confirms import Batch, Confirms
+from leveret.links.amqp.declaring import Steps
+from leveret.links.amqp.letters import Letter, index_entry
+from leveret.links.amqp.protocol.errors import ChannelClosed, ConnectionLost
+from leveret.links.amqp.publisher import blocked, judge, written
+from leveret.model.topology import Topology
+
+MOST_AT_ONCE = 2_000
+"""Messages written before their confirms are read: the broker's and our buffers must not fill from both ends."""
+
+
+class Wire:
+    """What one process has open: a connection, its confirm channel, what it has declared."""
+
+    def __init__(self, connection: BlockingConnection, deadline: float) -> None:
+        self.connection = connection
+        self.confirms = Confirms()
+        connection.on_confirmed = self.confirms.confirmed
+        connection.on_returned = self.confirms.returned
+        connection.on_lost = self.confirms.sever
+        self.channel = connection.open_channel(deadline)
+        connection.call(self.channel, commands.Confirm.Select(), deadline)
+        self.declared: set[str] = set()
+        self.highest = -1
+        self.reply_channel = 0
+        """Where results come in; 0: nobody consumes them."""
+        self.reply_queue = ""
+        self.broken = False
+        connection.on_channel_lost = self._forget_channel
+
+    def _forget_channel(self, channel: int, error: Exception) -> None:
+        if channel == self.reply_channel:
+            self.reply_channel = 0
+        elif channel == self.channel:
+            # Published to an exchange that is not there: what stood behind it on the channel is gone too.
+            self.broken = True
+            self.confirms.sever(error)
+
+
+Prepare = Callable[[Wire, float], None]
+
+
+class Sender:
+    """`_opening` guards connecting and declaring, `_order` the order of confirm numbers and frames."""
+
+    def __init__(self, failover: Failover, topology: Topology) -> None:
+        self._failover, self._topology = failover, topology
+        self._start_over()
+
+    def _start_over(self) -> None:
+        self._pid = os.getpid()
+        self._opening = threading.Lock()
+        self._order = threading.Lock()
+        self._wire: Wire | None = None
+
+    def publish(self, letters: Sequence[Letter], timeout: float, prepare: Prepare | None = None) -> None:
+        """Return when the broker has all of them; fail within `timeout` seconds. `prepare` is called with the open
+        connection before anything is sent."""
+        deadline = time.monotonic() + timeout
+        try:
+            wire = self.wire(deadline)
+            if prepare is not None:
+                with self._opening:
+                    prepare(wire, deadline)
+            self._prepare(wire, letters, deadline)
+        except (OperationalError, ConnectionLost) as error:
+            raise PublishFailed(f"nothing was sent: {error}") from error
+        for start in range(0, len(letters), MOST_AT_ONCE):
+            self._send(wire, letters[start : start + MOST_AT_ONCE], deadline, timeout)
+
+    def opening(self) -> threading.Lock:
+        """Held while something is declared or consumed on the connection."""
+        return self._opening
+
+    def wire(self, deadline: float) -> Wire:
+        """The open connection of this process, made where there is none."""
+        self.forget_if_forked()
+        wire = self._wire
+        if wire is not None and not wire.broken and wire.connection.alive():
+            return wire
+        if not self._opening.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
+            raise OperationalError(f"{self._failover.shown}: another thread is still connecting")
+        try:
+            wire = self._wire
+            if wire is None or wire.broken or wire.connection.error is not None:
+                if wire is not None:
+                    wire.connection.close()
+                connection = connect(self._failover, deadline)
+                try:
+                    wire = Wire(connection, deadline)
+                except BaseException:
+                    connection.abort()
+                    raise
+                self._wire = wire
+            return wire
+        finally:
+            self._opening.release()
+
+    def forget_if_forked(self) -> None:
+        """An inherited connection is the parent's: no byte of ours may go out on it."""
+        if self._pid != os.getpid():
+            inherited = self._wire
+            self._start_over()
+            if inherited is not None:
+                inherited.connection.drop()
+
+    def _prepare(self, wire: Wire, letters: Sequence[Letter], deadline: float) -> None:
+        queues = {letter.queue for letter in letters if letter.queue}
+        late = [letter for letter in letters if letter.delay]
+        if queues <= wire.declared and not late:
+            return
+        with self._opening:
+            for queue in queues - wire.declared:
+                place = follow(wire.connection, declaring.queue_and_bindings(self._topology, queue), deadline)
+                if place is not None and place.made:
+                    # Into the index of queues, so that operators find it.
+                    follow(wire.connection, declaring.own_queue(names.INDEX), deadline)
+                    self._send(wire, [index_entry(queue)], deadline, max(deadline - time.monotonic(), 0.0))
+                wire.declared.add(queue)
+            if not late:
+                return
+            highest = names.rung(max(letter.delay for letter in late))
+            if highest > wire.highest:
+                follow(wire.connection, declaring.ladder(highest), deadline)
+                wire.highest = highest
+            for queue in {letter.queue for letter in late}:
+                if f"@{queue}" not in wire.declared:
+                    follow(wire.connection, declaring.arrival(queue), deadline)
+                    wire.declared.add(f"@{queue}")
+
+    def _send(self, wire: Wire, letters: Sequence[Letter], deadline: float, timeout: float) -> None:
+        connection = wire.connection
+        if connection.blocked is not None:
+            reason = connection.blocked
+            if not connection.wait(lambda: connection.blocked is None, deadline):
+                raise PublishFailed(blocked(connection.address.shown, reason, timeout))
+        batch = Batch(letters, lambda: None)
+        data = written(letters, wire.channel, connection.frame_max)
+        try:
+            with self._order:
+                connection.check()
+                with connection.lock():
+                    wire.confirms.add(batch)
+                connection.send(data, deadline)
+            answered = connection.wait(lambda: not batch.open or batch.severed is not None, deadline)
+        except ConnectionLost as error:
+            raise PublishUnknown(f"the connection broke while sending: {error}") from error
+        if not answered:
+            reason = f" (it takes no messages: {connection.blocked})" if connection.blocked else ""
+            raise PublishUnknown(
+                f"{connection.address.shown} did not confirm {len(letters)} messages within {timeout:g} s "
+                f"(publish_timeout){reason}; sending them again with the same ids is safe"
+            )
+        judge(batch, wire.declared)
+
+    def close(self) -> None:
+        self.forget_if_forked()
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            wire.connection.close()
+
+
+def follow(connection: BlockingConnection, steps: Steps, deadline: float) -> Any:
+    """Carry out declarations on throw-away channels: a refusal closes the channel it came on."""
+    channel: int | None = None
+    answer: Any = None
+    try:
+        while True:
+            try:
+                method = steps.send(answer)
+            except StopIteration as stop:
+                return stop.value
+            if channel is None:
+                channel = connection.open_channel(deadline)
+            try:
+                answer = connection.call(channel, method, deadline)
+            except ChannelClosed as closed:
+                answer, channel = closed, None
+    finally:
+        if channel is not None and connection.error is None:
+            _close_channel(connection, channel, deadline)
+
+
+def _close_channel(connection: BlockingConnection, channel: int, deadline: float) -> None:
+    try:
+        connection.call(channel, commands.Channel.Close(200, "", 0, 0), deadline)
+    except BrokerError:
+        return

@@ -1,0 +1,44 @@
+"""How far a broker that pushes may push: the prefetch of a worker process (docs/adr/0007). Pure.
+
+RabbitMQ applies a prefetch only to consumers that begin after it, so a change costs cancel, qos, consume. It is a dial
+turned rarely: as many as idle slots at first and for long tasks; up in steps of four while tasks are so short that the
+worker asks for several at once; nothing at all (paused) once what was pushed has waited for a slot for 50 ms.
+"""
+
+MOST = 256
+STEP = 4
+SHORT = 4
+"""Credit per idle slot from which tasks count as short (each takes less than a quarter of the credit's 25 ms)."""
+_LEAST_RUN = 32
+UNCLAIMED_SECONDS = 0.050
+
+
+class Window:
+    """One process's window. Owned by the I/O loop."""
+
+    def __init__(self) -> None:
+        self.prefetch = 0
+        """What the present consumers were begun with; 0: paused."""
+        self._taken = 0
+        """Deliveries taken since the last change."""
+
+    def took(self, count: int) -> None:
+        self._taken += count
+
+    def wanted(self, credit: int, idle: int) -> int:
+        """The prefetch to change to when the worker asks for `credit` with `idle` slots idle."""
+        idle = idle or credit
+        if not self.prefetch:
+            return idle
+        if credit < SHORT * idle:
+            return min(self.prefetch, idle) if self.prefetch > 2 * idle else self.prefetch
+        most = min(MOST, 2 * credit)
+        if self.prefetch < most and self._taken >= max(_LEAST_RUN, STEP * self.prefetch):
+            return min(most, STEP * self.prefetch)
+        return self.prefetch
+
+    def change(self, prefetch: int) -> None:
+        self.prefetch, self._taken = prefetch, 0
+
+    def pause(self) -> None:
+        self.change(0)
