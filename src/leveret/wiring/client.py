@@ -1,16 +1,18 @@
 """Joins a client: codec, router, drivers, clock."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from leveret.client.client import AsyncParts, Client, ClientParts
 from leveret.client.options import ClientOptions
 from leveret.client.waiting import Awaited, WaitFacts
 from leveret.config.settings import Settings
+from leveret.errors import PublishUnknown
 from leveret.logic.routing import Router
-from leveret.model.delivery import Place
+from leveret.model.delivery import Place, Posting
 from leveret.model.queue import Exchange, binding
+from leveret.ports.broker import Broker
 from leveret.ports.clock import Clock
 from leveret.wiring.clock import SystemClock
 from leveret.wiring.codec import build_codec
@@ -71,9 +73,23 @@ def client_options(settings: Settings, drivers: Drivers) -> ClientOptions:
 def _connector(drivers: Drivers, reply_address: Callable[[], str | None]) -> Callable[[], AsyncParts]:
     def connect() -> AsyncParts:
         backend = drivers.backend.backend(inline=False) if drivers.results else None
-        return AsyncParts(broker=drivers.broker.broker(inline=False), backend=backend, reply_address=reply_address)
+        broker = drivers.broker.broker(inline=False)
+        within = getattr(broker, "publish_within", None) or _with_deadline(broker)
+        return AsyncParts(broker=broker, backend=backend, reply_address=reply_address, publish_within=within)
 
     return connect
+
+
+def _with_deadline(broker: Broker) -> Callable[[tuple[Posting, ...], float], Awaitable[None]]:
+    async def publish_within(postings: tuple[Posting, ...], timeout: float) -> None:
+        async with asyncio.timeout(timeout):
+            try:
+                await broker.publish(postings)
+            except PublishUnknown:
+                # The same ids again are safe: the broker stops the second copy (ports.broker).
+                await broker.publish(postings)
+
+    return publish_within
 
 
 Ask = Callable[[Awaited], Coroutine[Any, Any, WaitFacts | None]]
