@@ -2,7 +2,7 @@
 
 RabbitMQ applies a prefetch only to consumers that begin after it, so a change costs cancel, qos, consume. It is a dial
 turned rarely: as many as idle slots at first and for long tasks; up in steps of four while tasks are so short that the
-worker asks for several at once; nothing at all (paused) once what was pushed has waited for a slot for 50 ms.
+worker asks for several at once; nothing at all (paused) once what was pushed has waited for a slot for 60 ms.
 """
 
 MOST = 256
@@ -10,7 +10,9 @@ STEP = 4
 SHORT = 4
 """Credit per idle slot from which tasks count as short (each takes less than a quarter of the credit's 25 ms)."""
 _LEAST_RUN = 32
-UNCLAIMED_SECONDS = 0.050
+UNCLAIMED_SECONDS = 0.060
+"""A little more than after how long the worker itself gives back what stands behind a running task: what it holds was
+sent before what waits here, and must go back before it, or with it, to keep its place."""
 
 
 class Window:

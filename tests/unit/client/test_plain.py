@@ -56,7 +56,7 @@ def app(tape: Tape) -> Iterator[Leveret]:
         made = build_client(settings)
         connect = made.parts.connect
         staged = lambda: replace(connect(), publish_within=tape.publish_within)  # noqa: E731 - one of two parts
-        return Client(replace(made.parts, broker=tape, connect=staged), made.options)
+        return Client(replace(made.parts, broker=tape, reply_address=tape.reply_address, connect=staged), made.options)
 
     app.substitute(client)
     yield app

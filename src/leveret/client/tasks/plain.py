@@ -1,7 +1,7 @@
 """Calls that say nothing but their arguments: most calls, and those whose speed is asked about.
 
 The long way (`Client.compose`, `Codec.post`, `Client.submit`, `sending.handle`) is 25 calls of Python: 6 us, but 20 in
-a process that has just waited for the disk, whose caches are cold (docs/adr/0007). This one is six.
+a process that has just waited for the disk, whose caches are cold (docs/adr/0011). This one is six.
 """
 
 import sys
@@ -35,7 +35,7 @@ class PlainCalls:
         self._limit = client.options.publish_timeout
         self._new_id = parts.clock.new_id
         self._post = parts.codec.plain(self._name, self._queue, ignored=self._ignored).post
-        self._publish, self._reply_address = parts.broker.publish, parts.broker.reply_address
+        self._publish, self._reply_address = parts.broker.publish, parts.reply_address
         self._monotonic = parts.clock.monotonic
 
     def send(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> AsyncResult[Any]:

@@ -4,7 +4,7 @@ Law: the statement is the whole transaction. Where there is more to do than to w
 to stop, others' messages to sort, a turn to wait for) nothing is written, and `messages.publish` does it all.
 
 Flat on purpose: in a process that has just waited for the disk each further call of Python costs 1-2 us instead of 0.1
-(docs/adr/0007).
+(docs/adr/0011).
 """
 
 import sqlite3
