@@ -83,7 +83,8 @@ class Server:
             time.sleep(0.01)
 
     def info(self, name: str) -> str:
-        return next(line.partition(":")[2] for line in self.call("INFO").splitlines() if line.startswith(f"{name}:"))
+        lines = self.call("INFO", "everything").splitlines()
+        return next(line.partition(":")[2] for line in lines if line.startswith(f"{name}:"))
 
     def in_one_step(self, *lines: str) -> None:
         """Run commands with nothing between them."""

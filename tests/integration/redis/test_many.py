@@ -53,6 +53,12 @@ def test_cancelled_waiters_leave_nothing_behind(server):
         while server.call("PUBSUB", "CHANNELS"):  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.05)
 
+        asked = int(server.info("cmdstat_mget").partition("calls=")[2].partition(",")[0])
+        await asyncio.sleep(1.0)
+        assert int(server.info("cmdstat_mget").partition("calls=")[2].partition(",")[0]) == asked, (
+            "nobody looks any more"
+        )
+
         again = asyncio.create_task(backend.wait(["m0"], 60))
         await asyncio.to_thread(server.until_subscribed, "celery-task-meta-m0")
         await backend.store((success("m0"),))

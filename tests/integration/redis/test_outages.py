@@ -96,6 +96,8 @@ def test_all_waits_of_a_loop_go_on_after_a_restart(own_server):
         own_server.kill()
         await asyncio.sleep(0.1)
         own_server.start()
+        for name in (names[0], names[-1]):
+            await asyncio.to_thread(own_server.until_subscribed, f"celery-task-meta-{name}")
         await storing.store(tuple(map(success, names)))
 
         found = await asyncio.wait_for(asyncio.gather(*waits), 15)

@@ -14,7 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from leveret.model.message import TaskId
 from leveret.model.options import DriverOptions
+from leveret.model.settlement import Record
+from leveret.model.state import SUCCESS
 from leveret.ports.clock import Clock
 from leveret.ports.driver import BackendDriver
 from leveret.testing.clock import SimClock
@@ -56,7 +59,14 @@ class StoreFactory:
 
 
 class TestStoredRecords(StoredRecords):
-    pass
+    @case
+    async def test_a_state_that_a_task_gave_itself_is_no_end(self, rig: Rig) -> None:
+        """`update_state(state="SUCCESS")`: the real outcome is still to come."""
+        own = Record(id=TaskId("a"), attempt=0, state=SUCCESS, meta=b'{"status":"SUCCESS","result":"so far"}')
+
+        assert await rig.store(own) == (True,)
+        assert await rig.backend.get(["a"]) == (own,)
+        assert await rig.store(own, success("a", 0)) == (True, True)
 
 
 class TestKeepingInRealTime:
