@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.integration.redis.rig import driver
 from tests.integration.redis.server import Server
+from tests.servers.availability import redis_server, require
 
 from leveret.links.memory.server import MemoryServer
 from leveret.links.memory.store import MemoryBlockingBackend
@@ -70,10 +71,10 @@ celery_forgets = st.tuples(st.just("celery forgets"), st.sampled_from(IDS))
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("redis"))
-    yield server
-    server.kill()
+def server() -> Iterator[Server]:
+    require(redis_server)
+    with Server() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ WAITERS = 10_000
 
 
 def clients(server) -> int:
-    return sum("name=leveret" in line for line in server.call("CLIENT", "LIST").splitlines())
+    return sum("name=leveret" in line for line in server.cli("CLIENT", "LIST").splitlines())
 
 
 def test_ten_thousand_waiters_share_one_connection(server):
@@ -34,7 +34,7 @@ def test_ten_thousand_waiters_share_one_connection(server):
 
         assert [records[0].id for records in found] == names
         assert clients(server) == 2
-        while server.call("PUBSUB", "CHANNELS"):  # noqa: ASYNC110 - Redis says nothing when the last one has left
+        while server.cli("PUBSUB", "CHANNELS"):  # noqa: ASYNC110 - Redis says nothing when the last one has left
             await asyncio.sleep(0.05)
         await waiting.close()
         await storing.close()
@@ -50,7 +50,7 @@ def test_cancelled_waiters_leave_nothing_behind(server):
         for wait in waits:
             wait.cancel()
         await asyncio.gather(*waits, return_exceptions=True)
-        while server.call("PUBSUB", "CHANNELS"):  # noqa: ASYNC110 - as above
+        while server.cli("PUBSUB", "CHANNELS"):  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.05)
 
         asked = int(server.info("cmdstat_mget").partition("calls=")[2].partition(",")[0])
@@ -165,7 +165,7 @@ def test_one_outcome_is_stored_whoever_is_first(server):
 def test_a_fork_has_connections_of_its_own(server):
     face = driver(server).blocking_backend()
     face.store((success("a"),))
-    parents = server.call("CLIENT", "LIST")
+    parents = server.cli("CLIENT", "LIST")
     pid = os.fork()
     if pid == 0:
         try:

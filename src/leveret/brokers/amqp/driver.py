@@ -22,6 +22,7 @@ from leveret.model.node import Testimony
 from leveret.model.options import DriverOptions
 from leveret.ports.broker import Broker
 from leveret.ports.clock import Clock
+from leveret.ports.ledger import Ledger
 
 
 class AmqpDriver:
@@ -77,8 +78,7 @@ class AmqpDriver:
         return AmqpChores()
 
     def admin(self) -> AmqpAdmin:
-        topology = self._options.topology
-        return AmqpAdmin(self._failover, self._options, lambda: tuple(topology.queues) or (topology.default_queue,))
+        return AmqpAdmin(self._failover, self._options)
 
     def blocking(self) -> AmqpBlockingBroker:
         return AmqpBlockingBroker(self._sender, self._replies, self._box, self._options, self._clock)
@@ -88,6 +88,11 @@ class AmqpDriver:
         longest = longest_run(self._options.transport)
         if longest is not None and limit > longest:
             raise ImproperlyConfigured(refusal(task, limit, self._options.transport))
+
+    def use(self, ledger: Ledger) -> None:
+        """Have a store remember what RabbitMQ does not."""
+        self._worker_broker().use(ledger)
+        self.leases().ledger = ledger
 
     # Results as messages
 

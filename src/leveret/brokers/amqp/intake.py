@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
+from msgspec.structs import replace
 from pamqp import commands
 
 from leveret.brokers.amqp.patience import explained
@@ -32,14 +33,18 @@ _SETTLING_SECONDS = 0.02
 GiveBack = Callable[[list[Delivered]], Awaitable[None]]
 
 
+async def _keep(messages: list[Delivered]) -> None:
+    return
+
+
 class Intake:
     """A `ChannelOwner`; made on an open connection by `begin`. Owned by its loop."""
 
-    def __init__(
-        self, connection: AsyncConnection, queues: tuple[str, ...], topology: Topology, back: GiveBack
-    ) -> None:
+    def __init__(self, connection: AsyncConnection, queues: tuple[str, ...], topology: Topology) -> None:
         self.connection, self.queues = connection, queues
-        self._topology, self._back = topology, back
+        self._topology = topology
+        self.on_unclaimed: GiveBack = _keep
+        """Told what nobody claimed in time; it goes back to the queue."""
         self.channel = 0
         self.window = Window()
         self.buffer: deque[Delivered] = deque()
@@ -70,7 +75,7 @@ class Intake:
         self._heard_at = self._loop.time()
         if not self.unsettled.add(message) and not self.window.prefetch:
             # On its way when the consumers were cancelled.
-            self.spawn(self._back([message]))
+            self.spawn(self.on_unclaimed([message]))
             return
         self.buffer.append(message)
         if self._timer is None:
@@ -146,12 +151,18 @@ class Intake:
         return taken
 
     def _named(self, message: Delivered, queue: str) -> Delivered:
+        """What a get brought belongs to no consumer; its queue is remembered as if it did."""
         tag = f"get.{queue}"
         self._names[tag] = queue
-        return Delivered(
-            message.channel, tag, message.tag, message.redelivered, message.exchange, message.routing_key,
-            message.properties, message.body,
-        )  # fmt: skip
+        return replace(message, consumer=tag)
+
+    async def serve(self, queues: tuple[str, ...]) -> None:
+        """Consume other queues from now on; what nobody claimed of the old ones goes back."""
+        for queue in queues:
+            if queue not in self.queues:
+                await follow(self.connection, declaring.queue_and_bindings(self._topology, queue))
+        self.queues = queues
+        await self.on_unclaimed(self.pause())
 
     async def bell(self, timeout: float) -> None:
         """Wait for something to claim, or for the end of the connection."""
@@ -218,7 +229,7 @@ class Intake:
         if waited < UNCLAIMED_SECONDS:
             self._timer = self._loop.call_later(UNCLAIMED_SECONDS - waited + 0.001, self._look_back)
             return
-        self.spawn(self._back(self.pause()))
+        self.spawn(self.on_unclaimed(self.pause()))
 
     # Settling
 
@@ -257,7 +268,7 @@ class Intake:
         total = 0
         for queue in self.queues:
             found = await follow(self.connection, declaring.queue_and_bindings(self._topology, queue))
-            total += found.message_count
+            total += found.messages
         return total
 
     async def _revive(self, queue: str) -> None:
