@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from tests.integration.redis.rig import driver, started, success
 
+from leveret.links.redis.results.listeners import LEAVE_SECONDS
+
 ROOT = Path(__file__).parents[3]
 WAITERS = 10_000
 
@@ -63,6 +65,19 @@ def test_cancelled_waiters_leave_nothing_behind(server):
         await asyncio.to_thread(server.until_subscribed, "celery-task-meta-m0")
         await backend.store((success("m0"),))
         assert (await again)[0].id == "m0"
+        await backend.close()
+
+    asyncio.run(main())
+
+
+def test_who_comes_back_to_a_channel_is_still_heard(server):
+    async def main() -> None:
+        backend = driver(server).backend()
+        await backend.wait(["a"], 0.05)
+        again = asyncio.create_task(backend.wait(["a"], 60))
+        await asyncio.sleep(2 * LEAVE_SECONDS)
+        assert server.cli("PUBSUB", "CHANNELS") == "celery-task-meta-a", "the first waiter's leaving is called off"
+        again.cancel()
         await backend.close()
 
     asyncio.run(main())
@@ -170,7 +185,7 @@ def test_a_fork_has_connections_of_its_own(server):
     if pid == 0:
         try:
             good = face.get(["a"])[0].id == "a" and face.store((success("b"),)) == (True,)
-            waited = face.wait(["b"], 5)[0].id == "b"
+            waited = face.wait(["b"], 5)[0].id == "b" and clients(server) == 2
             face.close()
             os._exit(0 if good and waited else 1)
         except BaseException:

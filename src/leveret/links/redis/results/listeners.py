@@ -68,6 +68,7 @@ class Listeners:
     def resume(self, connection: LoopConnection) -> None:
         """A new connection hears nothing yet; and what was published meanwhile has to be read."""
         self.connection, self.error = connection, None
+        connection.cork()
         channels = tuple(self._waiting)
         for start in range(0, len(channels), SUBSCRIBED_AT_ONCE):
             if (wish := self._wish(channels[start : start + SUBSCRIBED_AT_ONCE])) is not None:
