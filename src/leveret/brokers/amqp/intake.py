@@ -17,6 +17,7 @@ from leveret.brokers.amqp.patience import explained
 from leveret.brokers.amqp.unsettled import Unsettled
 from leveret.links.amqp import declaring
 from leveret.links.amqp.aio import AsyncConnection
+from leveret.links.amqp.protocol import methods
 from leveret.links.amqp.protocol.events import Confirmed, Delivered, Returned
 from leveret.links.amqp.publisher import follow
 from leveret.logic.window import UNCLAIMED_SECONDS, Window
@@ -98,8 +99,7 @@ class Intake:
         if self.error is not None:
             return
         self.error = error
-        hint = explained(str(error))
-        if hint is not None:
+        if (hint := explained(str(error))) is not None:
             log.error("%s", hint)
         if self._timer is not None:
             self._timer.cancel()
@@ -140,7 +140,7 @@ class Intake:
             queue = self.queues[self._next_queue % len(self.queues)]
             self._next_queue += 1
             while len(taken) < (idle or credit):
-                message = await self.connection.call(self.channel, commands.Basic.Get(queue=queue))
+                message = await self.connection.call(self.channel, methods.Basic.Get(queue=queue))
                 if message is None:
                     break
                 found = self._named(message, queue)
@@ -196,7 +196,7 @@ class Intake:
         self.unsettled.consumers[tag] = 0
         self._names[tag] = queue
         arguments = dict(self._topology.queue(queue).consumer_arguments or {})
-        self.connection.post(self.channel, commands.Basic.Consume(queue=queue, consumer_tag=tag, arguments=arguments))
+        self.connection.post(self.channel, methods.Basic.Consume(queue=queue, consumer_tag=tag, arguments=arguments))
 
     def _cancel(self) -> None:
         for tag in self.unsettled.consumers:

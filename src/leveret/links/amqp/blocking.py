@@ -96,9 +96,10 @@ class BlockingConnection:
     def call(self, channel: int, method: Any, deadline: float) -> Any:
         """Send a synchronous method and wait for its answer. Raises `ChannelClosed`, `ConnectionLost`."""
         answer: list[Any] = []
+        data = marshal(channel, method)
         with self._heard:
             self._waiting.setdefault(channel, deque()).append(answer)
-        self.send(marshal(channel, method), deadline)
+        self.send(data, deadline)
         if not self.wait(lambda: bool(answer), deadline):
             self.fail(ConnectionLost(f"{self.address.shown} did not answer {method.name} in time"))
         if not answer:
