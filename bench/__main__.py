@@ -41,12 +41,11 @@ def dispatch(options: argparse.Namespace) -> None:
     selection = Selection(rounds=options.rounds, peers=tuple(options.peers), only=tuple(options.only))
     match options.what:
         case "all":
-            sqlite.run(selection)
-            rabbitmq.run(selection)
+            refuse(sqlite.run(selection) + rabbitmq.run(selection))
         case "sqlite":
-            sqlite.run(selection)
+            refuse(sqlite.run(selection))
         case "rabbitmq":
-            rabbitmq.run(selection)
+            refuse(rabbitmq.run(selection))
         case "startup":
             startup.run()
         case "backlog":
@@ -59,6 +58,11 @@ def dispatch(options: argparse.Namespace) -> None:
             million.run(options.tasks)
         case "table":
             print(table.markdown())
+
+
+def refuse(broken: list[str]) -> None:
+    if broken:
+        sys.exit(f"not measured: {', '.join(broken)}")
 
 
 if __name__ == "__main__":

@@ -33,7 +33,11 @@ def describe(figures: Figures) -> str:
     if "per_second" in figures:
         broker = figures.get("broker_ms_per_1k")
         beside = f"  {broker:>7,.1f} us the broker's" if broker else ""
-        busy = f"  {share:>4.0f} % busy" if (share := figures.get("machine_busy_percent")) else ""
+        busy = (
+            "  {used_percent:.0f} of {machine_busy_percent:.0f} % busy".format(**figures)
+            if "used_percent" in figures
+            else ""
+        )
         return f"{figures['per_second']:>10,.0f}/s  {figures['cpu_ms_per_1k']:>9,.1f} us CPU a task{beside}{busy}"
     idle = f"idle {figures['idle_cpu_percent']:.1f} % CPU, {figures['pss_mb']:.0f} MB PSS"
     return f"{latency(figures)}  {idle}"

@@ -21,9 +21,13 @@ DRILLS = (
 
 def markdown() -> str:
     comparisons = {"sqlite": _sqlite, "rabbitmq": _rabbitmq}
-    parts = [show(content) for name, show in comparisons.items() if (content := written(name))]
+    parts = [show(content) for name, show in comparisons.items() if (content := _unbroken(written(name)))]
     parts += [_drill(name, content) for name in DRILLS if (content := written(name)).get("figures")]
     return "\n\n".join(parts)
+
+
+def _unbroken(content: dict[str, Any]) -> dict[str, Any]:
+    return {name: one for name, one in content.items() if not (isinstance(one, dict) and "broken" in one)}
 
 
 def _sqlite(content: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """One trial: one system, one measurement, in a fresh data folder on the disk the repository lies on."""
 
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -56,7 +57,8 @@ class Bed:
 
 
 class Meter:
-    """A node, the broker beside it, and how busy the machine was, between two moments."""
+    """A node and the broker beside it, the share of the cores they used, and how busy the machine was, between two
+    moments. Where the last two differ, a neighbour was there."""
 
     def __init__(self, window: Window, medium: Medium) -> None:
         self._window, self._medium = window, medium
@@ -66,8 +68,13 @@ class Meter:
         rate = self._window.close()
         broker = self._medium.cpu_seconds() - self._broker
         busy, all = (now - then for now, then in zip(machine_seconds(), self._machine, strict=True))
-        more = {"broker_ms_per_1k": broker / rate.tasks * 1e6, "machine_busy_percent": busy / all * 100}
-        return {**asdict(rate), **more}
+        used = rate.cpu_ms_per_1k + broker / rate.tasks * 1e6
+        return {
+            **asdict(rate),
+            "broker_ms_per_1k": broker / rate.tasks * 1e6,
+            "used_percent": used * rate.per_second / 1e6 / (os.cpu_count() or 1) * 100,
+            "machine_busy_percent": busy / all * 100,
+        }
 
 
 def machine_seconds() -> tuple[float, float]:

@@ -1,9 +1,11 @@
 """A comparison is a list of measurements; what is known is written down after each."""
 
-from collections.abc import Sequence
+import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bench import rounds
+from leveret.errors import LeveretError
 
 FEW = 3
 
@@ -35,9 +37,23 @@ class Selection:
 
 
 def measure(result: str, measurements: Sequence[Measurement], selection: Selection, content: dict[str, object]) -> None:
-    """Plays what is selected and adds it to `content`, which is written to the file named `result`."""
+    """Plays what is selected and adds it to `content`, which is written to the file named `result`.
+
+    A measurement that breaks does not take the others with it: it is written down as broken.
+    """
     for one in selection.chosen(measurements):
-        count = min(selection.rounds, FEW) if one.slow else selection.rounds
-        found = rounds.play(one.name, one.entries, count)
-        content[one.name] = {"rounds": found, "ratios": rounds.summarise(one.name, found, one.figure)}
+        try:
+            content[one.name] = _played(one, min(selection.rounds, FEW) if one.slow else selection.rounds)
+        except (RuntimeError, LeveretError, subprocess.TimeoutExpired) as error:
+            print(f"NOT MEASURED: {one.name}: {error}", flush=True)
+            content[one.name] = {"broken": str(error).strip().splitlines()[-1]}
         rounds.write(result, content)
+
+
+def broken(content: Mapping[str, object]) -> list[str]:
+    return [name for name, found in content.items() if isinstance(found, dict) and "broken" in found]
+
+
+def _played(measurement: Measurement, count: int) -> dict[str, object]:
+    found = rounds.play(measurement.name, measurement.entries, count)
+    return {"rounds": found, "ratios": rounds.summarise(measurement.name, found, measurement.figure)}

@@ -8,7 +8,7 @@ from functools import partial
 
 from bench import rounds, trial
 from bench.against import promises
-from bench.against.measurement import Measurement, Selection, measure
+from bench.against.measurement import Measurement, Selection, broken, measure
 from bench.drills.verdicts import show
 from bench.interop import read_by_celery
 from bench.media import Servers, servers
@@ -27,8 +27,8 @@ RPC = variant(CELERY, "celery, rpc", options={"results": "rpc"})
 REDIS = variant(CELERY, "celery, redis", options={"results": "redis"})
 
 
-def run(selection: Selection) -> None:
-    """Starts the servers, measures, and holds what was found against what the project promises."""
+def run(selection: Selection) -> list[str]:
+    """Starts the servers, measures, and holds what was found against what is promised; answers what broke."""
     prepare((LEVERET, CELERY, DRAMATIQ))
     with servers() as running:
         ours = messages.speaks_amqp()
@@ -41,6 +41,7 @@ def run(selection: Selection) -> None:
         measure("rabbitmq", measurements(bench), selection, content)
     content["figures"] = show(promises.rabbitmq(content)) if ours else []
     rounds.write("rabbitmq", content)
+    return broken(content)
 
 
 class Bench:

@@ -6,18 +6,19 @@ from dataclasses import replace
 from functools import partial
 
 from bench import rounds, trial
-from bench.against.measurement import Measurement, Selection, measure
+from bench.against.measurement import Measurement, Selection, broken, measure
 from bench.interop import decoded_by_celery
 from bench.systems import BENCH, LEVERET, SQLITE_PEERS, System, prepare
 
 
-def run(selection: Selection) -> None:
-    """Play the rounds of each measurement (three of the slow ones) and write down what is known after each."""
+def run(selection: Selection) -> list[str]:
+    """Play the rounds of each measurement (three of the slow ones); answers what broke."""
     systems = (LEVERET, *(peer for peer in SQLITE_PEERS if not selection.peers or peer.peer in selection.peers))
     prepare(systems)
     content: dict[str, object] = rounds.written("sqlite") if selection.only else {}
     content |= {"decoded_by_celery": decoded_by_celery(100), "limit": limit()}
     measure("sqlite", measurements(systems), selection, content)
+    return broken(content)
 
 
 def measurements(systems: tuple[System, ...]) -> list[Measurement]:
