@@ -99,8 +99,7 @@ class Intake:
         if self.error is not None:
             return
         self.error = error
-        hint = explained(str(error))
-        if hint is not None:
+        if (hint := explained(str(error))) is not None:
             log.error("%s", hint)
         if self._timer is not None:
             self._timer.cancel()

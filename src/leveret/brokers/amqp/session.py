@@ -112,8 +112,10 @@ class Session:
             del holdings.held[delivery.receipt]
             intake.spawn(self._sidings.wait_for_holder(intake, held))
             return None
-        charges = merged(delivery.charges, told.charges)
-        suspect = delivery.suspect or (told.suspect and len(charges) < CHARGES_TO_PARK)
+        # What was laid to it before an operator sent it again is forgiven.
+        laid = tuple(charge for charge in told.charges if charge.at > held.facts.at)
+        charges = merged(delivery.charges, laid)
+        suspect = delivery.suspect or (told.suspect and not held.facts.at and len(charges) < CHARGES_TO_PARK)
         if suspect and not self.quarantine:
             del holdings.held[delivery.receipt]
             intake.spawn(self._sidings.move_to_suspects(intake, held, charges))

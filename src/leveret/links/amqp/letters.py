@@ -53,6 +53,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     broker_reason: str = ""
     """Why the broker itself dead-lettered it last, the ladder included; its own note, never ours to write."""
     at: float = 0.0
+    """Of a dead letter: when it was parked. Of one that was sent again: when."""
     returns: int = 0
     """How often the broker counted it as returned (quorum queues)."""
 

@@ -36,6 +36,8 @@ class Lines:
         self.channel = 0
         self.confirms = Confirms()
         self.error: Exception | None = None
+        self.declaring = asyncio.Lock()
+        """Held while something is looked for and made: two at once would both make it."""
         self.declared: set[str] = set()
         """Names of queues known to be there."""
         self.highest = -1
@@ -73,7 +75,8 @@ class Publisher:
         await self.prepare(lines, {letter.queue for letter in letters if letter.queue})
         late = [letter for letter in letters if letter.delay]
         if late:
-            await self._prepare_ladder(lines, late)
+            async with lines.declaring:
+                await self._prepare_ladder(lines, late)
         for start in range(0, len(letters), MOST_IN_FLIGHT):
             await self._send(lines, letters[start : start + MOST_IN_FLIGHT])
 
@@ -100,8 +103,11 @@ class Publisher:
 
     async def prepare(self, lines: Lines, queues: Iterable[str]) -> None:
         """See that these task queues are there."""
-        for queue in queues:
-            if queue not in lines.declared:
+        missing = [queue for queue in queues if queue not in lines.declared]
+        if not missing:
+            return
+        async with lines.declaring:
+            for queue in missing:
                 place = await follow(lines.connection, declaring.queue_and_bindings(self._topology, queue))
                 if place is not None and place.made:
                     await self._enter(lines, queue)
