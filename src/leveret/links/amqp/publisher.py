@@ -5,12 +5,13 @@ memory, must not stand behind a message there.
 """
 
 import asyncio
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pamqp import commands
 
-from leveret.errors import PublishFailed, PublishUnknown, QueueNotFound
+from leveret.errors import BrokerError, PublishFailed, PublishUnknown, QueueNotFound
 from leveret.links.amqp import declaring, names
 from leveret.links.amqp.address import Failover
 from leveret.links.amqp.aio import AsyncConnection, connect
@@ -22,6 +23,7 @@ from leveret.links.amqp.protocol.errors import ChannelClosed
 from leveret.links.amqp.protocol.events import Confirmed, Delivered, Returned
 from leveret.model.topology import Topology
 
+_SIZE = re.compile(r"message size (\d+)")
 MOST_IN_FLIGHT = 4_000
 """Unconfirmed messages on one channel; more wait here."""
 
@@ -188,7 +190,7 @@ def judge(batch: Batch, declared: set[str]) -> None:
     """What became of a batch, as an exception where it is not simply there."""
     if isinstance(batch.severed, ChannelClosed):
         declared.clear()
-        raise QueueNotFound(f"nothing was sent: the broker refused: {batch.severed}") from batch.severed
+        raise _refused(batch, batch.severed) from batch.severed
     if batch.severed is not None:
         raise PublishUnknown(f"the connection broke before the broker answered: {batch.severed}") from batch.severed
     if batch.returned:
@@ -207,6 +209,17 @@ def judge(batch: Batch, declared: set[str]) -> None:
             f"the broker refused {batch.refused} of {len(batch.items)} messages (a full queue with x-overflow "
             "reject-publish, or an error of its own); they are not in the queue"
         )
+
+
+def _refused(batch: Batch, closed: ChannelClosed) -> BrokerError | QueueNotFound:
+    """The broker closed the channel over one message; whose it was only its words tell. The others may be there."""
+    others = f" (of {len(batch.items)} messages others may be there)" if len(batch.items) > 1 else ""
+    if any(f"exchange '{one.exchange or 'amq.default'}'" in closed.text for one in batch.items):
+        return QueueNotFound(f"the broker refused: {closed}{others}")
+    too_large = _SIZE.search(closed.text)
+    if too_large and any(len(one.body) == int(too_large[1]) for one in batch.items):
+        return PublishFailed(f"the broker refused: {closed}{others}")
+    return PublishUnknown(f"the broker closed the channel over another message ({closed}); sending again is safe")
 
 
 async def follow(connection: AsyncConnection, steps: Steps) -> Any:
