@@ -8,7 +8,7 @@ SHOWN  := $(VENV)/.demo-ready
 # Every worker process would compile every module anew, and the figures would be the compiler's.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test unit check chaos bench docs clean format
+.PHONY: demo test servers unit check chaos bench docs clean format
 
 $(STAMP): pyproject.toml tools/setup.sh
 	@PYTHON=$(PYTHON) bash tools/setup.sh $(VENV) dev producers
@@ -19,22 +19,26 @@ $(SHOWN): pyproject.toml tools/setup.sh
 	@PYTHON=$(PYTHON) bash tools/setup.sh $(VENV) demo
 	@touch $@
 
+# RabbitMQ and Redis, which tests start for themselves; at once done where they are installed.
+servers:
+	@bash tools/servers.sh
+
 demo: $(SHOWN)
 	@$(BIN)/python -m examples.photos $(if $(PHOTOS),--photos "$(PHOTOS)")
 
 unit: $(STAMP)
 	@$(BIN)/pytest -n 2 tests/unit tests/property
 
-test: $(STAMP)
+test: $(STAMP) servers
 	@$(BIN)/python tools/test.py
 
 check: $(STAMP)
 	@$(BIN)/python tools/check.py
 
-chaos: $(STAMP)
+chaos: $(STAMP) servers
 	@$(BIN)/python tools/chaos.py $(DRILL)
 
-bench: $(STAMP)
+bench: $(STAMP) servers
 	@$(BIN)/python -m bench
 
 docs: $(STAMP)

@@ -1,0 +1,104 @@
+"""However a test run ends, its servers end with it."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.servers.availability import rabbitmq_home, redis_server, require
+from tests.servers.host.ports import listens
+from tests.servers.host.premises import ROOT
+from tests.servers.host.processes import living
+from tests.servers.rabbitmq import RabbitServer
+from tests.servers.sharing import shared_rabbit
+
+STARTER = """
+    import sys, time
+    from tests.servers.redis import RedisServer
+
+    server = RedisServer().start()
+    print(server.folder, server.pid, server.port, flush=True)
+    time.sleep(60)
+"""
+
+
+def processes_of(folder: Path) -> list[int]:
+    """List the processes that were started for a folder, by their command lines and environments."""
+    if sys.platform != "linux":
+        pytest.skip("/proc is needed to see whose processes these are")
+    return [pid for pid in living() if str(folder).encode() in _words_of(pid)]
+
+
+def _words_of(pid: int) -> bytes:
+    try:
+        return b"".join(Path(f"/proc/{pid}/{name}").read_bytes() for name in ("cmdline", "environ"))
+    except OSError:
+        return b""
+
+
+def until(true: Callable[[], bool], timeout: float = 10.0) -> None:
+    """Wait for the end of processes that are not ours."""
+    deadline = time.monotonic() + timeout
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_stopped_server_leaves_nothing() -> None:
+    require(rabbitmq_home)
+    server = RabbitServer().start()
+    folder = Path(server.address.site)
+    ports = (server.port, server.address.names_port)
+    while_it_ran = (len(processes_of(folder)), [listens(port) for port in ports])
+
+    server.stop()
+
+    # Erlang, its two helpers, the name server, the reaper.
+    assert while_it_ran[0] >= 3
+    assert while_it_ran[1] == [True, True]
+    assert processes_of(folder) == []
+    assert [listens(port) for port in ports] == [False, False]
+    assert not folder.exists()
+
+
+def test_a_killed_server_leaves_its_folder_only(own_rabbit: RabbitServer) -> None:
+    own_rabbit.ctl("await_startup")
+
+    own_rabbit.kill()
+
+    remaining = [pid for pid in processes_of(Path(own_rabbit.address.site)) if b"reaper" not in _words_of(pid)]
+    assert remaining == []
+
+
+def test_servers_end_with_a_killed_test_run() -> None:
+    require(redis_server)
+    command = [sys.executable, "-c", textwrap.dedent(STARTER)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        folder, pid, port = run.stdout.readline().split()
+        assert int(pid) in living()
+        assert listens(int(port))
+
+        os.kill(run.pid, signal.SIGKILL)
+
+    until(lambda: not Path(folder).exists() and not processes_of(Path(folder)))
+    assert int(pid) not in living()
+
+
+def test_the_last_who_leaves_ends_a_shared_server(tmp_path: Path) -> None:
+    require(rabbitmq_home)
+    first, second = shared_rabbit(tmp_path), shared_rabbit(tmp_path)
+    starter, joiner = first.__enter__(), second.__enter__()
+
+    first.__exit__(None, None, None)
+
+    assert joiner.address == starter.address
+    assert joiner.evaluate("rabbit:is_running().") == "true"
+    second.__exit__(None, None, None)
+    site = Path(starter.address.site)
+    until(lambda: not site.exists() and not processes_of(site))

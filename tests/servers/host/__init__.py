@@ -1,0 +1,1 @@
+"""What every server needs of the machine: ports, processes, a folder, certificates."""

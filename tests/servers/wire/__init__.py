@@ -1,0 +1,1 @@
+"""What goes by a proxy, and what may happen to it there."""
