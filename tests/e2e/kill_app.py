@@ -80,6 +80,7 @@ def kill_process(self: Any) -> None:
 def stop_process(self: Any) -> None:
     note("start", self.request.id)
     os.kill(os.getpid(), signal.SIGSTOP)
+    note("done", self.request.id)
 
 
 @app.task(bind=True)

@@ -35,7 +35,7 @@ def test_unstarted_work_of_a_stopped_child_starts_elsewhere_within_15_seconds(tm
     report = perform(tmp_path, stop_child=True, killers=0, running_kills=0, lease=20.0)
 
     assert report["problems"] == []
-    assert report["executions"] == 21
+    assert report["executions"] == report["tasks"]
 
 
 @pytest.mark.parametrize(

@@ -35,4 +35,4 @@ def test_unstarted_work_of_a_stopped_child_starts_elsewhere_within_15_seconds(
     report = perform(tmp_path, rabbit_vhost.url, stop_child=True, killers=0, running_kills=0, lease=20.0)
 
     assert report["problems"] == []
-    assert report["executions"] == 21
+    assert report["executions"] == report["tasks"]
