@@ -12,6 +12,7 @@ from leveret.ports.admin import Admin
 from leveret.ports.backend import Backend, BlockingBackend
 from leveret.ports.broker import BlockingBroker, Broker, Capability, Commit
 from leveret.ports.leases import Chores, Leases
+from leveret.ports.ledger import Ledger
 
 
 class BrokerDriver(Protocol):
@@ -78,6 +79,20 @@ class Witness(Protocol):
     def known(self) -> tuple[Testimony, ...]:
         """In a supervisor: everything so far, for a process that is new."""
         ...
+
+
+class Forgetful(Protocol):
+    """Declared by a broker that can use a store's memory (`ports.ledger`) where it has none of its own."""
+
+    def use(self, ledger: Ledger) -> None: ...
+
+
+class Keeper(Protocol):
+    """Declared by a store apart from the broker: its own upkeep, and a ledger for brokers that need one."""
+
+    def chores(self) -> Chores: ...
+
+    def ledger(self) -> Ledger: ...
 
 
 class FusedDriver(BrokerDriver, BackendDriver, Protocol):

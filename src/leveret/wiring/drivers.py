@@ -11,7 +11,8 @@ from leveret.model.options import DriverOptions
 from leveret.ports.backend import Backend, BlockingBackend
 from leveret.ports.broker import BlockingBroker, Broker, Commit
 from leveret.ports.clock import Clock
-from leveret.ports.driver import BackendDriver, BrokerDriver, ReplyDriver
+from leveret.ports.driver import BackendDriver, BrokerDriver, Forgetful, Keeper, ReplyDriver
+from leveret.ports.leases import Chores
 from leveret.wiring import parts
 from leveret.wiring.topology import build_topology
 
@@ -51,6 +52,13 @@ class Drivers:
         assert self.backend is not None
         return self.backend
 
+    def chores(self) -> Chores:
+        """The upkeep of every server."""
+        own = self.broker.chores()
+        if self.fused or self.backend is None or not hasattr(self.backend, "chores"):
+            return own
+        return BothChores(own, cast(Keeper, self.backend).chores())
+
     def commit(self) -> Commit | None:
         return cast(Commit, cast(Any, self.broker).commit()) if self.fused else None
 
@@ -86,7 +94,25 @@ def open_drivers(settings: Settings, clock: Clock) -> Drivers:
         return Drivers(broker=broker, backend=None, fused=False, results=results)
     fused = str(backend_url) == str(broker_url) and hasattr(broker, "commit")
     backend = cast(BackendDriver, broker if fused else make("backends", backend_url, options, clock))
+    if not fused and hasattr(broker, "use") and hasattr(backend, "ledger"):
+        cast(Forgetful, broker).use(cast(Keeper, backend).ledger())
     return Drivers(broker=broker, backend=backend, fused=fused, results=results)
+
+
+class BothChores:
+    """`ports.leases.Chores` of a broker and of a store that are two servers."""
+
+    def __init__(self, one: Chores, other: Chores) -> None:
+        self._parts = (one, other)
+        self._due = [0.0, 0.0]
+
+    async def upkeep(self) -> float:
+        for place, chores in enumerate(self._parts):
+            if self._due[place] <= 0:
+                self._due[place] = await chores.upkeep()
+        wait = min(self._due)
+        self._due = [due - wait for due in self._due]
+        return wait
 
 
 def _nowhere() -> None:

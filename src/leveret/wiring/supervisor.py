@@ -26,7 +26,7 @@ def build_supervisor(
         drivers.broker.leases(),
         clock,
         hooks,
-        drivers.broker.chores(),
+        drivers.chores(),
         cast(Witness, drivers.broker) if hasattr(drivers.broker, "on_testimony") else None,
     )
     if forkserver is None:

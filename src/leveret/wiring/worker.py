@@ -84,7 +84,7 @@ def join_worker(
         node=node,
         backend=drivers.backend_beside(broker, inline=True),
         commit=drivers.commit(),
-        chores=drivers.broker.chores() if alone else None,
+        chores=drivers.chores() if alone else None,
         page=page,
         severable=None if Capability.LEASE in broker.capabilities else cast(Severable, broker),
         keeps_lease=alone,

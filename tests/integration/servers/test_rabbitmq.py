@@ -2,7 +2,6 @@
 
 import ssl
 import urllib.request
-from collections.abc import Iterator
 
 import amqp
 import pytest
@@ -14,17 +13,6 @@ from tests.servers.rabbit.remote import ConsoleError, Rabbit, Vhost, answers
 from tests.servers.rabbitmq import RabbitOptions, RabbitServer
 
 KINDS = ("classic", "quorum")
-
-
-@pytest.fixture(scope="module")
-def elaborate() -> Iterator[RabbitServer]:
-    """Start one server with every option."""
-    require(rabbitmq_home)
-    options = RabbitOptions(
-        conf=("consumer_timeout = 5000", "disk_free_limit.absolute = 1MB"), plugins=("rabbitmq_prometheus",), tls=True
-    )
-    with RabbitServer(options) as server:
-        yield server
 
 
 def test_durable_messages_survive_kill_9(own_rabbit: RabbitServer) -> None:
@@ -68,24 +56,22 @@ def test_what_the_server_cannot_evaluate_is_said(rabbit: Rabbit) -> None:
         rabbit.evaluate("1 / 0.")
 
 
-def test_lines_of_configuration_are_in_force(elaborate: RabbitServer) -> None:
-    assert elaborate.evaluate("application:get_env(rabbit, consumer_timeout).") == "{ok,5000}"
+def test_a_server_has_the_options_that_were_asked_for() -> None:
+    require(rabbitmq_home)
+    options = RabbitOptions(conf=("consumer_timeout = 5000",), plugins=("rabbitmq_prometheus",), tls=True)
 
+    with RabbitServer(options) as server:
+        address, certificates = server.address, server.certificates
+        assert server.evaluate("application:get_env(rabbit, consumer_timeout).") == "{ok,5000}"
 
-def test_a_plugin_listens_on_the_loopback(elaborate: RabbitServer) -> None:
-    url = f"http://127.0.0.1:{elaborate.address.prometheus_port}/metrics"
+        url = f"http://127.0.0.1:{address.prometheus_port}/metrics"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            assert b"rabbitmq_identity_info" in answer.read()
 
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        assert b"rabbitmq_identity_info" in answer.read()
-
-
-def test_tls_asks_the_client_for_a_certificate(elaborate: RabbitServer) -> None:
-    certificates, port = elaborate.certificates, elaborate.address.tls_port
-
-    assert port is not None
-    assert answers(port, certificates.client_context())
-    assert not answers(port, certificates.client_context(certified=False))
-    assert not answers(port, ssl.create_default_context())
+        assert address.tls_port is not None
+        assert answers(address.tls_port, certificates.client_context())
+        assert not answers(address.tls_port, certificates.client_context(certified=False))
+        assert not answers(address.tls_port, ssl.create_default_context())
 
 
 def test_an_unknown_plugin_is_refused() -> None:

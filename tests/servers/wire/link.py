@@ -50,6 +50,13 @@ class Ended(Exception):
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
+@dataclass(slots=True)
+class Seal:
+    """Set by the direction that is about to send a connection's last bytes: no answer to them shall come back."""
+
+    by: Direction | None = None
+
+
 class Link:
     """Two connections, joined: with the client and with the server."""
 
@@ -57,9 +64,10 @@ class Link:
         self.number = number
         self._writers = (client[1], server[1])
         self._terms = terms
+        seal = Seal()
         self._pipes = [
-            Pipe(number, Direction.TO_SERVER, client[0], server[1], terms),
-            Pipe(number, Direction.TO_CLIENT, server[0], client[1], terms),
+            Pipe(number, Direction.TO_SERVER, (client[0], server[1]), terms, seal),
+            Pipe(number, Direction.TO_CLIENT, (server[0], client[1]), terms, seal),
         ]
 
     async def run(self) -> None:
@@ -98,20 +106,13 @@ class Link:
 class Pipe:
     """One direction. `take` reads, `give` writes; what is between them waits for its time."""
 
-    def __init__(
-        self,
-        number: int,
-        direction: Direction,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        terms: Terms,
-    ) -> None:
-        self._number, self._direction, self._terms = number, direction, terms
-        self._reader, self._writer = reader, writer
+    def __init__(self, number: int, direction: Direction, ends: Ends, terms: Terms, seal: Seal) -> None:
+        self._number, self._direction, self._terms, self._seal = number, direction, terms, seal
+        self._reader, self._writer = ends
         self._course, self._splitter = Course(direction), FrameSplitter()
         self._waiting: asyncio.Queue[tuple[float, bytes | None]] = asyncio.Queue(maxsize=256)
         # 0: `drain` waits until the kernel has everything.
-        writer.transport.set_write_buffer_limits(high=0)
+        self._writer.transport.set_write_buffer_limits(high=0)
 
     async def take(self) -> None:
         """Read to the end; None stands for a reset, as b"" does for the end."""
@@ -168,6 +169,8 @@ class Pipe:
         if step is Step.HOLD:
             self._terms.flowing.clear()
         await self._terms.flowing.wait()
+        if step is Step.PASS_AND_CUT:
+            self._seal.by = self._direction
         if step in (Step.PASS, Step.HOLD, Step.PASS_AND_CUT):
             await self._send(frame.raw)
         if step in (Step.CUT, Step.PASS_AND_CUT):
@@ -179,6 +182,10 @@ class Pipe:
     async def _send(self, data: bytes) -> None:
         budget = next((b for b in self._terms.budgets if b.direction is self._direction and not b.fired), None)
         part = data[: budget.left] if budget else data
+        if budget and len(part) == budget.left:
+            self._seal.by = self._direction
+        if self._seal.by not in (None, self._direction):
+            await asyncio.Future()
         if part:
             self._writer.write(part)
             await self._writer.drain()

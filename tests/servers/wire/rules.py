@@ -17,7 +17,7 @@ class Direction(enum.Enum):
 class Action(enum.Enum):
     """What happens at the frame. Content (header and body) belongs to the method that it follows.
 
-    A cut resets both connections, after all that went before has arrived.
+    A cut resets both connections, after all that went before has arrived; no answer to the last of it comes back.
     """
 
     CUT_BEFORE = "the method does not arrive: reset"

@@ -2,7 +2,9 @@
 wiring takes `brokers.sql.driver.SqlDriver` alone: it is both, and settles in one transaction."""
 
 from leveret.links.sql.backend import SqlBackend, SqlBlockingBackend
+from leveret.links.sql.chores import SqlChores
 from leveret.links.sql.database import Database
+from leveret.links.sql.fleet.ledger import SqlLedger
 from leveret.model.endpoint import Url
 from leveret.model.options import DriverOptions
 from leveret.ports.clock import Clock
@@ -21,6 +23,12 @@ class SqlBackendDriver:
 
     def blocking_backend(self) -> SqlBlockingBackend:
         return SqlBlockingBackend(self._database, self._options, self._clock)
+
+    def chores(self) -> SqlChores:
+        return SqlChores(self._database, self._options, self._clock)
+
+    def ledger(self) -> SqlLedger:
+        return SqlLedger(self._database, self._options, self._clock)
 
     def close(self) -> None:
         self._database.close()

@@ -22,6 +22,7 @@ from leveret.model.node import Testimony
 from leveret.model.options import DriverOptions
 from leveret.ports.broker import Broker
 from leveret.ports.clock import Clock
+from leveret.ports.ledger import Ledger
 
 
 class AmqpDriver:
@@ -88,6 +89,11 @@ class AmqpDriver:
         longest = longest_run(self._options.transport)
         if longest is not None and limit > longest:
             raise ImproperlyConfigured(refusal(task, limit, self._options.transport))
+
+    def use(self, ledger: Ledger) -> None:
+        """Have a store remember what RabbitMQ does not."""
+        self._worker_broker().use(ledger)
+        self.leases().ledger = ledger
 
     # Results as messages
 

@@ -32,14 +32,18 @@ _SETTLING_SECONDS = 0.02
 GiveBack = Callable[[list[Delivered]], Awaitable[None]]
 
 
+async def _keep(messages: list[Delivered]) -> None:
+    return
+
+
 class Intake:
     """A `ChannelOwner`; made on an open connection by `begin`. Owned by its loop."""
 
-    def __init__(
-        self, connection: AsyncConnection, queues: tuple[str, ...], topology: Topology, back: GiveBack
-    ) -> None:
+    def __init__(self, connection: AsyncConnection, queues: tuple[str, ...], topology: Topology) -> None:
         self.connection, self.queues = connection, queues
-        self._topology, self._back = topology, back
+        self._topology = topology
+        self.on_unclaimed: GiveBack = _keep
+        """Told what nobody claimed in time; it goes back to the queue."""
         self.channel = 0
         self.window = Window()
         self.buffer: deque[Delivered] = deque()
@@ -70,7 +74,7 @@ class Intake:
         self._heard_at = self._loop.time()
         if not self.unsettled.add(message) and not self.window.prefetch:
             # On its way when the consumers were cancelled.
-            self.spawn(self._back([message]))
+            self.spawn(self.on_unclaimed([message]))
             return
         self.buffer.append(message)
         if self._timer is None:
@@ -218,7 +222,7 @@ class Intake:
         if waited < UNCLAIMED_SECONDS:
             self._timer = self._loop.call_later(UNCLAIMED_SECONDS - waited + 0.001, self._look_back)
             return
-        self.spawn(self._back(self.pause()))
+        self.spawn(self.on_unclaimed(self.pause()))
 
     # Settling
 

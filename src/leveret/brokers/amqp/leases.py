@@ -4,12 +4,15 @@ knows of its children's deaths is its own memory, told to them before the broker
 import os
 from collections.abc import Awaitable, Callable
 
+import msgspec
+
 from leveret.brokers.amqp.broker import AmqpBroker
 from leveret.brokers.amqp.testimony import Book
 from leveret.links.amqp import declaring, names
 from leveret.links.amqp.publisher import Publisher, follow
 from leveret.model.delivery import Delivery, Receipt, SessionId
 from leveret.model.node import Node, Pulse, Reaping, Session, Testimony
+from leveret.ports.ledger import Ledger
 
 
 class AmqpLeases:
@@ -20,22 +23,29 @@ class AmqpLeases:
         self._broker, self._publisher, self._book = broker, publisher, book
         self.spread: Callable[[tuple[Testimony, ...]], Awaitable[None]] | None = None
         """The supervisor's way to its worker processes; returns when all have heard."""
+        self.ledger: Ledger | None = None
+        """A store that remembers for the broker: nodes, runs, charges."""
 
     async def register(self, node: Node, sessions: tuple[Session, ...]) -> None:
+        if self.ledger is not None:
+            # Before anything is consumed: a session that the ledger does not know is a dead one to others.
+            await self.ledger.register(node, sessions)
         for session in sessions:
             if session.pid == os.getpid():
                 await self._broker().open(session.id, node.queues, quarantine=session.quarantine)
 
     async def beat(self, node: Node) -> Pulse:
-        """The connection is the lease; asked is only whether suspects wait."""
-        if not self._book.has_suspects:
-            return Pulse()
+        """The connection is what keeps messages; the ledger, where there is one, says who is alive. Asked is whether
+        suspects wait."""
+        pulse = Pulse() if self.ledger is None else await self.ledger.beat(node)
+        if not self._book.has_suspects and self.ledger is None:
+            return pulse
         lines = await self._publisher.open()
         total = 0
         for queue in node.queues:
-            found = await follow(lines.connection, declaring.own_queue(names.suspects(queue)))
-            total += found.message_count
-        return Pulse(suspects=total)
+            found = await follow(lines.connection, declaring.look(names.suspects(queue)))
+            total += 0 if found is None else found.message_count
+        return msgspec.structs.replace(pulse, suspects=total)
 
     async def reap(self, reapings: tuple[Reaping, ...]) -> int:
         told: list[Testimony] = []
@@ -46,6 +56,9 @@ class AmqpLeases:
             told += [Testimony(id=name) for name in self._book.held_by(reaping.session)]
             await self._broker().leave(reaping.session)
         await self._tell(tuple(told))
+        if self.ledger is not None:
+            for reaping in reapings:
+                await self.ledger.end(reaping.session)
         return 0
 
     async def reconcile(self, session: SessionId, held: tuple[Receipt, ...]) -> tuple[Delivery, ...]:
@@ -59,14 +72,18 @@ class AmqpLeases:
         return 0
 
     async def leave(self, node: Node) -> None:
+        if self.ledger is not None:
+            await self.ledger.leave(node)
         await self._publisher.close()
 
     async def nodes(self) -> tuple[Node, ...]:
-        return ()
+        return () if self.ledger is None else await self.ledger.nodes()
 
     async def _tell(self, told: tuple[Testimony, ...]) -> None:
         if told:
             self._book.add(told)
+            if self.ledger is not None:
+                await self.ledger.testify(told)
             if self.spread is not None:
                 await self.spread(told)
 

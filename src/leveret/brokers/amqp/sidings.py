@@ -2,19 +2,18 @@
 it is acknowledged here."""
 
 import logging
-from typing import Any
 
 import msgspec
 
+from leveret.brokers.amqp.holdings import Held
 from leveret.brokers.amqp.intake import Intake
 from leveret.brokers.amqp.testimony import Book, merged
 from leveret.links.amqp import declaring, letters, names
 from leveret.links.amqp.letters import Facts, Letter
 from leveret.links.amqp.protocol.errors import ProtocolError
 from leveret.links.amqp.protocol.events import Delivered
-from leveret.links.amqp.protocol.properties import Properties
 from leveret.links.amqp.publisher import Publisher, follow
-from leveret.model.delivery import Charge, Encoded
+from leveret.model.delivery import Charge
 from leveret.ports.clock import Clock
 
 log = logging.getLogger("leveret.amqp")
@@ -22,18 +21,6 @@ log = logging.getLogger("leveret.amqp")
 _RETURNS_BEFORE_CARE = 2
 """A quorum queue counts returns towards its limit: what came back so often is sent anew instead."""
 _HOLDER_SECONDS = 5.0
-
-
-class Held(msgspec.Struct, frozen=True, gc=False):
-    """One hand-over this process answers for."""
-
-    tag: int
-    key: tuple[str, Any]
-    """(id, retries): names one run."""
-    queue: str
-    encoded: Encoded
-    facts: Facts
-    read: Properties
 
 
 class Sidings:
@@ -57,7 +44,7 @@ class Sidings:
         return letters.delayed(held.queue, delay, properties, held.encoded.body)
 
     def dead(self, held: Held, reason: str) -> Letter:
-        told = self._book.about(str(held.key[0])) if self._book else None
+        told = self._book.about(held.run[0]) if self._book else None
         facts = Facts(
             count=held.facts.count,
             charges=merged(held.facts.charges, told.charges if told else ()),

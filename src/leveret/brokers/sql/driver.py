@@ -3,9 +3,9 @@
 from leveret.brokers.sql.admin import SqlAdmin
 from leveret.brokers.sql.blocking import Publisher, SqlBlockingBroker
 from leveret.brokers.sql.broker import CAPABILITIES, SqlBroker, SqlCallerBroker
-from leveret.brokers.sql.chores import SqlChores
 from leveret.brokers.sql.leases import SqlLeases
 from leveret.links.sql.backend import SqlBackend, SqlBlockingBackend
+from leveret.links.sql.chores import SqlChores
 from leveret.links.sql.database import Database
 from leveret.model.endpoint import Url
 from leveret.model.options import DriverOptions

@@ -1,14 +1,12 @@
 """Leases of nodes, sessions of worker processes, and the fleet's tick (DESIGN 3)."""
 
-from collections.abc import Callable
 from typing import TypeVar
-
-import msgspec
 
 from leveret.brokers.sql import claims, endings, reaping
 from leveret.links.sql import messages
 from leveret.links.sql.connection import Connection
 from leveret.links.sql.database import Database, Work
+from leveret.links.sql.fleet.lease import read_node, renew, tick
 from leveret.links.sql.receipts import read_receipt
 from leveret.model.delivery import Delivery, Receipt, Return, SessionId
 from leveret.model.node import Node, Pulse, Reaping, Session
@@ -16,9 +14,6 @@ from leveret.model.options import DriverOptions
 from leveret.ports.clock import Clock
 
 T = TypeVar("T")
-
-_ENCODE = msgspec.json.Encoder().encode
-_DECODE_NODE: Callable[[str | bytes], Node] = msgspec.json.Decoder(Node).decode
 
 
 class SqlLeases:
@@ -32,7 +27,7 @@ class SqlLeases:
 
         def work(connection: Connection) -> None:
             reaping.succeed(connection, node, now, self._options.lease_seconds)
-            self._renew(connection, node, now)
+            renew(connection, node, now, self._options)
             for session in sessions:
                 row = (session.id, session.incarnation, session.pid, session.quarantine)
                 connection.execute("add_session", row)
@@ -44,7 +39,7 @@ class SqlLeases:
 
         def work(connection: Connection) -> Pulse:
             reap_from = tick(connection, now, self._options)
-            revived = self._renew(connection, node, now)
+            revived = renew(connection, node, now, self._options)
             reaped = reaping.reap_orphans(connection, now)
             if now >= reap_from:
                 for (incarnation,) in connection.execute("lost_nodes", (now,)).fetchall():
@@ -100,30 +95,11 @@ class SqlLeases:
     async def nodes(self) -> tuple[Node, ...]:
         now = self._clock.now()
         rows = self._database.peek(lambda connection: connection.execute("alive_nodes", (now,)).fetchall())
-        return tuple(_DECODE_NODE(facts) for (facts,) in rows)
+        return tuple(read_node(facts) for (facts,) in rows)
 
     async def _write(self, work: Work[T]) -> T:
         return await self._database.perform(work)
 
-    def _renew(self, connection: Connection, node: Node, now: float) -> bool:
-        """Renew or grant the lease; True when there was none (any more). Expired is not dead."""
-        expires = now + self._options.lease_seconds
-        if connection.execute("renew_node", (expires, node.incarnation)).rowcount == 1:
-            return False
-        row = (node.incarnation, node.name, node.boot, node.pid, _ENCODE(node), expires)
-        connection.execute("save_node", row)
-        return True
-
     def _suspects(self, connection: Connection, node: Node) -> int:
         numbers = [number for name in node.queues if (number := connection.known_queue(name)) is not None]
         return sum(connection.execute("count_ready", (1, number)).fetchone()[0] for number in numbers)
-
-
-def tick(connection: Connection, now: float, options: DriverOptions) -> float:
-    """Note that the store answers, and answer from when on nodes may be reaped: after a silence in which nobody
-    could have renewed, all get one lease of grace."""
-    last, reap_from = connection.execute("read_fleet").fetchone()
-    if last is None or now - last > options.tick_stale_seconds:
-        reap_from = now + options.lease_seconds
-    connection.execute("write_tick", (now, reap_from))
-    return float(reap_from)

@@ -1,11 +1,10 @@
 """The end of sessions: who is charged, who becomes suspect, what goes back. Works inside a transaction."""
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 
 from leveret.links.sql import messages
 from leveret.links.sql.connection import Connection
+from leveret.links.sql.fleet.alive import is_alive
 from leveret.links.sql.receipts import read_receipt
 from leveret.model.delivery import Charge
 from leveret.model.node import Node, Reaping
@@ -106,27 +105,3 @@ def reap_orphans(connection: Connection, now: float) -> int:
         if now - since >= ORPHAN_SECONDS or not is_alive(pid):
             back += lose_session(connection, (number, name, pid, quarantine), now)
     return back
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process of that number lives on this machine. A number given away again reads as alive: the lease
-    then decides."""
-    if pid <= 0:
-        return False
-    if os.name == "nt":  # os.kill would end it: leave it to the lease
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return not _is_zombie(pid)
-
-
-def _is_zombie(pid: int) -> bool:
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
-    return text.rpartition(")")[2].split()[:1] == ["Z"]

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from msgspec import Struct
 
 from leveret.errors import ImproperlyConfigured
-from leveret.links.amqp.protocol.connection import Credentials
+from leveret.links.amqp.protocol.handshake import Credentials
 from leveret.model.endpoint import Url
 from leveret.model.options import DriverOptions
 

@@ -120,8 +120,10 @@ class Publisher:
         batch = Batch(letters, lambda: None if done.done() else done.set_result(None))
         if lines.error is not None:
             raise PublishFailed(f"nothing was sent: {lines.error}")
+        # Before it is counted: what is too large is refused here.
+        data = written(letters, lines.channel, connection.frame_max)
         lines.confirms.add(batch)
-        connection.write(written(letters, lines.channel, connection.frame_max))
+        connection.write(data)
         await connection.drain()
         await done
         judge(batch, lines.declared)

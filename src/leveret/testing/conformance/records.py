@@ -7,22 +7,19 @@ from leveret.model.delivery import Verdict
 from leveret.model.message import TaskId
 from leveret.model.settlement import Joined, Record
 from leveret.model.state import FAILURE, REVOKED, STARTED
-from leveret.testing.conformance.rig import (
-    OPTIONS,
-    Rig,
-    case,
-    case_with,
-    posting,
-    retry,
-    seat,
-    success,
-    tombstone,
-)
+from leveret.ports.broker import Capability
+from leveret.testing.conformance.case import case
+from leveret.testing.conformance.fleet import OPTIONS
+from leveret.testing.conformance.needs import Trait
+from leveret.testing.conformance.rig import Rig
+from leveret.testing.conformance.values import posting, retry, seat, success, tombstone
 
 DAY = 86_400.0
 
 
 class TestRecords:
+    needs = (Trait.STORE,)
+
     @case
     async def test_what_was_stored_is_read(self, rig: Rig) -> None:
         record = success("a", attempt=2, content_type="application/x-msgpack", meta=bytes(range(256)))
@@ -105,7 +102,7 @@ class TestRecords:
         assert found is not None and found.tombstone
         assert await rig.store(success("a")) == (False,)
 
-    @case
+    @case(needs=(Trait.BROKER, Capability.COMMIT))
     async def test_what_was_revoked_while_it_waited_is_marked_at_the_claim(self, rig: Rig) -> None:
         await rig.send("a", "b")
         await rig.store(Record(id=TaskId("b"), attempt=0, state=REVOKED, terminal=True))
@@ -137,6 +134,8 @@ class TestRecords:
 
 
 class TestWaiting:
+    needs = (Trait.STORE,)
+
     @case
     async def test_a_wait_for_what_has_ended_returns_at_once(self, rig: Rig) -> None:
         await rig.store(success("b"))
@@ -161,14 +160,13 @@ class TestWaiting:
 
     @case
     async def test_a_thread_waits_for_what_a_loop_stores(self, rig: Rig) -> None:
-        face = rig.driver.blocking_backend()
+        face = rig.main.blocking_backend()
         wait = asyncio.create_task(asyncio.to_thread(face.wait, ["a"], 10))
         await asyncio.sleep(0.02)
         await rig.store(success("a"))
 
         (found,) = await asyncio.wait_for(wait, 3)
         assert found is not None and found.id == "a"
-        await asyncio.to_thread(face.close)
 
     @case
     async def test_a_cancelled_wait_leaves_the_others(self, rig: Rig) -> None:
@@ -183,6 +181,8 @@ class TestWaiting:
 
 
 class TestJoins:
+    needs = (Trait.STORE,)
+
     @case
     async def test_a_join_is_complete_with_its_last_seat(self, rig: Rig) -> None:
         arrive = rig.backend.arrive
@@ -221,12 +221,14 @@ class TestJoins:
 
 
 class TestKeeping:
+    needs = (Trait.STORE, Trait.HOURS)
+
     @case
     async def test_a_result_is_forgotten_when_its_time_is_over(self, rig: Rig) -> None:
         await rig.store(success("a", expires_after=60), success("b", expires_after=7200))
         await rig.advance(55)
         assert (await rig.backend.get(["a"]))[0] is not None
-        rig.clock.advance(600)
+        await rig.jump(600)
         await rig.upkeep()
 
         assert [record and record.id for record in await rig.backend.get(["a", "b"])] == [None, "b"]
@@ -234,7 +236,7 @@ class TestKeeping:
     @case
     async def test_a_result_without_a_term_is_kept(self, rig: Rig) -> None:
         await rig.store(success("a"))
-        rig.clock.advance(400 * DAY)
+        await rig.jump(400 * DAY)
         await rig.upkeep()
 
         assert (await rig.backend.get(["a"]))[0] is not None
@@ -244,7 +246,7 @@ class TestKeeping:
         await rig.store(retry("a", expires_after=60))
         await rig.advance(50)
         await rig.store(success("a", 1, expires_after=7200))
-        rig.clock.advance(600)
+        await rig.jump(600)
         await rig.upkeep()
 
         assert (await rig.backend.get(["a"]))[0] is not None
@@ -252,10 +254,10 @@ class TestKeeping:
     @case
     async def test_a_tombstone_lives_for_its_day(self, rig: Rig) -> None:
         await rig.store(tombstone("a", expires_after=DAY))
-        rig.clock.advance(DAY / 2)
+        await rig.jump(DAY / 2)
         await rig.upkeep()
         assert (await rig.backend.get(["a"]))[0] is not None
-        rig.clock.advance(DAY)
+        await rig.jump(DAY)
         await rig.upkeep()
 
         assert await rig.backend.get(["a"]) == (None,)
@@ -264,20 +266,20 @@ class TestKeeping:
     async def test_many_are_forgotten_in_small_steps(self, rig: Rig) -> None:
         names = [f"m{n}" for n in range(1500)]
         await rig.store(*(success(name, expires_after=60) for name in names))
-        rig.clock.advance(3600)
+        await rig.jump(3600)
         await rig.upkeep()
 
         assert set(await rig.backend.get(names)) == {None}
 
-    @case_with(replace(OPTIONS, dead_letter_expires=DAY))
+    @case(needs=Trait.BROKER, options=replace(OPTIONS, dead_letter_expires=DAY))
     async def test_dead_letters_are_kept_for_their_term(self, rig: Rig) -> None:
         await rig.broker.publish((posting("a"),))
         await rig.join()
         await rig.settle(await rig.one(), Verdict.REJECT, reason="poison")
-        rig.clock.advance(DAY / 2)
+        await rig.jump(DAY / 2)
         await rig.upkeep()
         assert len(await rig.admin.dead()) == 1
-        rig.clock.advance(DAY)
+        await rig.jump(DAY)
         await rig.upkeep()
 
         assert await rig.admin.dead() == ()

@@ -3,10 +3,10 @@
 import asyncio
 import math
 
-from leveret.brokers.sql.leases import tick
 from leveret.links.sql import messages
 from leveret.links.sql.connection import Connection
 from leveret.links.sql.database import Database
+from leveret.links.sql.fleet.lease import tick
 from leveret.model.options import DriverOptions
 from leveret.ports.clock import Clock
 

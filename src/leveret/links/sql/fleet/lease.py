@@ -1,0 +1,32 @@
+"""Nodes, their leases and the fleet's tick in the file (DESIGN 3). Works inside a transaction."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from leveret.links.sql.connection import Connection
+from leveret.model.node import Node
+from leveret.model.options import DriverOptions
+
+_ENCODE = msgspec.json.Encoder().encode
+read_node: Callable[[str | bytes], Node] = msgspec.json.Decoder(Node).decode
+
+
+def renew(connection: Connection, node: Node, now: float, options: DriverOptions) -> bool:
+    """Renew or grant the lease; True when there was none (any more). Expired is not dead."""
+    expires = now + options.lease_seconds
+    if connection.execute("renew_node", (expires, node.incarnation)).rowcount == 1:
+        return False
+    row = (node.incarnation, node.name, node.boot, node.pid, _ENCODE(node), expires)
+    connection.execute("save_node", row)
+    return True
+
+
+def tick(connection: Connection, now: float, options: DriverOptions) -> float:
+    """Note that the store answers, and answer from when on nodes may be reaped: after a silence in which nobody
+    could have renewed, all get one lease of grace."""
+    last, reap_from = connection.execute("read_fleet").fetchone()
+    if last is None or now - last > options.tick_stale_seconds:
+        reap_from = now + options.lease_seconds
+    connection.execute("write_tick", (now, reap_from))
+    return float(reap_from)

@@ -1,0 +1,1 @@
+DELETE FROM runs WHERE at <= ? AND session NOT IN (SELECT id FROM sessions)

@@ -1,0 +1,1 @@
+DELETE FROM testimonies WHERE at <= ?

@@ -1,0 +1,1 @@
+SELECT charges, suspect FROM testimonies WHERE id = ?

@@ -1,0 +1,1 @@
+UPDATE runs SET session = ?, at = ? WHERE id = ? AND attempt = ?

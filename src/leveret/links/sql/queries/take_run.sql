@@ -1,0 +1,1 @@
+INSERT INTO runs (id, attempt, session, at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING
