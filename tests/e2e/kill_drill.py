@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.drill import ROOT, SEED, size
+from tests.e2e.drill import FULL, ROOT, SEED, size
 
 SIZE: dict[str, Any] = size(
     {"tasks": 2000, "child_kills": 30, "running_kills": 20, "supervisor_kills": 5, "killers": 5, "lease": 20.0}, {}
@@ -26,6 +26,13 @@ def perform(folder: Path, broker: str | None = None, **plan: Any) -> dict[str, A
         "KILL_LEASE": str(plan.get("lease", 4.0)),
     }
     command = [sys.executable, "-m", "tests.e2e.kill_run", str(folder), json.dumps({"seed": SEED, **plan})]
-    done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True, timeout=280)
-    report: dict[str, Any] = json.loads(done.stdout)
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE) as run:
+        try:
+            told, _ = run.communicate(timeout=280 if not FULL else 1800)
+        except subprocess.TimeoutExpired:
+            # Not killed: it takes its node along.
+            run.terminate()
+            raise
+    assert run.returncode == 0, f"the kill run ended with {run.returncode}"
+    report: dict[str, Any] = json.loads(told)
     return report

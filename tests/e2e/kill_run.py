@@ -393,6 +393,8 @@ def _wait_dead(pid: int) -> None:
 
 def main() -> None:
     """`python -m tests.e2e.kill_run FOLDER PLAN`: prints the report."""
+    # The one who asked for it is out of patience: end like after an error, and take the node along.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     run = KillRun(msgspec.json.decode(sys.argv[2], type=Plan), Path(sys.argv[1]))
     report = run.run()
     print(json.dumps({"problems": report.problems, **report.figures}))

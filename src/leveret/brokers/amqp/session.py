@@ -12,7 +12,7 @@ from leveret.errors import LeaseLost
 from leveret.links.amqp import letters, names
 from leveret.links.amqp.protocol.errors import ProtocolError
 from leveret.links.amqp.protocol.events import Delivered
-from leveret.model.delivery import Claim, Delivery, Receipt, SessionId
+from leveret.model.delivery import Charge, Claim, Delivery, Receipt, SessionId
 from leveret.model.node import Testimony
 from leveret.model.options import CHARGES_TO_PARK
 from leveret.ports.ledger import CLEAR, Ledger
@@ -114,6 +114,12 @@ class Session:
         suspect = delivery.suspect or (told.suspect and len(charges) < CHARGES_TO_PARK)
         if suspect and not self.quarantine:
             del holdings.held[delivery.receipt]
-            intake.spawn(self._sidings.move_to_suspects(intake, held, charges))
+            intake.spawn(self._move_to_suspects(held, charges))
             return None
         return msgspec.structs.replace(delivery, charges=charges, suspect=suspect)
+
+    async def _move_to_suspects(self, held: Held, charges: tuple[Charge, ...]) -> None:
+        if self._ledger is not None:
+            # Or the quarantine child would wait for this session, which lives, and never try it.
+            await self._ledger.take(SessionId(self.holdings.session), (), (held.run,))
+        await self._sidings.move_to_suspects(self.intake, held, charges)
