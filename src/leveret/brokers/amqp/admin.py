@@ -4,7 +4,7 @@ So some numbers are not known: what is delayed stands on a ladder that all queue
 broker itself counts.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from pamqp import commands
@@ -27,37 +27,53 @@ MOST_LOOKED_AT = 10_000
 class AmqpAdmin:
     """`ports.admin.Admin`; each call connects for itself, for operators come seldom."""
 
-    def __init__(self, failover: Failover, options: DriverOptions, known: Callable[[], tuple[str, ...]]) -> None:
-        self._failover, self._options, self._known = failover, options, known
+    def __init__(self, failover: Failover, options: DriverOptions) -> None:
+        self._failover, self._options = failover, options
+
+    async def _known(self, connection: AsyncConnection) -> tuple[str, ...]:
+        """The app's queues, and every queue that has, or had, a worker of ours."""
+        topology = self._options.topology
+        found = dict.fromkeys(tuple(topology.queues) or (topology.default_queue,))
+        async with self._drawer(connection, names.INDEX) as drawer:
+            found.update(dict.fromkeys(letter.queue for letter in drawer.letters))
+        return tuple(found)
 
     async def declare(self, queues: tuple[str, ...]) -> None:
-        async with self._connection() as connection:
-            for queue in queues:
-                await follow(connection, declaring.queue_and_bindings(self._options.topology, queue))
+        publisher = Publisher(self._failover, self._options.topology, self._options.publish_timeout)
+        try:
+            await publisher.prepare(await publisher.open(), queues)
+        finally:
+            await publisher.close()
 
     async def counts(self, queues: tuple[str, ...] = ()) -> tuple[QueueCounts, ...]:
         async with self._connection() as connection:
-            return tuple([await self._count(connection, queue) for queue in queues or self._known()])
+            if queues:
+                return tuple([await self._count(connection, queue) or _empty(queue) for queue in queues])
+            known = [await self._count(connection, queue) for queue in await self._known(connection)]
+            return tuple(counts for counts in known if counts is not None)
 
-    async def _count(self, connection: AsyncConnection, queue: str) -> QueueCounts:
+    async def _count(self, connection: AsyncConnection, queue: str) -> QueueCounts | None:
+        """None where there is no such queue any more, and no dead letter of it."""
         ready = await follow(connection, declaring.look(queue))
         suspects = await follow(connection, declaring.look(names.suspects(queue)))
         dead = await follow(connection, declaring.look(names.dead(queue)))
+        if ready is None and (dead is None or not dead.messages):
+            return None
         return QueueCounts(
             queue=queue,
-            ready=sum(found.message_count for found in (ready, suspects) if found is not None),
+            ready=sum(found.messages for found in (ready, suspects) if found is not None),
             delayed=None,
             claimed=None,
-            dead=0 if dead is None else dead.message_count,
-            consumers=0 if ready is None else ready.consumer_count,
+            dead=0 if dead is None else dead.messages,
+            consumers=0 if ready is None else ready.consumers,
         )
 
     async def find(self, ids: tuple[str, ...]) -> tuple[Whereabouts | None, ...]:
         """Only the dead letters can be looked through without taking anything away from a worker."""
         found: dict[str, Whereabouts] = {}
         async with self._connection() as connection:
-            for queue in self._known():
-                async with self._letters(connection, queue) as drawer:
+            for queue in await self._known(connection):
+                async with self._drawer(connection, names.dead(queue)) as drawer:
                     for letter in drawer.letters:
                         found[letter.id] = Whereabouts(place=Place.DEAD, queue=letter.queue, reason=letter.reason)
         return tuple(found.get(name) for name in ids)
@@ -76,8 +92,8 @@ class AmqpAdmin:
         """Newest first."""
         found: list[DeadLetter] = []
         async with self._connection() as connection:
-            for name in self._known() if queue is None else (queue,):
-                async with self._letters(connection, name) as drawer:
+            for name in await self._known(connection) if queue is None else (queue,):
+                async with self._drawer(connection, names.dead(name)) as drawer:
                     found += drawer.letters
         return tuple(sorted(found, key=lambda letter: letter.at, reverse=True)[:limit])
 
@@ -87,8 +103,8 @@ class AmqpAdmin:
         publisher = Publisher(self._failover, self._options.topology, self._options.publish_timeout)
         try:
             async with self._connection() as connection:
-                for queue in self._known():
-                    async with self._letters(connection, queue) as drawer:
+                for queue in await self._known(connection):
+                    async with self._drawer(connection, names.dead(queue)) as drawer:
                         again = [tag for tag, letter in drawer.by_tag.items() if letter.id in wanted]
                         await publisher.publish([drawer.again(tag) for tag in again])
                         drawer.remove(again)
@@ -100,8 +116,8 @@ class AmqpAdmin:
     async def bury(self, ids: tuple[str, ...]) -> int:
         wanted, total = frozenset(ids), 0
         async with self._connection() as connection:
-            for queue in self._known():
-                async with self._letters(connection, queue) as drawer:
+            for queue in await self._known(connection):
+                async with self._drawer(connection, names.dead(queue)) as drawer:
                     gone = [tag for tag, letter in drawer.by_tag.items() if letter.id in wanted]
                     drawer.remove(gone)
                     total += len(gone)
@@ -116,9 +132,9 @@ class AmqpAdmin:
             await connection.close()
 
     @asynccontextmanager
-    async def _letters(self, connection: AsyncConnection, queue: str) -> AsyncIterator["Drawer"]:
+    async def _drawer(self, connection: AsyncConnection, queue: str) -> AsyncIterator["Drawer"]:
         drawer = Drawer(connection, queue)
-        if await follow(connection, declaring.look(names.dead(queue))) is not None:
+        if await follow(connection, declaring.look(queue)) is not None:
             await drawer.open()
         try:
             yield drawer
@@ -126,8 +142,12 @@ class AmqpAdmin:
             await drawer.close()
 
 
+def _empty(queue: str) -> QueueCounts:
+    return QueueCounts(queue=queue, delayed=None, claimed=None, consumers=0)
+
+
 class Drawer:
-    """The dead letters of one queue, taken out to be looked at; what is not removed goes back to its old place when
+    """The messages of one queue of ours, taken out to be looked at; what is not removed goes back to its old place when
     the channel closes. A `ChannelOwner`."""
 
     def __init__(self, connection: AsyncConnection, queue: str) -> None:
@@ -144,11 +164,11 @@ class Drawer:
     async def open(self) -> None:
         self._channel = await self._connection.channel(self)
         while len(self._messages) < MOST_LOOKED_AT:
-            message = await self._connection.call(self._channel, commands.Basic.Get(queue=names.dead(self._queue)))
+            message = await self._connection.call(self._channel, commands.Basic.Get(queue=self._queue))
             if message is None:
                 return
             self._messages[message.tag] = message
-            self.by_tag[message.tag] = dead_letter(message, self._queue)
+            self.by_tag[message.tag] = dead_letter(message, self._queue.removeprefix(names.DEAD_PREFIX))
 
     def again(self, tag: int) -> Letter:
         """The message as it was first sent, for its queue."""

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
+from msgspec.structs import replace
 from pamqp import commands
 
 from leveret.brokers.amqp.patience import explained
@@ -150,12 +151,18 @@ class Intake:
         return taken
 
     def _named(self, message: Delivered, queue: str) -> Delivered:
+        """What a get brought belongs to no consumer; its queue is remembered as if it did."""
         tag = f"get.{queue}"
         self._names[tag] = queue
-        return Delivered(
-            message.channel, tag, message.tag, message.redelivered, message.exchange, message.routing_key,
-            message.properties, message.body,
-        )  # fmt: skip
+        return replace(message, consumer=tag)
+
+    async def serve(self, queues: tuple[str, ...]) -> None:
+        """Consume other queues from now on; what nobody claimed of the old ones goes back."""
+        for queue in queues:
+            if queue not in self.queues:
+                await follow(self.connection, declaring.queue_and_bindings(self._topology, queue))
+        self.queues = queues
+        await self.on_unclaimed(self.pause())
 
     async def bell(self, timeout: float) -> None:
         """Wait for something to claim, or for the end of the connection."""
@@ -261,7 +268,7 @@ class Intake:
         total = 0
         for queue in self.queues:
             found = await follow(self.connection, declaring.queue_and_bindings(self._topology, queue))
-            total += found.message_count
+            total += found.messages
         return total
 
     async def _revive(self, queue: str) -> None:

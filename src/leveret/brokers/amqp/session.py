@@ -38,6 +38,8 @@ class Session:
         intake, holdings = self.intake, self.holdings
         if claim.number == self._number:
             return tuple(delivery for delivery in self._answer if delivery.receipt in holdings.held)
+        if not self.quarantine and claim.queues != intake.queues:
+            await intake.serve(claim.queues)
         if not self._drawn:
             for message in await intake.take(claim.credit, claim.idle or claim.credit):
                 delivery = self._hand_over(message)
@@ -87,7 +89,7 @@ class Session:
             return None
         if self.quarantine:
             queue = facts.queue or queue.removeprefix(names.SUSPECT_PREFIX)
-        receipt = Receipt(f"{holdings.session}/{message.tag}/{run[0]}")
+        receipt = Receipt(f"{holdings.prefix}/{message.tag}/{run[0]}")
         held = holdings.held[receipt] = Held(message.tag, run, queue, encoded, facts, read)
         delivery = Delivery(
             receipt=receipt,

@@ -63,6 +63,8 @@ class Settling:
             return tuple(GONE if answer is _COMMITTED else answer for answer in answers)
         self._acknowledge(done)
         self._intake.refuse(one.tag for one in back)
+        # Committed is said when it is on its way, not when this turn of the loop is over.
+        self._intake.connection.flush()
         return tuple(answers)
 
     def _acknowledge(self, done: list[Held]) -> None:

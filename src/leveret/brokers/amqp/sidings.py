@@ -32,10 +32,19 @@ class Sidings:
     async def send(self, out: list[Letter]) -> None:
         """Publish, making the queues of ours that they are for."""
         lines = await self._publisher.open()
-        for queue in {one.routing_key for one in out if not one.delay} - lines.declared:
-            await follow(lines.connection, declaring.own_queue(queue))
-            lines.declared.add(queue)
+        for place in {one.routing_key for one in out if not one.delay} - lines.declared:
+            if place.startswith(names.DEAD_PREFIX):
+                await self.make_dead_queue(place.removeprefix(names.DEAD_PREFIX))
+            else:
+                await follow(lines.connection, declaring.own_queue(place))
+            lines.declared.add(place)
         await self._publisher.publish(out)
+
+    async def make_dead_queue(self, queue: str) -> None:
+        """See that dead letters of `queue` have a place, and that operators find it."""
+        lines = await self._publisher.open()
+        if await follow(lines.connection, declaring.dead_queue(queue)):
+            await self._publisher.publish([letters.index_entry(queue)])
 
     def later(self, held: Held, delay: float, *, counted: bool) -> Letter:
         """The same message after a while."""

@@ -133,6 +133,10 @@ class AsyncConnection(asyncio.Protocol):
             self._flushing = True
             self._loop.call_soon(self._flush)
 
+    def flush(self) -> None:
+        """Send what was written in this turn of the loop now."""
+        self._flush()
+
     async def drain(self) -> None:
         """Wait while the socket takes no more."""
         if self._paused is not None:

@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from msgspec import Struct
 from pamqp import commands
 
 from leveret.errors import OperationalError, QueueNotFound
@@ -21,13 +22,28 @@ from leveret.model.topology import Topology
 
 Steps = Generator[Any, Any, Any]
 
+
+class Place(Struct, frozen=True, kw_only=True):
+    """A queue that is there."""
+
+    messages: int = 0
+    """Ready to be delivered."""
+    consumers: int = 0
+    made: bool = False
+    """Just now, by us: the index must hear of it."""
+
+
+def _place(ok: Any, *, made: bool = False) -> Place:
+    return Place(messages=ok.message_count or 0, consumers=ok.consumer_count or 0, made=made)
+
+
 NOT_FOUND, LOCKED, PRECONDITION_FAILED, REFUSED = 404, 405, 406, 403
 DELIVERY_LIMIT = 100
 """Of our own quorum queues: a backstop only, ours is the counter that decides."""
 
 
 def queue_and_bindings(topology: Topology, name: str) -> Steps:
-    """A task queue with its exchanges; answers its `DeclareOk`."""
+    """A task queue with its exchanges; answers its `Place`, None for a broadcast's."""
     queue = topology.queue(name)
     names.check_queue(name)
     if isinstance(queue, Broadcast):
@@ -43,7 +59,7 @@ def queue_and_bindings(topology: Topology, name: str) -> Steps:
 def _queue(queue: Queue, topology: Topology) -> Steps:
     found = yield commands.Queue.Declare(queue=queue.name, passive=True)
     if not isinstance(found, ChannelClosed):
-        return found
+        return _place(found)
     if found.code != NOT_FOUND:
         raise _refusal(f"queue {queue.name!r}", found)
     if queue.no_declare:
@@ -56,12 +72,12 @@ def _queue(queue: Queue, topology: Topology) -> Steps:
         arguments=queue_arguments(queue, topology),
     )
     if not isinstance(made, ChannelClosed):
-        return made
+        return _place(made, made=True)
     # Somebody else made it meanwhile, with other arguments: theirs is as good.
     found = yield commands.Queue.Declare(queue=queue.name, passive=True)
     if isinstance(found, ChannelClosed):
         raise _refusal(f"queue {queue.name!r}", made)
-    return found
+    return _place(found)
 
 
 def queue_arguments(queue: Queue, topology: Topology) -> dict[str, Any]:
@@ -148,13 +164,13 @@ def exchange(wanted: Exchange) -> Steps:
 
 
 def look(name: str) -> Steps:
-    """The `DeclareOk` of a queue that is there, else None."""
+    """The `Place` of a queue that is there, else None."""
     found = yield commands.Queue.Declare(queue=name, passive=True)
     if isinstance(found, ChannelClosed):
         if found.code != NOT_FOUND:
             raise _refusal(f"queue {name!r}", found)
         return None
-    return found
+    return _place(found)
 
 
 def one(method: Any) -> Steps:
@@ -166,18 +182,25 @@ def one(method: Any) -> Steps:
 
 
 def own_queue(name: str, arguments: Mapping[str, Any] = MappingProxyType({})) -> Steps:
-    """A queue of our own (dead letters, suspects); answers its `DeclareOk`."""
-    found = yield commands.Queue.Declare(queue=name, passive=True)
-    if not isinstance(found, ChannelClosed):
+    """A queue of our own (dead letters, suspects); answers its `Place`."""
+    found = yield from look(name)
+    if found is not None:
         return found
-    if found.code != NOT_FOUND:
-        raise _refusal(f"queue {name!r}", found)
     made = yield commands.Queue.Declare(queue=name, durable=True, arguments={"x-queue-type": "quorum", **arguments})
     if isinstance(made, ChannelClosed):
         made = yield commands.Queue.Declare(queue=name, passive=True)
         if isinstance(made, ChannelClosed):
             raise _refusal(f"queue {name!r}", made)
-    return made
+    return _place(made)
+
+
+def dead_queue(queue: str) -> Steps:
+    """Where dead letters of `queue` go; answers whether it was made just now, and must be entered in the index."""
+    if (yield from look(names.dead(queue))) is not None:
+        return False
+    yield from own_queue(names.INDEX)
+    yield from own_queue(names.dead(queue))
+    return True
 
 
 def ladder(highest: int) -> Steps:

@@ -9,6 +9,9 @@ LONGEST_DELAY = (1 << LADDER_BITS) - 1
 DELIVERY_EXCHANGE = f"{PREFIX}_celery_delayed_delivery"
 UNROUTABLE = f"{PREFIX}.unroutable"
 """Exchange and queue for delayed messages whose queue is gone when they fall due."""
+INDEX = f"{PREFIX}.queues"
+"""A queue with one message for each queue of ours that has dead letters or may have: without the management plugin
+nothing else lists them."""
 DEAD_PREFIX = f"{PREFIX}.dead."
 SUSPECT_PREFIX = f"{PREFIX}.suspect."
 

@@ -5,7 +5,7 @@ memory, must not stand behind a message there.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pamqp import commands
@@ -16,7 +16,7 @@ from leveret.links.amqp.address import Failover
 from leveret.links.amqp.aio import AsyncConnection, connect
 from leveret.links.amqp.confirms import Batch, Confirms
 from leveret.links.amqp.declaring import Steps
-from leveret.links.amqp.letters import Letter
+from leveret.links.amqp.letters import Letter, index_entry
 from leveret.links.amqp.protocol import frames
 from leveret.links.amqp.protocol.errors import ChannelClosed
 from leveret.links.amqp.protocol.events import Confirmed, Delivered, Returned
@@ -68,7 +68,10 @@ class Publisher:
         """Return when the broker has all of them. Raises `PublishFailed` when it has none of some queue's, and
         `PublishUnknown` when it cannot tell."""
         lines = await self.open()
-        await self.prepare(lines, letters)
+        await self.prepare(lines, {letter.queue for letter in letters if letter.queue})
+        late = [letter for letter in letters if letter.delay]
+        if late:
+            await self._prepare_ladder(lines, late)
         for start in range(0, len(letters), MOST_IN_FLIGHT):
             await self._send(lines, letters[start : start + MOST_IN_FLIGHT])
 
@@ -93,14 +96,19 @@ class Publisher:
             self._lines = lines
             return lines
 
-    async def prepare(self, lines: Lines, letters: Sequence[Letter]) -> None:
-        """See that every queue and rung the letters need is there."""
-        for queue in {letter.queue for letter in letters if letter.queue} - lines.declared:
-            await follow(lines.connection, declaring.queue_and_bindings(self._topology, queue))
-            lines.declared.add(queue)
-        late = [letter for letter in letters if letter.delay]
-        if late:
-            await self._prepare_ladder(lines, late)
+    async def prepare(self, lines: Lines, queues: Iterable[str]) -> None:
+        """See that these task queues are there."""
+        for queue in queues:
+            if queue not in lines.declared:
+                place = await follow(lines.connection, declaring.queue_and_bindings(self._topology, queue))
+                if place is not None and place.made:
+                    await self._enter(lines, queue)
+                lines.declared.add(queue)
+
+    async def _enter(self, lines: Lines, queue: str) -> None:
+        """Into the index of queues, so that operators find it."""
+        await follow(lines.connection, declaring.own_queue(names.INDEX))
+        await self._send(lines, [index_entry(queue)])
 
     async def _prepare_ladder(self, lines: Lines, letters: Sequence[Letter]) -> None:
         highest = names.rung(max(letter.delay for letter in letters))
@@ -139,6 +147,11 @@ class Publisher:
         lines, self._lines = self._lines, None
         if lines is not None:
             await lines.connection.close()
+
+    def abort(self) -> None:
+        """Break the connection, as a network does."""
+        if self._lines is not None:
+            self._lines.connection.abort()
 
     def disown(self) -> None:
         """In a forked process: the connection is the parent's."""

@@ -18,7 +18,7 @@ from leveret.links.amqp.address import Failover
 from leveret.links.amqp.blocking import BlockingConnection, connect
 from leveret.links.amqp.confirms import Batch, Confirms
 from leveret.links.amqp.declaring import Steps
-from leveret.links.amqp.letters import Letter
+from leveret.links.amqp.letters import Letter, index_entry
 from leveret.links.amqp.protocol.errors import ChannelClosed, ConnectionLost
 from leveret.links.amqp.publisher import blocked, judge, written
 from leveret.model.topology import Topology
@@ -129,7 +129,11 @@ class Sender:
             return
         with self._opening:
             for queue in queues - wire.declared:
-                follow(wire.connection, declaring.queue_and_bindings(self._topology, queue), deadline)
+                place = follow(wire.connection, declaring.queue_and_bindings(self._topology, queue), deadline)
+                if place is not None and place.made:
+                    # Into the index of queues, so that operators find it.
+                    follow(wire.connection, declaring.own_queue(names.INDEX), deadline)
+                    self._send(wire, [index_entry(queue)], deadline, max(deadline - time.monotonic(), 0.0))
                 wire.declared.add(queue)
             if not late:
                 return

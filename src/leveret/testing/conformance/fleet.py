@@ -200,7 +200,8 @@ class Fleet:
         charge = Charge(reason="signal 9", at=self.clock.now(), session=session)
         pairs = tuple((delivery.receipt, charge) for delivery in charged)
         self.laid += [charge] * len(pairs)
-        reaping = Reaping(session=SessionId(session), charged=pairs, suspect_others=suspect_others)
+        held = self.held_by(session) if suspect_others else ()
+        reaping = Reaping(session=SessionId(session), charged=pairs, suspect_others=suspect_others, suspects=held)
         answer = await self.leases.reap((reaping,))
         assert back is None or not self.has(Capability.LEASE) or answer == back
         await self.spread()
@@ -214,6 +215,10 @@ class Fleet:
 
     def _process(self, session: str) -> Process:
         return self.members.get(session, self.main)
+
+    def held_by(self, session: str) -> tuple[Receipt, ...]:
+        """What the session was handed, as its slot page would say."""
+        return ()
 
     # When
 

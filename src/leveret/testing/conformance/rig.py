@@ -88,6 +88,9 @@ class Rig(Fleet):
     async def store(self, *records: Record) -> tuple[bool, ...]:
         return await self.backend.store(records)
 
+    def held_by(self, session: str) -> tuple[Receipt, ...]:
+        return tuple(receipt for receipt, (holder, _) in self._holders.items() if holder == session)
+
     def _holder(self, receipt: Receipt) -> Process:
         return self._holders[receipt][1] if receipt in self._holders else self.main
 
