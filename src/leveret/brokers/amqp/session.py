@@ -83,7 +83,8 @@ class Session:
             intake.spawn(self._sidings.park_unreadable(intake, message, queue, str(error)))
             return None
         run = run_of(encoded)
-        if message.redelivered and run in holdings.done and run[0]:
+        again = message.redelivered or facts.again
+        if again and run in holdings.done and run[0]:
             # It ended here, and the connection broke before the broker knew.
             intake.acknowledge((message.tag,))
             return None
@@ -96,11 +97,11 @@ class Session:
             queue=queue,
             encoded=encoded,
             count=facts.count,
-            redelivered=message.redelivered,
+            redelivered=again,
             charges=facts.charges,
             suspect=facts.suspect,
         )
-        told = self._book.about(run[0]) if message.redelivered and self._book else None
+        told = self._book.about(run[0]) if again and self._book else None
         if told is None and not facts.suspect:
             return delivery
         return self._judge(held, delivery, told or _UNKNOWN)
@@ -118,6 +119,9 @@ class Session:
             del holdings.held[delivery.receipt]
             intake.spawn(self._move_to_suspects(held, charges))
             return None
+        # A dead letter shows what it was parked for.
+        facts = msgspec.structs.replace(held.facts, charges=charges)
+        holdings.held[delivery.receipt] = msgspec.structs.replace(held, facts=facts)
         return msgspec.structs.replace(delivery, charges=charges, suspect=suspect)
 
     async def _move_to_suspects(self, held: Held, charges: tuple[Charge, ...]) -> None:

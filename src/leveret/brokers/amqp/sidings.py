@@ -78,9 +78,9 @@ class Sidings:
         intake.acknowledge((held.tag,))
 
     async def wait_for_holder(self, intake: Intake, held: Held) -> None:
-        """It still runs in a process that does not answer: it comes again when that may be over, and counted, so that
-        its outcome is looked for then."""
-        await self._publisher.publish([self.later(held, _HOLDER_SECONDS, counted=True)])
+        """It still runs elsewhere: it comes again when that may be over, and its outcome is looked for then."""
+        held = msgspec.structs.replace(held, facts=msgspec.structs.replace(held.facts, again=True))
+        await self._publisher.publish([self.later(held, _HOLDER_SECONDS, counted=False)])
         intake.acknowledge((held.tag,))
 
 
@@ -92,6 +92,5 @@ def fresh_copy(message: Delivered, queue: str) -> Letter | None:
         return None
     if facts.returns < _RETURNS_BEFORE_CARE:
         return None
-    # The broker would say `redelivered`, which makes a worker look for an outcome; of a new message we must say so.
-    facts = msgspec.structs.replace(facts, count=max(facts.count, 2))
+    facts = msgspec.structs.replace(facts, again=True)
     return Letter("", queue, letters.rewritten(read, encoded, facts), message.body, True)
