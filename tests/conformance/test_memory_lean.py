@@ -19,7 +19,7 @@ class LeanDriver(MemoryDriver):
 
 class LeanRig(Rig):
     async def vanish(self, process):
-        # There is no connection to break: the server is told what the end of one would tell it.
+        # There is no connection to break: the server is told what the end of one would have told it.
         await process.leases.reap((Reaping(session=process.session),))
 
 

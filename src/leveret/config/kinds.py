@@ -84,6 +84,13 @@ def mapping(value: Any) -> Mapping[str, Any]:
     return value
 
 
+def tls(value: Any) -> Mapping[str, Any] | bool:
+    """Read redis-py's `ssl_*` options, or whether there is TLS at all."""
+    if isinstance(value, Mapping) or (isinstance(value, str) and value.lstrip().startswith("{")):
+        return mapping(value)
+    return boolean(value)
+
+
 def anything(value: Any) -> Any:
     """Read a value of any type; text that is a JSON object or list (an environment variable) is parsed."""
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
@@ -174,6 +181,7 @@ TEXT = Kind("text", text)
 NAMES = Kind("a list of names", names)
 URL = Kind("a URL such as sqlite:////path/to/queue.db, memory:// or redis://host", url)
 MAPPING = Kind("a dict", mapping)
+TLS = Kind('true, false or a dict such as {"ssl_ca_certs": "/path/ca.pem"}', tls)
 ANY = Kind("anything", anything)
 COUNT = ranged(0)
 POSITIVE = ranged(1)

@@ -83,6 +83,11 @@ class Settings:
     task_eager_propagates: bool = _option(False, kinds.BOOLEAN)
     task_store_eager_result: bool = _option(False, kinds.BOOLEAN)
 
+    result_backend_transport_options: Any = _option({}, kinds.MAPPING)
+    redis_backend_use_ssl: Any = _option(None, optional(kinds.TLS))
+    redis_socket_timeout: float | None = _option(None, optional(kinds.POSITIVE_SECONDS))
+    redis_socket_connect_timeout: float | None = _option(None, optional(kinds.POSITIVE_SECONDS))
+    """Of both None: shares of `publish_timeout`."""
     result_serializer: str = _option("json", kinds.TEXT)
     result_compression: str | None = _option(None, optional(kinds.TEXT))
     result_accept_content: tuple[str, ...] | None = _option(None, optional(kinds.NAMES))

@@ -25,7 +25,6 @@ CORE: tuple[Row, ...] = (
 )
 
 _AMQP = "comes with the RabbitMQ driver"
-_REDIS = "comes with the Redis driver"
 _RECONNECT = "every connection reconnects by itself for as long as it takes, with jitter"
 
 BROKER: tuple[Row, ...] = (
@@ -72,7 +71,10 @@ _STORE = "one reconnect rule holds for every store"
 
 RESULT: tuple[Row, ...] = (
     differs("result_backend", "without it results go to the broker's own store; `disabled://` turns them off"),
-    later("result_backend_transport_options", "memory and SQLite have none; comes with the Redis driver", {}),
+    differs(
+        "result_backend_transport_options",
+        "Redis: `global_keyprefix`, `master_name`, `sentinel_kwargs` (username, password); the others are not needed",
+    ),
     works("result_serializer", "serializer of results"),
     works("result_compression", "compression of results: gzip, bzip2, zstd; compressed ones are read without it too"),
     works(
@@ -95,15 +97,18 @@ RESULT: tuple[Row, ...] = (
 )
 
 REDIS: tuple[Row, ...] = (
-    later("redis_backend_use_ssl", f"TLS {_REDIS}"),
+    differs(
+        "redis_backend_use_ssl",
+        "redis-py's `ssl_*` options for results; the server and its name are verified unless they say otherwise",
+    ),
     unneeded("redis_db", "part of the URL"),
     unneeded("redis_host", "part of the URL"),
     unneeded("redis_max_connections", "each process has one connection; there is no pool"),
     unneeded("redis_username", "part of the URL"),
     unneeded("redis_password", "part of the URL"),
     unneeded("redis_port", "part of the URL"),
-    later("redis_socket_timeout", _REDIS, 120.0),
-    later("redis_socket_connect_timeout", _REDIS),
+    differs("redis_socket_timeout", "a Redis silent for this long is given up; None: 0.6 of `publish_timeout`"),
+    differs("redis_socket_connect_timeout", "seconds to connect and greet; None: 0.4 of `publish_timeout`"),
     unneeded("redis_retry_on_timeout", _RECONNECT, False),
-    later("redis_socket_keepalive", _REDIS, False),
+    unneeded("redis_socket_keepalive", "always on", False),
 )

@@ -21,6 +21,11 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     "backends": {
         "memory": "leveret.backends.memory:MemoryBackendDriver",
         "sqlite": "leveret.backends.sql.driver:SqlBackendDriver",
+        "redis": "leveret.backends.redis:RedisBackendDriver",
+        "rediss": "leveret.backends.redis:RedisBackendDriver",
+        "unix": "leveret.backends.redis:RedisBackendDriver",
+        "redis+socket": "leveret.backends.redis:RedisBackendDriver",
+        "sentinel": "leveret.backends.redis:RedisBackendDriver",
     },
     "serializers": {
         "json": "leveret.logic.serializers:JSON",
@@ -49,6 +54,9 @@ ALIASES: Mapping[str, str] = {
     "bzip": "bzip2",
     "application/json": "json",
 }
+
+EXTRAS: Mapping[str, str] = dict.fromkeys(("rediss", "unix", "redis+socket", "sentinel"), "redis")
+"""The extra that brings what a part needs, where it is not named as the part."""
 
 KINDS = tuple(BUILT_IN)
 
@@ -93,7 +101,7 @@ def load(kind: str, name: str) -> Any:
         return getattr(import_module(module_name), attribute)
     except ModuleNotFoundError as error:
         if part.origin == "built in" and not (error.name or "").startswith("leveret"):
-            raise MissingExtra(f"{kind[:-1]} {name!r}", name) from error
+            raise MissingExtra(f"{kind[:-1]} {name!r}", EXTRAS.get(name, name)) from error
         raise ImproperlyConfigured(f"{kind[:-1]} {name!r} ({part.target}, {part.origin}): {error}") from error
     except AttributeError as error:
         raise ImproperlyConfigured(f"{kind[:-1]} {name!r}: {module_name} has no {attribute!r}") from error

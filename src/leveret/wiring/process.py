@@ -69,5 +69,7 @@ def _builder(joined: Joined, options: WorkerOptions, tasks: TaskLog) -> Any:
             yield Worker(joined.parts, options, hooks, tasks)
         finally:
             await joined.parts.broker.close()
+            if joined.parts.backend is not None:
+                await joined.parts.backend.close()
 
     return build

@@ -212,7 +212,7 @@ def dead_letter(message: Delivered, queue: str) -> DeadLetter:
     return DeadLetter(
         id=name if isinstance(name, str) else f"{queue}/{message.tag}",
         queue=facts.queue or queue,
-        reason=facts.reason or "unknown",
+        reason=facts.reason or facts.broker_reason or "unknown",
         at=facts.at,
         encoded=encoded,
         charges=facts.charges,

@@ -12,17 +12,15 @@ Each call of the factory is another process of the same server, which is fresh f
 than a broker must have says so (`needs.py`); it is skipped, with that reason, where the driver does not declare it.
 
 A server that lives in its own time says `real_time = True`: cases then wait, a fifth of what they say, and those over
-days are skipped. Where a session is a connection (no `Capability.LEASE`) the factory makes a driver for each session,
-and its author says how a connection breaks:
-
-    class MyRig(Rig):
-        async def vanish(self, process): process.driver.abort()           # its process died
-        async def sever(self, process): process.driver.break_connection() # the driver lives and connects again
-        async def spread(self): ...                                       # what the supervisor tells the living
+days are skipped. Where a session is a connection (no `Capability.LEASE`) each has a driver of its own, and connections
+are broken: by the sockets that a `ports.driver.Witness` shows, or as a subclass of `Rig` says:
 
     class MyServer:
-        real_time, rig = True, MyRig
-        def __call__(self, options, clock): return MyDriver(self.url, options, clock)
+        real_time = True
+        rig = MyRig  # sever(process): its connections break; vanish(process): it dies; spread(told): the living hear
+
+        def __call__(self, options, clock):
+            return MyDriver(self.url, options, clock)
 """
 
 from leveret.testing.conformance.commits import TestCommit, TestTheDoor

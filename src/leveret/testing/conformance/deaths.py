@@ -53,7 +53,7 @@ class TestDeaths:
         delivery = await rig.one("last")
 
         assert [charge.session for charge in delivery.charges] == ["s0", "s1", "s2"]
-        assert delivery.charges == tuple(rig.laid)
+        assert delivery.charges == rig.laid
 
     @case
     async def test_reaping_twice_charges_once(self, rig: Rig) -> None:
@@ -147,6 +147,20 @@ class TestDeaths:
 
         await rig.nothing("s2")
         assert (await rig.one("jail", suspects=True)).suspect
+
+    @case
+    async def test_the_beat_tells_that_suspects_wait(self, rig: Rig) -> None:
+        await rig.send("a", "b")
+        await rig.join("s1", rig.node("w1"))
+        await rig.join("s2", rig.node("w1"))
+        await rig.claim("s1")
+        await rig.reap("s1", suspect_others=True)
+        await rig.nothing("s2")
+
+        async def suspects() -> int:
+            return (await rig.beat("w1")).suspects
+
+        await rig.becomes(suspects, 2)
 
     @case(needs=Capability.LEASE)
     async def test_the_beat_tells_how_many_suspects_wait(self, rig: Rig) -> None:

@@ -1,16 +1,18 @@
 """The processes and sessions of a case: one main process, members, and time that passes when told."""
 
 import asyncio
+import os
+import socket
 from typing import Any, Protocol, Self, cast
 
 from leveret.model.delivery import Charge, Delivery, Receipt, SessionId
-from leveret.model.node import Node, Pulse, Reaping, Session
+from leveret.model.node import Node, Pulse, Reaping, Session, Testimony
 from leveret.model.options import DriverOptions
 from leveret.ports.admin import Admin
 from leveret.ports.backend import Backend, BlockingBackend
 from leveret.ports.broker import BlockingBroker, Broker, Capability, Severable
 from leveret.ports.clock import Clock
-from leveret.ports.driver import BackendDriver, BrokerDriver, FusedDriver
+from leveret.ports.driver import BackendDriver, BrokerDriver, FusedDriver, Witness
 from leveret.ports.leases import Leases
 from leveret.testing.conformance.needs import Need, Trait
 from leveret.testing.conformance.pace import Pace, RealTime, SimulatedTime
@@ -24,8 +26,8 @@ class DriverFactory(Protocol):
     same server, which is fresh for each test.
 
     It may also carry `real_time = True` (the server's own clock decides when what is due comes), `high_first_only =
-    True` (`DriverOptions.high_first` is nothing to it) and `rig`: a subclass of `Rig` that knows how a connection of
-    this driver breaks.
+    True` (`DriverOptions.high_first` is nothing to it) and `rig`: a subclass of `Rig`, for a driver whose sessions are
+    connections and that is no `ports.driver.Witness`.
     """
 
     def __call__(self, options: DriverOptions, clock: Clock) -> BrokerDriver | BackendDriver | FusedDriver: ...
@@ -43,8 +45,8 @@ class Process:
         """Where it has claimed: a broker that pushes may have put into its hands what it has not asked for yet."""
         self.session: SessionId | None = None
         """Of a member."""
-        self.cut = False
-        """Its connection was broken once: until it is back, claims may fail."""
+        self.sockets: list[Any] = []
+        """Of its consuming connections, as far as the driver shows them (`ports.driver.Witness`)."""
         self._blocking: list[BlockingBroker | BlockingBackend] = []
         if hasattr(driver, "broker"):
             self.abilities.add(Trait.BROKER)
@@ -76,10 +78,14 @@ class Process:
     async def close(self) -> None:
         for face in self._blocking:
             await asyncio.to_thread(face.close)
-        for name in ("broker", "backend", "leases"):
+        for name in ("broker", "backend", "leases", "admin", "chores"):
             part: Any = getattr(self, name, None)
             if hasattr(part, "close"):
                 await part.close()
+
+    def witness(self) -> Witness | None:
+        """The driver, if its broker keeps no record of deaths."""
+        return cast(Witness, self.driver) if hasattr(self.driver, "on_testimony") else None
 
 
 class Fleet:
@@ -96,11 +102,17 @@ class Fleet:
         self.clock = self.pace.clock
         self.main = Process(factory(options, self.clock))
         self.driver = self.main.driver
-        self.laid: list[Charge] = []
-        """Every charge so far, in order."""
+        if (supervisor := self.main.witness()) is not None:
+            supervisor.on_testimony(self.spread)
+        self._charges: dict[str, Charge] = {}
+        """By session: a death is one, however often it is told."""
         self.members: dict[str, Process] = {}
         """Sessions that have a process of their own."""
         self._others: list[Self] = []
+        self._queues: dict[str, tuple[str, ...]] = {}
+        """Of each session: those of its node."""
+        self.held: dict[str, list[Receipt]] = {}
+        """What each session was handed and has not settled or given back, as its slot page would say."""
 
     @property
     def broker(self) -> Broker:
@@ -137,19 +149,25 @@ class Fleet:
         for process in (*self.members.values(), self.main):
             await process.close()
 
-    # What only a driver's author can do; see `DriverFactory.rig`
+    # What happens to processes; a driver's author may say it better
 
-    async def spread(self) -> None:
-        """Called when the main process has reaped and when a session has joined: where the broker does not carry what
-        a supervisor knows of the dead, it is told to the processes of the living here."""
-
-    async def vanish(self, process: Process) -> None:
-        """Break the process's connections as its death would, at once and for good. Nobody closes it after that."""
-        raise NotImplementedError("sessions of this driver are connections: its rig must say how one vanishes")
+    async def spread(self, told: tuple[Testimony, ...]) -> None:
+        """What the main process has seen of deaths reaches the processes of the living."""
+        for process in self.members.values():
+            cast(Witness, process.driver).testify(told)
 
     async def sever(self, process: Process) -> None:
-        """Break the process's connections under it; it lives, notices and connects again."""
-        raise NotImplementedError("sessions of this driver are connections: its rig must say how one breaks")
+        """Break the connections of a process under it; it lives and notices."""
+        if not process.sockets:
+            raise NotImplementedError("this driver shows no sockets: its rig must say how a connection breaks")
+        for connection in process.sockets:
+            connection.shutdown(socket.SHUT_RDWR)
+        process.sockets.clear()
+
+    async def vanish(self, process: Process) -> None:
+        """Break the connections of a process as its death would, at once and for good. Nobody closes it after that."""
+        await self._break(process)
+        await process.close()
 
     # Who
 
@@ -160,18 +178,35 @@ class Fleet:
     async def join(
         self, session: str = "s1", node: Node | None = None, *, quarantine: bool = False, apart: bool = False
     ) -> SessionId:
-        """Register a session (and its node, named as the session unless given). `apart`: with a driver of its own, as
-        it has in any case where it is a connection."""
+        """Register a session (and its node, named as the session unless given), which claims from the queues of its
+        node. `apart`: with a driver of its own, as it has in any case where it is a connection."""
         node = node or self.node(f"node-{session}")
-        name = SessionId(session)
-        member = Session(id=name, node=node.name, incarnation=node.incarnation, pid=1, quarantine=quarantine)
         if session not in self.members and (apart or not self.has(Capability.LEASE)):
-            self.members[session] = Process(self.factory(self.options, self.clock))
-            self.members[session].session = name
-        await self._process(session).leases.register(node, (member,))
-        if not self.has(Capability.LEASE):
-            await self.spread()
+            self.members[session] = self._fork()
+        return await self._register(session, node, quarantine=quarantine)
+
+    def _fork(self) -> Process:
+        """Another process, which hears what the main one knows."""
+        process = Process(self.factory(self.options, self.clock))
+        if (member := process.witness()) is not None and (supervisor := self.main.witness()) is not None:
+            member.on_socket(lambda session, connection: process.sockets.append(connection))
+            member.testify(supervisor.known())
+        return process
+
+    async def _register(self, session: str, node: Node, *, quarantine: bool) -> SessionId:
+        name, process = SessionId(session), self._process(session)
+        # A driver of its own opens the session that it is in, and only hears of others.
+        pid = os.getpid() if session in self.members else 1
+        member = Session(id=name, node=node.name, incarnation=node.incarnation, pid=pid, quarantine=quarantine)
+        await process.leases.register(node, (member,))
+        process.session, self._queues[session] = name, node.queues
         return name
+
+    async def renew(self, session: str) -> SessionId:
+        """Begin another session in the process of one that is over, as a worker does that lost its connection."""
+        process, heir = self.members.pop(session), f"{session}-again"
+        self.members[heir] = process
+        return await self._register(heir, self.node(f"node-{session}", queues=self._queues[session]), quarantine=False)
 
     async def die(self, session: str) -> None:
         """The session's process vanishes. A broker that keeps sessions hears that from `reap`, or by the lease."""
@@ -179,13 +214,17 @@ class Fleet:
             await self.vanish(self.members.pop(session))
 
     async def cut(self, session: str) -> None:
-        """The session's connection breaks, its process lives."""
-        process = self._process(session)
-        process.cut = True
+        """The session's connection breaks, its process lives; returns when the driver has noticed."""
+        await self._break(self._process(session))
+
+    async def _break(self, process: Process) -> None:
+        noticed = asyncio.ensure_future(cast(Severable, process.broker).severed())
+        await asyncio.sleep(0)  # so that it listens
         await self.sever(process)
+        await asyncio.wait_for(noticed, 10)
 
     async def severed(self, session: str) -> None:
-        """Return when the driver has noticed that."""
+        """Return when the session's connection is lost."""
         await cast(Severable, self._process(session).broker).severed()
 
     async def stop(self, session: str) -> None:
@@ -197,15 +236,23 @@ class Fleet:
     ) -> None:
         """End a session as its supervisor does, laying its death to `charged`. `back`: how many messages went back,
         as a broker that keeps sessions answers. A connection is held until the charges are written."""
-        charge = Charge(reason="signal 9", at=self.clock.now(), session=session)
+        charge = self._charges.get(session) or Charge(reason="signal 9", at=self.clock.now(), session=session)
+        self._charges |= {session: charge} if charged else {}
         pairs = tuple((delivery.receipt, charge) for delivery in charged)
-        self.laid += [charge] * len(pairs)
-        held = self.held_by(session) if suspect_others else ()
-        reaping = Reaping(session=SessionId(session), charged=pairs, suspect_others=suspect_others, suspects=held)
+        reaping = Reaping(
+            session=SessionId(session),
+            charged=pairs,
+            suspect_others=suspect_others,
+            suspects=tuple(self.held.get(session, ())) if suspect_others else (),
+        )
         answer = await self.leases.reap((reaping,))
         assert back is None or not self.has(Capability.LEASE) or answer == back
-        await self.spread()
         await self.die(session)
+
+    @property
+    def laid(self) -> tuple[Charge, ...]:
+        """The charges so far, in order."""
+        return tuple(self._charges.values())
 
     async def beat(self, name: str = "w1") -> Pulse:
         return await self.leases.beat(self.node(name))
@@ -215,10 +262,6 @@ class Fleet:
 
     def _process(self, session: str) -> Process:
         return self.members.get(session, self.main)
-
-    def held_by(self, session: str) -> tuple[Receipt, ...]:
-        """What the session was handed, as its slot page would say."""
-        return ()
 
     # When
 

@@ -81,6 +81,16 @@ class TestMessages:
         await rig.nothing()
 
     @case
+    async def test_a_session_sees_only_the_queues_of_its_node(self, rig: Rig) -> None:
+        await rig.send("a", queue="other")
+        await rig.send("b")
+        await rig.join("s1")
+        await rig.join("s2", rig.node("w2", queues=("other",)))
+
+        assert ids(await rig.claim("s1")) == ["b"]
+        assert ids(await rig.claim("s2")) == ["a"]
+
+    @case(needs=Capability.LEASE)
     async def test_a_claim_sees_only_its_queues(self, rig: Rig) -> None:
         await rig.send("a", queue="other")
         await rig.send("b")
@@ -93,9 +103,9 @@ class TestMessages:
     async def test_several_queues_are_served_each_in_its_order(self, rig: Rig) -> None:
         await rig.send("a", "c", queue="x")
         await rig.send("b", "d", queue="y")
-        await rig.join()
+        await rig.join(node=rig.node(queues=("y", "x")))
 
-        came = ids(await rig.claim(queues=("y", "x")))
+        came = ids(await rig.claim())
 
         assert sorted(came) == ["a", "b", "c", "d"]
         assert came.index("a") < came.index("c") and came.index("b") < came.index("d")
@@ -105,9 +115,9 @@ class TestMessages:
         await rig.send("a", queue="x")
         await rig.send("b", queue="y")
         await rig.send("c", queue="x")
-        await rig.join()
+        await rig.join(node=rig.node(queues=("y", "x")))
 
-        assert ids(await rig.claim(queues=("y", "x"))) == ["a", "b", "c"]
+        assert ids(await rig.claim()) == ["a", "b", "c"]
 
     @case
     async def test_expired_messages_are_handed_over(self, rig: Rig) -> None:

@@ -50,7 +50,11 @@ class TestCounts:
         await rig.stands(1, 0, 0, 0, queue="x")
         found = {counts.queue: counts.ready for counts in await rig.admin.counts()}
 
-        assert found == {"empty": 0, "x": 1, "y": 1}
+        expected = {"empty": 0, "x": 1, "y": 1}
+        if not rig.has(Capability.COUNTS):
+            # A broker that cannot be asked for its queues knows those that the app lists, these among them.
+            found = {queue: ready for queue, ready in found.items() if queue in expected}
+        assert found == expected
 
     @case
     async def test_declaring_twice_changes_nothing(self, rig: Rig) -> None:
@@ -152,7 +156,7 @@ class TestDeadLetters:
             reason="3 lost processes",
             at=letter.at,
             encoded=encoded("a"),
-            charges=tuple(rig.laid),
+            charges=rig.laid,
         )
         assert len(letter.charges) == 1
 
@@ -166,7 +170,8 @@ class TestDeadLetters:
     async def test_dead_letters_are_listed_by_queue(self, rig: Rig) -> None:
         await self._park(rig, "a")
         await rig.send("b", queue="other")
-        await rig.settle((await rig.claim(queues=("other",)))[0], Verdict.REJECT, reason="poison")
+        await rig.join("s2", rig.node("w2", queues=("other",)))
+        await rig.settle(await rig.one("s2"), Verdict.REJECT, reason="poison")
 
         assert [letter.id for letter in await rig.admin.dead("other")] == ["b"]
         assert len(await rig.admin.dead()) == 2

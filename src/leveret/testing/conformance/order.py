@@ -71,7 +71,6 @@ class TestPriorities:
         for number, priority in enumerate((0, 5, 9, 1, 5, 0)):
             await self._send(rig, f"{priority}-{number}", priority)
             await rig.jump(1)
-        await rig.join()
 
         assert await self._claim(rig) == ["9-2", "5-1", "5-4", "1-3", "0-0", "0-5"]
 
@@ -80,7 +79,6 @@ class TestPriorities:
         await self._send(rig, "five", 5)
         await self._send(rig, "nine", 9)
         await self._send(rig, "zero", 0)
-        await rig.join()
 
         assert await self._claim(rig) == ["zero", "five", "nine"]
 
@@ -90,7 +88,6 @@ class TestPriorities:
         await self._send(rig, "ten", 10)
         await self._send(rig, "eight", 8)
         await self._send(rig, "most", 255)
-        await rig.join()
 
         assert await self._claim(rig) == ["nine", "ten", "most", "eight"]
 
@@ -99,34 +96,32 @@ class TestPriorities:
         await self._send(rig, "ten", 10)
         await self._send(rig, "nine", 9)
         await self._send(rig, "eight", 8)
-        await rig.join()
 
         assert await self._claim(rig) == ["eight", "ten", "nine"]
 
     @case(needs=Capability.LEASE)  # what is pushed to a connection has left the order of the queue
     async def test_priority_is_exact_with_one_slot(self, rig: Rig) -> None:
         await self._send(rig, "old", 0)
-        await rig.join()
-        await rig.settle(await rig.one(queues=(URGENT,)))
+        await rig.join(node=rig.node(queues=(URGENT,)))
+        await rig.settle(await rig.one())
         await self._send(rig, "low", 1)
         await self._send(rig, "high", 2)
 
-        assert ids((await rig.one(queues=(URGENT,)),)) == ["high"]
+        assert ids((await rig.one(),)) == ["high"]
 
     @case(needs=Capability.PLACES)
     async def test_priority_counts_across_queues(self, rig: Rig) -> None:
         await rig.send("a", queue="x", priority=1)
         await rig.send("b", queue="y", priority=7)
-        await rig.join()
+        await rig.join(node=rig.node(queues=("x", "y")))
 
-        assert ids(await rig.claim(queues=("x", "y"))) == ["b", "a"]
+        assert ids(await rig.claim()) == ["b", "a"]
 
     @case(needs=Capability.DELAY)
     async def test_priority_holds_for_what_falls_due(self, rig: Rig) -> None:
         await self._send(rig, "low", 1)
         due = rig.later(5)
         await self._send(rig, "high", 5, not_before=due)
-        await rig.join()
         await rig.past(due, by=2)
 
         assert await self._claim(rig) == ["high", "low"]
@@ -135,7 +130,8 @@ class TestPriorities:
         await rig.send(name, queue=URGENT, priority=priority, not_before=not_before)
 
     async def _claim(self, rig: Rig) -> list[str]:
-        return ids(await rig.claim(queues=(URGENT,)))
+        await rig.join(node=rig.node(queues=(URGENT,)))
+        return ids(await rig.claim())
 
 
 class TestDelays:

@@ -2,9 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
-from leveret.errors import BrokerError
 from leveret.model.delivery import Claim, Delivery, Receipt, Return, SessionId, Verdict
 from leveret.model.options import DriverOptions
 from leveret.model.settlement import Commitment, Committed, Record, Stale
@@ -13,6 +12,7 @@ from leveret.testing.conformance.fleet import OPTIONS, DriverFactory, Fleet, Pro
 from leveret.testing.conformance.pace import Pace
 from leveret.testing.conformance.values import QUEUE, ids, posting
 
+T = TypeVar("T")
 POLL_SECONDS = 0.02
 Counts = tuple[int | None, int | None, int | None, int]
 
@@ -52,27 +52,33 @@ class Rig(Fleet):
 
         async def take(room: int) -> tuple[Delivery, ...]:
             deliveries = await self._ask(session, room)
-            await self._process(session).broker.settle(
-                tuple(Commitment(receipt=delivery.receipt, verdict=Verdict.ACK) for delivery in deliveries)
-            )
+            for delivery in deliveries:
+                await self.settle(delivery)
             return deliveries
 
         return await self._gather(take, credit, self.pace.patience)
 
+    def _let_go(self, receipt: Receipt) -> Process:
+        """Answer whose it is; it is not held any more."""
+        session, process = self._holders.get(receipt, ("", self.main))
+        self.held[session] = [held for held in self.held.get(session, ()) if held != receipt]
+        return process
+
     async def settle(self, delivery: Delivery, verdict: Verdict = Verdict.ACK, **options: Any) -> Committed | Stale:
         commitment = Commitment(receipt=delivery.receipt, verdict=verdict, **options)
-        (answer,) = await self._holder(delivery.receipt).broker.settle((commitment,))
+        (answer,) = await self._let_go(delivery.receipt).broker.settle((commitment,))
         return answer
 
     async def commit(self, delivery: Delivery, verdict: Verdict = Verdict.ACK, **options: Any) -> Committed | Stale:
         commitment = Commitment(receipt=delivery.receipt, verdict=verdict, **options)
-        (answer,) = await self._holder(delivery.receipt).committer.commit((commitment,))
+        (answer,) = await self._let_go(delivery.receipt).committer.commit((commitment,))
         return answer
 
     async def give_back(self, *deliveries: Delivery, **options: Any) -> None:
         """In one batch; they are of one session."""
         returns = tuple(Return(receipt=delivery.receipt, **options) for delivery in deliveries)
-        await self._holder(returns[0].receipt).broker.give_back(returns)
+        processes = [self._let_go(back.receipt) for back in returns]
+        await processes[0].broker.give_back(returns)
 
     async def bell(self, session: str, timeout: float) -> None:
         await self._process(session).broker.bell((QUEUE,), timeout)
@@ -88,28 +94,19 @@ class Rig(Fleet):
     async def store(self, *records: Record) -> tuple[bool, ...]:
         return await self.backend.store(records)
 
-    def held_by(self, session: str) -> tuple[Receipt, ...]:
-        return tuple(receipt for receipt, (holder, _) in self._holders.items() if holder == session)
-
-    def _holder(self, receipt: Receipt) -> Process:
-        return self._holders[receipt][1] if receipt in self._holders else self.main
-
     async def _ask(self, session: str, credit: int, **options: Any) -> tuple[Delivery, ...]:
         process = self._process(session)
         self._numbers[session] = self._numbers.get(session, 0) + 1
-        facts = {"queues": (QUEUE,), "number": self._numbers[session], **options}
+        queues = self._queues.get(session, (QUEUE,))
+        facts = {"queues": queues, "number": self._numbers[session], **options}
         claim = Claim(session=SessionId(session), credit=credit, **facts)
         process.queues.update(claim.queues)
-        try:
-            deliveries = await process.broker.claim(claim)
-        except BrokerError:
-            if process.cut:
-                return ()
-            raise
+        deliveries = await process.broker.claim(claim)
         assert len(deliveries) <= credit
         for delivery in deliveries:
             holder, _ = self._holders.setdefault(delivery.receipt, (session, process))
             assert holder == session, "two sessions were given the same receipt"
+            self.held.setdefault(session, []).append(delivery.receipt)
         return deliveries
 
     async def _gather(
@@ -131,13 +128,16 @@ class Rig(Fleet):
 
     async def stands(self, ready: int, delayed: int, claimed: int, dead: int, queue: str = QUEUE) -> None:
         """See that so much stands in a queue, as far as the driver knows."""
-        expected = self._known(queue, (ready, delayed, claimed, dead))
-        found = await self.counts(queue)
+        await self.becomes(lambda: self.counts(queue), self._known(queue, (ready, delayed, claimed, dead)))
+
+    async def becomes(self, look: Callable[[], Awaitable[T]], expected: T) -> None:
+        """See that what is looked at is what is expected: at once, or when news have travelled."""
+        found = await look()
         for _ in range(int(self.pace.patience / POLL_SECONDS)):
             if found == expected:
                 break
             await asyncio.sleep(POLL_SECONDS)
-            found = await self.counts(queue)
+            found = await look()
         assert found == expected
 
     async def counts(self, queue: str = QUEUE) -> Counts:

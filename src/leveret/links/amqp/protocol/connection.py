@@ -160,13 +160,16 @@ class Connection:
         left = end - at
         if not left or self.closed:
             return
-        if data[at] not in _KINDS and data[at] != _GREETING:
+        if data[at] == _GREETING:
+            self._needed = 8
+        elif data[at] not in _KINDS:
             # A TLS alert is shorter than any frame.
             raise _no_frame(data, at, 0)
-        size: int = _U32.unpack_from(data, at + 3)[0] if left >= 7 else 0
-        if size > self.frame_max and data[at] != _GREETING:
-            raise _no_frame(data, at, size)
-        self._needed = 8 + size
+        else:
+            size: int = _U32.unpack_from(data, at + 3)[0] if left >= 7 else -1
+            if size > self.frame_max:
+                raise _no_frame(data, at, size)
+            self._needed = 8 + size
         self._early_size = left
         self._early.append(data[at:] if at else data)
 

@@ -1,0 +1,196 @@
+"""The asyncio pump: one connection of one loop, on which everything is asked at once and answered in order."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, cast
+
+from hiredis import ProtocolError
+
+from leveret.links.redis.conversation import Command, Conversation, Message
+from leveret.links.redis.dial import broken, route, unreachable
+from leveret.links.redis.location import Endpoint, Location, Unix
+from leveret.links.redis.refusals import Lost
+from leveret.links.redis.sockets import tune
+
+
+class Taker(Protocol):
+    """Who is told an answer; `lose`, perhaps more than once, that none will come."""
+
+    def take(self, answer: Any) -> None: ...
+
+    def lose(self, error: Lost) -> None: ...
+
+
+class Exchange:
+    """Collects the answers of some commands into a future."""
+
+    __slots__ = ("_answers", "_left", "future")
+
+    def __init__(self, future: "asyncio.Future[list[Any]]", commands: int) -> None:
+        self.future = future
+        self._answers: list[Any] = []
+        self._left = commands
+
+    def take(self, answer: Any) -> None:
+        self._answers.append(answer)
+        self._left -= 1
+        if not self._left and not self.future.done():
+            self.future.set_result(self._answers)
+
+    def lose(self, error: Lost) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class LoopConnection(asyncio.Protocol):
+    """Made by `connect`. `on_message` hears what is published, `on_lost` once why the connection ended."""
+
+    def __init__(self, location: Location) -> None:
+        self._location = location
+        self._loop = asyncio.get_running_loop()
+        self._conversation = Conversation()
+        self._takers: deque[Taker] = deque()
+        self._transport: asyncio.Transport | None = None
+        self._outbox: list[bytes] = []
+        self._corked = False
+        self._heard = 0
+        self._watcher: asyncio.TimerHandle | None = None
+        self._error: Exception | None = None
+        self.alive = False
+        self.on_message: Callable[[Message], None] = lambda message: None
+        self.on_lost: Callable[[Lost], None] = lambda error: None
+
+    # Asking
+
+    def send(self, commands: Sequence[Command], takers: Sequence[Taker]) -> None:
+        """Send commands and tell each's taker its answer. The first of a burst writes at once."""
+        if not self.alive or self._transport is None:
+            lost = broken(self._location, self._error)
+            for taker in takers:
+                taker.lose(lost)
+            return
+        data = self._conversation.pack(commands)
+        self._takers.extend(takers)
+        if self._corked:
+            self._outbox.append(data)
+        else:
+            self._transport.write(data)
+            self._corked = True
+            self._loop.call_soon(self._uncork)
+        if self._watcher is None:
+            self._watch(self._heard, self._loop.time())
+
+    def ask(self, commands: Sequence[Command]) -> "asyncio.Future[list[Any]]":
+        future: asyncio.Future[list[Any]] = self._loop.create_future()
+        self.send(commands, (Exchange(future, len(commands)),) * len(commands))
+        return future
+
+    def _uncork(self) -> None:
+        self._corked = False
+        if self._outbox and self._transport is not None:
+            self._transport.write(b"".join(self._outbox))
+        self._outbox.clear()
+
+    # Hearing
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports are no subclasses.
+        self._transport = cast(asyncio.Transport, transport)
+        self.alive = True
+
+    def data_received(self, data: bytes) -> None:
+        self._heard += 1
+        try:
+            answers, messages = self._conversation.receive(data)
+        except ProtocolError as error:
+            self.fail(error)
+            return
+        for answer in answers:
+            self._takers.popleft().take(answer)
+        for message in messages:
+            self.on_message(message)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._end(self._error or error)
+
+    # Ending
+
+    def fail(self, error: Exception) -> None:
+        """End the connection at once, with a reason."""
+        self._error = error
+        if self._transport is not None:
+            self._transport.abort()
+        self._end(error)
+
+    def close(self) -> None:
+        """End it when what was sent has left."""
+        if self._transport is not None:
+            self._transport.close()
+        self._end(None)
+
+    def _end(self, error: Exception | None) -> None:
+        if not self.alive:
+            return
+        self.alive = False
+        if self._watcher is not None:
+            self._watcher.cancel()
+        lost = broken(self._location, error)
+        lost.__cause__ = error
+        takers, self._takers = self._takers, deque()
+        for taker in takers:
+            taker.lose(lost)
+        self.on_lost(lost)
+
+    def _watch(self, heard: int, since: float) -> None:
+        """While an answer is owed: nothing heard for `answer_seconds` ends the connection. A dead peer sends no FIN."""
+        now = self._loop.time()
+        self._watcher = None
+        if not self._takers:
+            return
+        if heard != self._heard:
+            heard, since = self._heard, now
+        if now - since >= self._location.answer_seconds:
+            self.fail(TimeoutError())
+            return
+        self._watcher = self._loop.call_later(self._location.answer_seconds / 4, self._watch, heard, since)
+
+
+async def connect(location: Location) -> LoopConnection:
+    """Connect and greet; raises `OperationalError` within the location's seconds for each server tried."""
+    path = route(location)
+    call = next(path)
+    while True:
+        connection = LoopConnection(location)
+        try:
+            async with asyncio.timeout(location.connect_seconds):
+                await _open(connection, location, call.endpoint)
+                answers = await connection.ask(call.greeting)
+        except (OSError, Lost) as error:
+            connection.close()
+            call = path.throw(unreachable(location, call.endpoint, error))
+            continue
+        except BaseException:
+            connection.close()
+            raise
+        try:
+            following = path.send(answers)
+        except StopIteration:
+            return connection
+        except BaseException:
+            connection.close()
+            raise
+        connection.close()
+        call = following
+
+
+async def _open(connection: LoopConnection, location: Location, endpoint: Endpoint) -> None:
+    loop = asyncio.get_running_loop()
+    if isinstance(endpoint, Unix):
+        await loop.create_unix_connection(lambda: connection, endpoint.path)
+        return
+    tls = None if location.tls is None else location.tls.context()
+    transport, _ = await loop.create_connection(
+        lambda: connection, endpoint.host, endpoint.port, ssl=tls, server_hostname=endpoint.host if tls else None
+    )
+    tune(transport.get_extra_info("socket"))

@@ -1,0 +1,48 @@
+"""What Redis says when it will not, as our errors: who is to blame and what to do next."""
+
+from leveret.errors import OperationalError
+
+
+class Refusal(Exception):
+    """An error reply, as it came. A value until a verb needs the answer it stands in the place of."""
+
+    @property
+    def code(self) -> str:
+        return str(self).partition(" ")[0]
+
+
+class Lost(OperationalError):
+    """The connection broke or the server was silent for too long: what was under way is unknown."""
+
+
+def explain(refusal: Refusal, shown: str) -> OperationalError:
+    """Answer our error for one of Redis's; `Lost` for what another connection, or a little later, may bring."""
+    said = str(refusal)
+    advice = next((advice for sign, advice in _ADVICE.items() if said.startswith(sign)), "")
+    kind = Lost if said.startswith(_PASSING) else OperationalError
+    return kind(f"Redis at {shown} refused: {said}" + (f". {advice}" if advice else ""))
+
+
+RIGHTS = (
+    "+mget +set +del +evalsha +eval +publish +subscribe +unsubscribe "
+    "+hsetnx +hget +hlen +hgetall +pexpire +ping +select"
+)
+_ADVICE = {
+    "WRONGPASS": "The user or the password in the URL is wrong",
+    "NOAUTH": "It wants a password: put it into the URL, like redis://:password@host",
+    "NOPERM": f"Grant the user ~<prefix>celery-task-meta-* ~<prefix>leveret:* {RIGHTS} &* (docs/reference/redis-keys)",
+    "OOM": "Its maxmemory is reached: give it more, or let results expire sooner (result_expires)",
+    "READONLY": "It is a replica now; the next attempt looks for the master",
+    "MISCONF": "It cannot write its snapshot to disk",
+    "LOADING": "It reads its data from disk and will answer soon",
+    "MOVED": "It is a node of a Redis Cluster, which is not served yet",
+    "CROSSSLOT": "It is a node of a Redis Cluster, which is not served yet",
+    "ERR unknown command": "It is too old: Redis 6.0 or newer is needed",
+    "NOPROTO": "It does not speak RESP 3: Redis 6.0 or newer is needed",
+    "ERR DB index": "It has no such database: see the number at the end of the URL",
+    "ERR max number of clients": "Raise its maxclients, or use fewer processes",
+}
+
+BROKEN_BY = frozenset(("READONLY", "MASTERDOWN", "LOADING"))
+"""After these a new connection may find a better server."""
+_PASSING = (*BROKEN_BY, "ERR max number of clients", "BUSY", "TRYAGAIN")

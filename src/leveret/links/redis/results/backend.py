@@ -1,0 +1,94 @@
+"""The result-store faces of Redis; every driver of a Redis hands them out, and siblings do not see each other."""
+
+from collections.abc import Sequence
+
+from leveret.links.redis.blocking import Pool
+from leveret.links.redis.hub import Hub
+from leveret.links.redis.location import Location
+from leveret.links.redis.results.verbs import Verbs
+from leveret.links.redis.results.waiting import wait
+from leveret.links.redis.results.watch import Watch
+from leveret.links.redis.rights import Channels
+from leveret.model.options import DriverOptions
+from leveret.model.settlement import Joined, Record, Seat
+from leveret.ports.clock import Clock
+
+
+class Store:
+    """What both faces share: where the store is, its verbs, and whether channels may be used."""
+
+    def __init__(self, location: Location, options: DriverOptions, clock: Clock) -> None:
+        self.location = location
+        self.clock = clock
+        self.channels = Channels(location.shown)
+        self.verbs = Verbs(location.prefix, options, self.channels)
+
+
+class RedisBackend:
+    """`ports.backend.Backend`: one connection, which belongs to the loop that awaits it. It never blocks, so it is the
+    same for a worker's loop and for others."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._verbs = store.verbs
+        self._hub: Hub | None = None
+
+    async def store(self, records: tuple[Record, ...]) -> tuple[bool, ...]:
+        return await self._own().perform(self._verbs.store(records)) if records else ()
+
+    async def get(self, ids: Sequence[str]) -> tuple[Record | None, ...]:
+        return await self._own().perform(self._verbs.get(ids)) if ids else ()
+
+    async def wait(self, ids: Sequence[str], timeout: float) -> tuple[Record | None, ...]:
+        if not ids:
+            return ()
+        watch = Watch(self._verbs.keys, ids)
+        await self._own().wait(watch, timeout)
+        return tuple(watch.records)
+
+    async def arrive(self, seats: tuple[Seat, ...]) -> tuple[Joined, ...]:
+        return await self._own().perform(self._verbs.arrive(seats)) if seats else ()
+
+    async def forget(self, ids: Sequence[str]) -> None:
+        if ids:
+            await self._own().perform(self._verbs.forget(ids))
+
+    async def close(self) -> None:
+        if self._hub is not None and self._hub.ours:
+            self._hub.close()
+        self._hub = None
+
+    def _own(self) -> Hub:
+        hub = self._hub
+        if hub is None or not hub.ours:
+            hub = self._hub = Hub(self._store.location, self._store.channels, self._store.clock.jitter)
+        return hub
+
+
+class RedisBlockingBackend:
+    """`ports.backend.BlockingBackend`: on the calling thread."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._verbs = store.verbs
+        self._pool = Pool(store.location)
+
+    def get(self, ids: Sequence[str]) -> tuple[Record | None, ...]:
+        return self._pool.perform(self._verbs.get(ids)) if ids else ()
+
+    def wait(self, ids: Sequence[str], timeout: float) -> tuple[Record | None, ...]:
+        if not ids:
+            return ()
+        watch = Watch(self._verbs.keys, ids)
+        wait(self._pool, watch, timeout, self._store.channels, self._store.clock.jitter)
+        return tuple(watch.records)
+
+    def store(self, records: tuple[Record, ...]) -> tuple[bool, ...]:
+        return self._pool.perform(self._verbs.store(records)) if records else ()
+
+    def forget(self, ids: Sequence[str]) -> None:
+        if ids:
+            self._pool.perform(self._verbs.forget(ids))
+
+    def close(self) -> None:
+        self._pool.close()

@@ -1,0 +1,105 @@
+"""What a result store does, written once for both pumps."""
+
+from collections.abc import Sequence
+from hashlib import sha1
+
+from leveret.links.redis.results.records import Keys, arguments, read
+from leveret.links.redis.rights import Channels
+from leveret.links.redis.scripts import Call, Verb, good, run, script
+from leveret.logic.wire.foreign import status_of
+from leveret.model.options import DriverOptions
+from leveret.model.settlement import Joined, Record, Seat
+from leveret.model.state import READY_STATES
+
+AT_ONCE = 256
+"""Records in one run of a script: Redis serves nobody else meanwhile (2 ms)."""
+LOOKED_UP = 500
+"""Ids in one MGET."""
+ACQUITTALS = 3
+"""How often a document that only Python can read may be replaced while we read it."""
+
+
+class Verbs:
+    """Every verb of one store; holds nothing but names."""
+
+    def __init__(self, prefix: str, options: DriverOptions, channels: Channels) -> None:
+        self.keys = Keys(prefix)
+        self._options = options
+        self._channels = channels
+
+    def get(self, ids: Sequence[str]) -> Verb[tuple[Record | None, ...]]:
+        if not ids:
+            return ()
+        parts = [ids[start : start + LOOKED_UP] for start in range(0, len(ids), LOOKED_UP)]
+        answers = yield [self.keys.look(part) for part in parts]
+        return tuple(
+            read(name, (values[2 * place], values[2 * place + 1]))
+            for part, values in zip(parts, map(good, answers), strict=True)
+            for place, name in enumerate(part)
+        )
+
+    def forget(self, ids: Sequence[str]) -> Verb[None]:
+        if ids:
+            answers = yield [("DEL", *self.keys.pairs(ids))]
+            good(answers[0])
+
+    def store(self, records: tuple[Record, ...]) -> Verb[tuple[bool, ...]]:
+        verdicts = yield from self._store(records, "")
+        for _ in range(ACQUITTALS):
+            unclear = [place for place, verdict in enumerate(verdicts) if verdict == UNREADABLE]
+            if not unclear:
+                break
+            yield from self._judge(records, verdicts, unclear)
+        return tuple(verdict == STORED for verdict in verdicts)
+
+    def arrive(self, seats: tuple[Seat, ...]) -> Verb[tuple[Joined, ...]]:
+        if not seats:
+            return ()
+        expires = self._options.result_expires
+        values: list[str | bytes | int] = [0 if expires is None else max(int(expires * 1000), 1)]
+        for seat in seats:
+            values += (seat.index, seat.size, seat.value)
+        keys = [self.keys.join(seat.join) for seat in seats]
+        answers = yield from run(script("arrive"), [(keys, values)])
+        return tuple(_joined(seat, found) for seat, found in zip(seats, answers[0], strict=True))
+
+    def _store(self, records: Sequence[Record], acquitted: str) -> Verb[list[int]]:
+        task, mark, keep = self.keys.task, f"{self.keys.prefix}leveret:{{", self._options.tombstone_expires
+        calls: list[Call] = []
+        for start in range(0, len(records), AT_ONCE):
+            keys: list[str] = []
+            values: list[str | bytes | int] = ["1" if self._channels.open else "0", acquitted]
+            for record in records[start : start + AT_ONCE]:
+                key = task + record.id
+                keys += (key, f"{mark}{key}}}")
+                values += arguments(record, keep)
+            calls.append((keys, values))
+        answers = yield from run(script("store"), calls)
+        if any(answer.pop() for answer in answers):
+            self._channels.close("publish")
+        return [verdict for answer in answers for verdict in answer]
+
+    def _judge(self, records: Sequence[Record], verdicts: list[int], unclear: list[int]) -> Verb[None]:
+        """Documents in a format that scripts cannot read: read them here, and store what they do not refuse."""
+        answers = yield [("MGET", *(self.keys.document(records[place].id) for place in unclear))]
+        acquitted: dict[int, str] = {}
+        for place, document in zip(unclear, good(answers[0]), strict=True):
+            if document is not None and status_of(document) in READY_STATES:
+                verdicts[place] = REFUSED
+            else:
+                acquitted[place] = sha1(document or b"").hexdigest()
+        if acquitted:
+            again = yield from self._store([records[place] for place in acquitted], " ".join(acquitted.values()))
+            for place, verdict in zip(acquitted, again, strict=True):
+                verdicts[place] = verdict
+
+
+REFUSED, STORED, UNREADABLE = range(3)
+"""What `store.lua` answers."""
+
+
+def _joined(seat: Seat, found: list[bytes] | None) -> Joined:
+    if found is None:
+        return Joined(join=seat.join, complete=False)
+    taken = {int(index): value for index, value in zip(found[::2], found[1::2], strict=True) if index != b"size"}
+    return Joined(join=seat.join, complete=True, values=tuple(taken[index] for index in sorted(taken)))

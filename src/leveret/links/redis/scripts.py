@@ -1,0 +1,61 @@
+"""Verbs and the scripts they run. A verb is written once for both pumps: it yields commands, is sent their answers, and
+returns. A `Refusal` it does not expect is raised; the pump, which knows the server's name, explains it.
+"""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha1
+from importlib.resources import files
+from typing import Any, TypeVar
+
+from leveret.links.redis.conversation import Command
+from leveret.links.redis.refusals import Refusal
+
+T = TypeVar("T")
+Verb = Generator[list[Command], list[Any], T]
+Call = tuple[list[str], list[str | bytes | int]]
+"""A script's keys and its other arguments."""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A file in `scripts/`; servers know it by its sha1."""
+
+    source: str
+    sha1: str
+
+    def known(self, call: Call) -> Command:
+        """Run it where the server has it."""
+        keys, values = call
+        return ("EVALSHA", self.sha1, len(keys), *keys, *values)
+
+    def full(self, command: Command) -> Command:
+        """The same with the source, for a server that answered NOSCRIPT (a new one, or restarted)."""
+        return ("EVAL", self.source, *command[2:])
+
+
+@cache
+def script(name: str) -> Script:
+    source = (files(__package__) / "scripts" / f"{name}.lua").read_text(encoding="utf-8")
+    return Script(source, sha1(source.encode()).hexdigest())
+
+
+def run(script: Script, calls: Sequence[Call]) -> Verb[list[Any]]:
+    """Run a script for each call, all in one round trip where the server knows it."""
+    if not calls:
+        return []
+    commands = [script.known(call) for call in calls]
+    answers = yield commands
+    missing = [place for place, answer in enumerate(answers) if type(answer) is Refusal and answer.code == "NOSCRIPT"]
+    if missing:
+        again = yield [script.full(commands[place]) for place in missing]
+        for place, answer in zip(missing, again, strict=True):
+            answers[place] = answer
+    return [good(answer) for answer in answers]
+
+
+def good(answer: Any) -> Any:
+    if type(answer) is Refusal:
+        raise answer
+    return answer

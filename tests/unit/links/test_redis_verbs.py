@@ -1,0 +1,136 @@
+"""Verbs against a scripted server: what they ask, and what they make of the answers."""
+
+from hashlib import sha1
+
+import pytest
+
+from leveret.links.redis.refusals import Refusal
+from leveret.links.redis.results.verbs import ACQUITTALS, AT_ONCE, LOOKED_UP, Verbs
+from leveret.links.redis.rights import Channels
+from leveret.model.options import DriverOptions
+from leveret.model.settlement import Seat
+from leveret.testing.conformance.rig import success
+
+STORED, REFUSED, UNREADABLE = 1, 0, 2
+
+
+def verbs(**options) -> Verbs:
+    return Verbs("", DriverOptions(**options), Channels("redis://here"))
+
+
+class Play:
+    """Drives a verb with the answers given, and keeps what it asked."""
+
+    def __init__(self, verb, *answers):
+        self.asked = []
+        try:
+            commands = next(verb)
+            for answer in answers:
+                self.asked.append(commands)
+                commands = verb.send(answer)
+            self.asked.append(commands)
+            self.value = None
+        except StopIteration as stop:
+            self.value = stop.value
+
+
+def test_a_batch_is_one_script_run():
+    play = Play(verbs().store((success("a"), success("b"))), [[STORED, REFUSED, 0]])
+
+    assert play.value == (True, False)
+    ((command,),) = play.asked
+    assert (command[0], command[2]) == ("EVALSHA", 4)
+    assert command[3:7] == (
+        "celery-task-meta-a",
+        "leveret:{celery-task-meta-a}",
+        "celery-task-meta-b",
+        "leveret:{celery-task-meta-b}",
+    )
+    assert command[7:9] == ("1", ""), "to be published; no document acquitted"
+
+
+def test_a_large_batch_is_several_runs_in_one_round_trip():
+    records = tuple(success(f"{n}") for n in range(AT_ONCE + 2))
+
+    play = Play(verbs().store(records), [[STORED] * AT_ONCE + [0], [REFUSED, STORED, 0]])
+
+    assert play.value == (True,) * AT_ONCE + (False, True)
+    assert [command[2] for command in play.asked[0]] == [2 * AT_ONCE, 4]
+
+
+def test_a_server_that_does_not_know_the_script_is_told_it():
+    play = Play(verbs().store((success("a"),)), [Refusal("NOSCRIPT No matching script")], [[STORED, 0]])
+
+    assert play.value == (True,)
+    ((known,), (full,)) = play.asked
+    assert full[0] == "EVAL" and sha1(full[1].encode()).hexdigest() == known[1]
+    assert full[2:] == known[2:]
+
+
+def test_any_other_refusal_is_raised():
+    with pytest.raises(Refusal, match="OOM"):
+        Play(verbs().store((success("a"),)), [Refusal("OOM command not allowed")])
+
+
+def test_a_document_only_python_can_read_is_read_here():
+    unclear = [[UNREADABLE, STORED, UNREADABLE, 0]]
+    documents = [[b"\x00celery-compressed\x00x\x00", b"status: SUCCESS\n"]]
+    records = (success("a"), success("b"), success("c"))
+
+    play = Play(verbs().store(records), unclear, documents, [[STORED, 0]])
+
+    assert play.value == (True, True, False), "c has ended, a has not"
+    assert play.asked[1] == [("MGET", "celery-task-meta-a", "celery-task-meta-c")]
+    ((again,),) = play.asked[2:]
+    assert again[3:5] == ("celery-task-meta-a", "leveret:{celery-task-meta-a}")
+    assert again[6] == sha1(documents[0][0]).hexdigest(), "only this document is acquitted"
+
+
+def test_a_document_that_never_stays_the_same_is_left_alone():
+    rounds = [[[UNREADABLE, 0]]]
+    for n in range(ACQUITTALS):
+        rounds += [[[b"%d" % n]], [[UNREADABLE, 0]]]
+
+    assert Play(verbs().store((success("a"),)), *rounds).value == (False,)
+
+
+def test_when_publishing_is_not_allowed_it_is_not_tried_for_a_while(caplog):
+    store = verbs()
+    Play(store.store((success("a"),)), [[STORED, 1]])
+
+    play = Play(store.store((success("b"),)), [[STORED, 1]])
+
+    assert play.asked[0][0][5] == "0"
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "&*" in caplog.text
+
+
+def test_many_ids_are_several_looks_in_one_round_trip():
+    ids = [str(n) for n in range(LOOKED_UP + 1)]
+    document = b'{"status":"SUCCESS"}'
+
+    play = Play(verbs().get(ids), [[None] * 2 * LOOKED_UP, [document, None]])
+
+    assert [record and record.id for record in play.value] == [None] * LOOKED_UP + [ids[-1]]
+
+
+def test_seats_are_read_in_their_order():
+    seats = tuple(Seat(join="j", index=index, size=3, value=b"v%d" % index) for index in (2, 10, 1))
+
+    play = Play(
+        verbs(result_expires=None).arrive(seats), [[None, None, [b"size", b"3", b"2", b"b", b"10", b"c", b"1", b"a"]]]
+    )
+
+    assert [joined.complete for joined in play.value] == [False, False, True]
+    assert play.value[2].values == (b"a", b"b", b"c")
+    assert play.asked[0][0][6] == 0, "kept for ever"
+
+
+@pytest.mark.parametrize(
+    "verb", [lambda v: v.store(()), lambda v: v.arrive(()), lambda v: v.get(()), lambda v: v.forget(())]
+)
+def test_nothing_asks_nothing(verb):
+    play = Play(verb(verbs()))
+
+    assert play.asked == []
+    assert play.value in ((), None)
