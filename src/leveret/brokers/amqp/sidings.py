@@ -81,7 +81,8 @@ class Sidings:
         intake.acknowledge((held.tag,))
 
     async def wait_for_holder(self, intake: Intake, held: Held) -> None:
-        """It still runs in a process that does not answer: it comes again when that may be over."""
+        """It still runs elsewhere: it comes again when that may be over, and its outcome is looked for then."""
+        held = msgspec.structs.replace(held, facts=msgspec.structs.replace(held.facts, again=True))
         await self._publisher.publish([self.later(held, _HOLDER_SECONDS, counted=False)])
         intake.acknowledge((held.tag,))
 
@@ -94,4 +95,5 @@ def fresh_copy(message: Delivered, queue: str) -> Letter | None:
         return None
     if facts.returns < _RETURNS_BEFORE_CARE:
         return None
+    facts = msgspec.structs.replace(facts, again=True)
     return Letter("", queue, letters.rewritten(read, encoded, facts), message.body, True)

@@ -17,6 +17,7 @@ from leveret.links.amqp.protocol.properties import Properties, read_properties, 
 from leveret.model.delivery import Charge, Encoded, Posting
 
 COUNT, CHARGES, SUSPECT = "leveret.deliveries", "leveret.crashes", "leveret.suspect"
+AGAIN = "leveret.redelivered"
 QUEUE, REASON, AT = "leveret.queue", "leveret.reason", "leveret.at"
 RAW = "leveret.properties"
 """The property bytes of a message whose properties nobody could read."""
@@ -47,6 +48,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     count: int = 1
     charges: tuple[Charge, ...] = ()
     suspect: bool = False
+    again: bool = False
+    """Sent anew instead of returned: of a return the broker would say `redelivered`, of a new message we must."""
     queue: str = ""
     """Of a dead letter or suspect: where it came from."""
     reason: str = ""
@@ -164,6 +167,8 @@ def _written(facts: Facts) -> dict[str, Any]:
         written[CHARGES] = [[charge.reason, charge.at, charge.session] for charge in facts.charges]
     if facts.suspect:
         written[SUSPECT] = True
+    if facts.again:
+        written[AGAIN] = True
     if facts.queue:
         written[QUEUE] = facts.queue
     if facts.reason:
@@ -179,6 +184,7 @@ def _facts(headers: Mapping[str, Any]) -> Facts:
         count=_whole(headers.get(COUNT), 1) or 1,
         charges=_charges(headers.get(CHARGES)),
         suspect=headers.get(SUSPECT) is True,
+        again=headers.get(AGAIN) is True,
         queue=_string(headers.get(QUEUE)),
         reason=_string(headers.get(REASON)),
         broker_reason=_broker_reason(headers.get("x-death")),
