@@ -252,8 +252,10 @@ class Codec:
                 kwargs=kwargs,
                 queue=queue,
                 reply_to=encoded.reply_to or None,
+                priority=encoded.priority,
             )
         fields = read_header_fields(headers, self.limits.header_bytes)
+        fields.setdefault("priority", encoded.priority)
         if embed:
             fields["embed"] = read_embed(embed, self.limits.callbacks)
         return Message(

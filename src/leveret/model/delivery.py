@@ -21,6 +21,8 @@ class Encoded(Struct, frozen=True, gc=False):
     content_type: str = "application/json"
     content_encoding: str = "utf-8"
     reply_to: str | None = None
+    priority: int | None = None
+    """As the broker tells it with a delivery; None: none, or it does not tell."""
 
 
 class Posting(Struct, frozen=True, kw_only=True, gc=False):

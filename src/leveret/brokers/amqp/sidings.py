@@ -53,7 +53,8 @@ class Sidings:
         """The same message after a while."""
         facts = msgspec.structs.replace(held.facts, count=held.facts.count + counted)
         properties = letters.rewritten(held.read, held.encoded, facts)
-        return letters.delayed(held.queue, delay, properties, held.encoded.body)
+        # Whatever moment a peer wrote: it comes back before, and waits again.
+        return letters.delayed(held.queue, min(delay, names.LONGEST_DELAY), properties, held.encoded.body)
 
     def dead(self, held: Held, reason: str) -> Letter:
         told = self._book.about(held.run[0]) if self._book else None

@@ -75,7 +75,7 @@ def letter(posting: Posting, now: float, facts: Facts = PLAIN, mode: int = 2) ->
             headers=headers,
             delivery_mode=mode,
             priority=posting.priority or None,
-            correlation_id=posting.id if encoded.reply_to else "",
+            correlation_id=posting.id,
             reply_to=encoded.reply_to or "",
         )
     )
@@ -112,6 +112,8 @@ def read(properties: bytes, body: bytes) -> tuple[Encoded, Facts, Properties]:
         read.content_type or "application/data",
         read.content_encoding or "utf-8",
         read.reply_to or None,
+        # Celery's client writes 0 for none, which is what RabbitMQ takes an absent one for.
+        read.priority or None,
     )
     return encoded, facts, read
 

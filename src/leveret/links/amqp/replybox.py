@@ -14,11 +14,13 @@ import msgspec
 from msgspec import Struct
 from pamqp import commands
 
+from leveret.errors import DecodeError
 from leveret.links.amqp.declaring import Steps
 from leveret.links.amqp.letters import Letter
 from leveret.links.amqp.protocol.errors import ChannelClosed
 from leveret.links.amqp.protocol.events import Delivered
 from leveret.links.amqp.protocol.properties import PERSISTENT, TRANSIENT, Properties, read_properties, write_properties
+from leveret.logic.wire.foreign import status_of
 from leveret.model.message import TaskId
 from leveret.model.settlement import Record
 from leveret.model.state import READY_STATES
@@ -162,10 +164,22 @@ def _head(properties: Properties, body: bytes) -> tuple[str, str]:
     state = properties.headers.get(STATE)
     if isinstance(state, str) and properties.correlation_id:
         return state, properties.correlation_id
-    decode = _DECODERS.get(properties.content_type)
-    # Another serializer is read by whoever asks for the result; only an end is worth waking somebody for.
-    head = decode(body) if decode else _Head()
+    head = _read_head(properties.content_type, body)
     return head.status, properties.correlation_id or head.task_id
+
+
+def _read_head(content_type: str, body: bytes) -> _Head:
+    decode = _DECODERS.get(content_type)
+    try:
+        if decode is not None:
+            return decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        # NaN, Infinity and lone surrogates: Python's json, which is Celery's, writes what msgspec does not read.
+        pass
+    status = status_of(body)
+    if status is None:
+        raise DecodeError("no result document")
+    return _Head(status)
 
 
 def reply(record: Record, persistent: bool) -> Letter:
