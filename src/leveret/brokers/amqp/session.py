@@ -41,7 +41,7 @@ class Session:
         if not self.quarantine and claim.queues != intake.queues:
             await intake.serve(claim.queues)
         if not self._drawn:
-            for message in await intake.take(claim.credit, claim.idle or claim.credit):
+            for message in await intake.take(claim):
                 delivery = self._hand_over(message)
                 if delivery is not None:
                     self._drawn.append(delivery)
