@@ -8,8 +8,8 @@ that the worker asks for several at once; nothing at all (paused) once what was 
 MOST = 256
 STEP = 4
 AHEAD = 4
-"""Batches of the worker that may be unacknowledged: one runs, one waits, and what has ended is being stored, which takes
-as long as both where tasks hold the interpreter."""
+"""Batches of the worker that may be unacknowledged: one runs, one waits, and what has ended is being stored, which
+takes as long as both where tasks hold the interpreter."""
 SHORT = 4
 """Credit per idle slot from which tasks count as short (each takes less than a quarter of the credit's 25 ms)."""
 _LEAST_RUN = 32
