@@ -6,7 +6,7 @@ from leveret.brokers.memory import MemoryDriver
 from leveret.links.memory.server import MemoryServer
 from leveret.model.endpoint import Url
 from leveret.testing.conformance import *  # noqa: F403 - the suite's classes, collected here
-from leveret.testing.conformance.rig import DriverFactory
+from leveret.testing.conformance.fleet import DriverFactory
 
 
 @pytest.fixture

@@ -1,25 +1,22 @@
-"""Redis as a result store, on a private server."""
-
-from collections.abc import Iterator
+"""Redis as a result store: the cases that need no broker."""
 
 import pytest
-from tests.integration.redis.server import Server
+from tests.servers.fixtures import own_redis  # noqa: F401 - fixture
+from tests.servers.redis import RedisServer
 
+from leveret.backends.redis import RedisBackendDriver
 from leveret.model.endpoint import Url
-from leveret.testing.conformance.backends import *  # noqa: F403 - the suite's classes, collected here
-from leveret.testing.conformance.backends import StoreFactory
+from leveret.testing.conformance import *  # noqa: F403 - the suite's classes, collected here
+from leveret.testing.conformance.backends import TestKeepingInRealTime
+from leveret.testing.conformance.fleet import DriverFactory
 
-driver = pytest.importorskip("leveret.backends.redis")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("redis"))
-    yield server
-    server.kill()
+__all__ = ["TestKeepingInRealTime"]
 
 
 @pytest.fixture
-def driver_factory(server) -> StoreFactory:
-    server.call("FLUSHALL")
-    return StoreFactory(lambda options, clock: driver.RedisBackendDriver(Url(server.url), options, clock))
+def driver_factory(own_redis: RedisServer) -> DriverFactory:  # noqa: F811
+    def make(options, clock):
+        return RedisBackendDriver(Url(own_redis.url), options, clock)
+
+    make.real_time = True
+    return make

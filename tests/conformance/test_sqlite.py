@@ -4,7 +4,7 @@ import pytest
 
 from leveret.model.endpoint import Url
 from leveret.testing.conformance import *  # noqa: F403 - the suite's classes, collected here
-from leveret.testing.conformance.rig import DriverFactory
+from leveret.testing.conformance.fleet import DriverFactory
 
 driver = pytest.importorskip("leveret.brokers.sql.driver")
 

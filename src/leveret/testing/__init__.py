@@ -19,7 +19,7 @@ _HOMES = {"Sent": "leveret.testing.sent", "SimClock": "leveret.testing.clock"}
 
 
 def __getattr__(name: str) -> Any:
-    # Lazy: the conformance suite lies below this door and needs neither app nor wiring.
+    # Lazy: the conformance suite lies below this door and needs no app.
     if name not in __all__:
         raise AttributeError(f"module 'leveret.testing' has no attribute {name!r}")
     return getattr(import_module(_HOMES.get(name, "leveret.testing.stage")), name)

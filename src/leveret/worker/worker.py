@@ -133,7 +133,7 @@ class Worker:
         await self._consumer.run()
 
     def _background(self) -> list[Coroutine[Any, Any, None]]:
-        work = [self._settler.run(), self._pulse()]
+        work = [self._settler.run(), self._pulse(), self._reconcile()]
         if self._parts.chores is not None:
             work.append(ChoreRunner(self._parts.chores, self._parts.clock).run())
         if self._parts.severable is not None:
@@ -147,7 +147,8 @@ class Worker:
             self._dispatcher.lose()
 
     async def _pulse(self) -> None:
-        """Every second: show that the loop lives; less often: reconcile, and beat where nobody else does."""
+        """Every second: show that the loop lives; less often: beat where nobody else does. It waits for no broker: a
+        pulse that did would have a healthy process replaced in an outage."""
         page, turn = self._parts.page, 0
         while True:
             if page is not None:
@@ -158,7 +159,11 @@ class Worker:
                 await self._beat()
             await asyncio.sleep(PULSE_SECONDS)
             turn += 1
-            if turn % RECONCILE_EVERY == 0 and self._state is WorkerState.CLAIMING:
+
+    async def _reconcile(self) -> None:
+        while True:
+            await asyncio.sleep(RECONCILE_EVERY * PULSE_SECONDS)
+            if self._state is WorkerState.CLAIMING:
                 await self._consumer.reconcile()
 
     async def _beat(self) -> None:

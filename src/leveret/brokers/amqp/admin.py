@@ -4,7 +4,7 @@ So some numbers are not known: what is delayed stands on a ladder that all queue
 broker itself counts.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from pamqp import commands
@@ -13,12 +13,13 @@ from leveret.links.amqp import declaring, letters, names
 from leveret.links.amqp.address import Failover
 from leveret.links.amqp.aio import AsyncConnection, connect
 from leveret.links.amqp.letters import RAW, Facts, Letter
-from leveret.links.amqp.protocol import frames
+from leveret.links.amqp.protocol import frames, methods
 from leveret.links.amqp.protocol.errors import ProtocolError
 from leveret.links.amqp.protocol.events import Confirmed, Delivered, Returned
 from leveret.links.amqp.publisher import Publisher, follow
 from leveret.model.delivery import DeadLetter, Place, QueueCounts, Whereabouts
 from leveret.model.options import DriverOptions
+from leveret.ports.clock import Clock
 
 MOST_LOOKED_AT = 10_000
 """Dead letters one look goes through."""
@@ -27,37 +28,53 @@ MOST_LOOKED_AT = 10_000
 class AmqpAdmin:
     """`ports.admin.Admin`; each call connects for itself, for operators come seldom."""
 
-    def __init__(self, failover: Failover, options: DriverOptions, known: Callable[[], tuple[str, ...]]) -> None:
-        self._failover, self._options, self._known = failover, options, known
+    def __init__(self, failover: Failover, options: DriverOptions, clock: Clock) -> None:
+        self._failover, self._options, self._clock = failover, options, clock
+
+    async def _known(self, connection: AsyncConnection) -> tuple[str, ...]:
+        """The app's queues, and every queue that has, or had, a worker of ours."""
+        topology = self._options.topology
+        found = dict.fromkeys(tuple(topology.queues) or (topology.default_queue,))
+        async with self._drawer(connection, names.INDEX) as drawer:
+            found.update(dict.fromkeys(letter.queue for letter in drawer.letters))
+        return tuple(found)
 
     async def declare(self, queues: tuple[str, ...]) -> None:
-        async with self._connection() as connection:
-            for queue in queues:
-                await follow(connection, declaring.queue_and_bindings(self._options.topology, queue))
+        publisher = Publisher(self._failover, self._options.topology, self._options.publish_timeout)
+        try:
+            await publisher.prepare(await publisher.open(), queues)
+        finally:
+            await publisher.close()
 
     async def counts(self, queues: tuple[str, ...] = ()) -> tuple[QueueCounts, ...]:
         async with self._connection() as connection:
-            return tuple([await self._count(connection, queue) for queue in queues or self._known()])
+            if queues:
+                return tuple([await self._count(connection, queue) or _empty(queue) for queue in queues])
+            known = [await self._count(connection, queue) for queue in await self._known(connection)]
+            return tuple(counts for counts in known if counts is not None)
 
-    async def _count(self, connection: AsyncConnection, queue: str) -> QueueCounts:
+    async def _count(self, connection: AsyncConnection, queue: str) -> QueueCounts | None:
+        """None where there is no such queue any more, and no dead letter of it."""
         ready = await follow(connection, declaring.look(queue))
         suspects = await follow(connection, declaring.look(names.suspects(queue)))
         dead = await follow(connection, declaring.look(names.dead(queue)))
+        if ready is None and (dead is None or not dead.messages):
+            return None
         return QueueCounts(
             queue=queue,
-            ready=sum(found.message_count for found in (ready, suspects) if found is not None),
+            ready=sum(found.messages for found in (ready, suspects) if found is not None),
             delayed=None,
             claimed=None,
-            dead=0 if dead is None else dead.message_count,
-            consumers=0 if ready is None else ready.consumer_count,
+            dead=0 if dead is None else dead.messages,
+            consumers=0 if ready is None else ready.consumers,
         )
 
     async def find(self, ids: tuple[str, ...]) -> tuple[Whereabouts | None, ...]:
         """Only the dead letters can be looked through without taking anything away from a worker."""
         found: dict[str, Whereabouts] = {}
         async with self._connection() as connection:
-            for queue in self._known():
-                async with self._letters(connection, queue) as drawer:
+            for queue in await self._known(connection):
+                async with self._drawer(connection, names.dead(queue)) as drawer:
                     for letter in drawer.letters:
                         found[letter.id] = Whereabouts(place=Place.DEAD, queue=letter.queue, reason=letter.reason)
         return tuple(found.get(name) for name in ids)
@@ -68,7 +85,7 @@ class AmqpAdmin:
             for queue in queues:
                 for name in (queue, names.suspects(queue)):
                     if await follow(connection, declaring.look(name)) is not None:
-                        answer = await follow(connection, declaring.one(commands.Queue.Purge(queue=name)))
+                        answer = await follow(connection, declaring.one(methods.Queue.Purge(queue=name)))
                         total += answer.message_count
         return total
 
@@ -76,8 +93,8 @@ class AmqpAdmin:
         """Newest first."""
         found: list[DeadLetter] = []
         async with self._connection() as connection:
-            for name in self._known() if queue is None else (queue,):
-                async with self._letters(connection, name) as drawer:
+            for name in await self._known(connection) if queue is None else (queue,):
+                async with self._drawer(connection, names.dead(name)) as drawer:
                     found += drawer.letters
         return tuple(sorted(found, key=lambda letter: letter.at, reverse=True)[:limit])
 
@@ -87,10 +104,10 @@ class AmqpAdmin:
         publisher = Publisher(self._failover, self._options.topology, self._options.publish_timeout)
         try:
             async with self._connection() as connection:
-                for queue in self._known():
-                    async with self._letters(connection, queue) as drawer:
+                for queue in await self._known(connection):
+                    async with self._drawer(connection, names.dead(queue)) as drawer:
                         again = [tag for tag, letter in drawer.by_tag.items() if letter.id in wanted]
-                        await publisher.publish([drawer.again(tag) for tag in again])
+                        await publisher.publish([drawer.again(tag, self._clock.now()) for tag in again])
                         drawer.remove(again)
                         total += len(again)
         finally:
@@ -100,8 +117,8 @@ class AmqpAdmin:
     async def bury(self, ids: tuple[str, ...]) -> int:
         wanted, total = frozenset(ids), 0
         async with self._connection() as connection:
-            for queue in self._known():
-                async with self._letters(connection, queue) as drawer:
+            for queue in await self._known(connection):
+                async with self._drawer(connection, names.dead(queue)) as drawer:
                     gone = [tag for tag, letter in drawer.by_tag.items() if letter.id in wanted]
                     drawer.remove(gone)
                     total += len(gone)
@@ -116,9 +133,9 @@ class AmqpAdmin:
             await connection.close()
 
     @asynccontextmanager
-    async def _letters(self, connection: AsyncConnection, queue: str) -> AsyncIterator["Drawer"]:
+    async def _drawer(self, connection: AsyncConnection, queue: str) -> AsyncIterator["Drawer"]:
         drawer = Drawer(connection, queue)
-        if await follow(connection, declaring.look(names.dead(queue))) is not None:
+        if await follow(connection, declaring.look(queue)) is not None:
             await drawer.open()
         try:
             yield drawer
@@ -126,8 +143,12 @@ class AmqpAdmin:
             await drawer.close()
 
 
+def _empty(queue: str) -> QueueCounts:
+    return QueueCounts(queue=queue, delayed=None, claimed=None, consumers=0)
+
+
 class Drawer:
-    """The dead letters of one queue, taken out to be looked at; what is not removed goes back to its old place when
+    """The messages of one queue of ours, taken out to be looked at; what is not removed goes back to its old place when
     the channel closes. A `ChannelOwner`."""
 
     def __init__(self, connection: AsyncConnection, queue: str) -> None:
@@ -144,21 +165,21 @@ class Drawer:
     async def open(self) -> None:
         self._channel = await self._connection.channel(self)
         while len(self._messages) < MOST_LOOKED_AT:
-            message = await self._connection.call(self._channel, commands.Basic.Get(queue=names.dead(self._queue)))
+            message = await self._connection.call(self._channel, methods.Basic.Get(queue=self._queue))
             if message is None:
                 return
             self._messages[message.tag] = message
-            self.by_tag[message.tag] = dead_letter(message, self._queue)
+            self.by_tag[message.tag] = dead_letter(message, self._queue.removeprefix(names.DEAD_PREFIX))
 
-    def again(self, tag: int) -> Letter:
-        """The message as it was first sent, for its queue."""
+    def again(self, tag: int, now: float) -> Letter:
+        """The message as it was first sent, for its queue; `now` says until when its past is forgiven."""
         message, letter = self._messages[tag], self.by_tag[tag]
         try:
             encoded, _, read = letters.read(message.properties, message.body)
         except ProtocolError:
             return Letter("", letter.queue, message.properties, message.body, True, letter.queue)
         raw = read.headers.get(RAW)
-        properties = raw if isinstance(raw, bytes) else letters.rewritten(read, encoded, Facts())
+        properties = raw if isinstance(raw, bytes) else letters.rewritten(read, encoded, Facts(at=now))
         return Letter("", letter.queue, properties, message.body, True, letter.queue)
 
     def remove(self, tags: list[int]) -> None:
@@ -192,7 +213,7 @@ def dead_letter(message: Delivered, queue: str) -> DeadLetter:
     return DeadLetter(
         id=name if name and isinstance(name, str) else f"{queue}/{message.tag}",
         queue=facts.queue or queue,
-        reason=facts.reason or "unknown",
+        reason=facts.reason or facts.broker_reason or "unknown",
         at=facts.at,
         encoded=encoded,
         charges=facts.charges,

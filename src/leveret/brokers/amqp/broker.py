@@ -39,6 +39,7 @@ class AmqpBroker:
         self._session: Session | None = None
         self._settling: Settling | None = None
         self._opened = asyncio.Event()
+        self._connections = 0
         self.on_socket: Callable[[str, Any], None] = lambda session, sock: None
         """Told each new consuming connection's socket: the supervisor holds a duplicate of it."""
 
@@ -65,7 +66,10 @@ class AmqpBroker:
             connection.abort()
             raise
         self.on_socket(session, connection.socket())
-        holdings = Holdings(session, frozenset(present.holdings.acknowledged) if present else frozenset())
+        self._connections += 1
+        holdings = Holdings(
+            session, self._connections, frozenset(present.holdings.acknowledged) if present else frozenset()
+        )
         self._settling = Settling(intake, holdings, self._publisher, self._sidings, self._ledger)
         intake.on_unclaimed = self._settling.back
         self._session = Session(intake, holdings, self._sidings, self._book, self._ledger)
@@ -79,7 +83,7 @@ class AmqpBroker:
             await follow(connection, declaring.own_queue(names.suspects(queue)))
         elif not topology.celery:
             # Where the broker itself puts what exceeds the delivery limit.
-            await follow(connection, declaring.own_queue(names.dead(queue)))
+            await self._sidings.make_dead_queue(queue)
 
     async def _end(self) -> None:
         self._opened.clear()
@@ -135,6 +139,12 @@ class AmqpBroker:
         if self._session is not None:
             self._session.intake.connection.disown()
         self._publisher.disown()
+
+    def abort(self) -> None:
+        """Break both connections, as a network does."""
+        if self._session is not None:
+            self._session.intake.connection.abort()
+        self._publisher.abort()
 
     async def close(self) -> None:
         await self._end()

@@ -78,8 +78,7 @@ class AmqpDriver:
         return AmqpChores()
 
     def admin(self) -> AmqpAdmin:
-        topology = self._options.topology
-        return AmqpAdmin(self._failover, self._options, lambda: tuple(topology.queues) or (topology.default_queue,))
+        return AmqpAdmin(self._failover, self._options, self._clock)
 
     def blocking(self) -> AmqpBlockingBroker:
         return AmqpBlockingBroker(self._sender, self._replies, self._box, self._options, self._clock)

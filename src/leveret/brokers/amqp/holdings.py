@@ -26,8 +26,10 @@ class Held(msgspec.Struct, frozen=True, gc=False):
 class Holdings:
     """Owned by the worker's loop."""
 
-    def __init__(self, session: str, done: frozenset[Run] = frozenset()) -> None:
+    def __init__(self, session: str, connection: int, done: frozenset[Run] = frozenset()) -> None:
         self.session = session
+        self.prefix = f"{session}.{connection}"
+        """Of receipts: those of an earlier connection never fit again."""
         self.held: dict[Receipt, Held] = {}
         self.acknowledged: deque[Run] = deque(maxlen=_REMEMBERED)
         """What was acknowledged last: if the connection breaks now, the broker may not have heard."""

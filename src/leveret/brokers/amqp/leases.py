@@ -1,7 +1,6 @@
 """Sessions, deaths and upkeep where the broker keeps none of it: a session is a connection, and what a supervisor
 knows of its children's deaths is its own memory, told to them before the broker hears."""
 
-import os
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -30,8 +29,9 @@ class AmqpLeases:
         if self.ledger is not None:
             # Before anything is consumed: a session that the ledger does not know is a dead one to others.
             await self.ledger.register(node, sessions)
+        # A supervisor announces its children's sessions again after an outage; their connections are their own.
         for session in sessions:
-            if session.pid == os.getpid():
+            if self.spread is None:
                 await self._broker().open(session.id, node.queues, quarantine=session.quarantine)
 
     async def beat(self, node: Node) -> Pulse:
@@ -44,7 +44,7 @@ class AmqpLeases:
         total = 0
         for queue in node.queues:
             found = await follow(lines.connection, declaring.look(names.suspects(queue)))
-            total += 0 if found is None else found.message_count
+            total += 0 if found is None else found.messages
         return msgspec.structs.replace(pulse, suspects=total)
 
     async def reap(self, reapings: tuple[Reaping, ...]) -> int:

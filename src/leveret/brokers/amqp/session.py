@@ -12,7 +12,7 @@ from leveret.errors import LeaseLost
 from leveret.links.amqp import letters, names
 from leveret.links.amqp.protocol.errors import ProtocolError
 from leveret.links.amqp.protocol.events import Delivered
-from leveret.model.delivery import Claim, Delivery, Receipt, SessionId
+from leveret.model.delivery import Charge, Claim, Delivery, Receipt, SessionId
 from leveret.model.node import Testimony
 from leveret.model.options import CHARGES_TO_PARK
 from leveret.ports.ledger import CLEAR, Ledger
@@ -38,8 +38,10 @@ class Session:
         intake, holdings = self.intake, self.holdings
         if claim.number == self._number:
             return tuple(delivery for delivery in self._answer if delivery.receipt in holdings.held)
+        if not self.quarantine and claim.queues != intake.queues:
+            await intake.serve(claim.queues)
         if not self._drawn:
-            for message in await intake.take(claim.credit, claim.idle or claim.credit):
+            for message in await intake.take(claim):
                 delivery = self._hand_over(message)
                 if delivery is not None:
                     self._drawn.append(delivery)
@@ -81,24 +83,25 @@ class Session:
             intake.spawn(self._sidings.park_unreadable(intake, message, queue, str(error)))
             return None
         run = run_of(encoded, read)
-        if message.redelivered and run in holdings.done and run[0]:
+        again = message.redelivered or facts.again
+        if again and run in holdings.done and run[0]:
             # It ended here, and the connection broke before the broker knew.
             intake.acknowledge((message.tag,))
             return None
         if self.quarantine:
             queue = facts.queue or queue.removeprefix(names.SUSPECT_PREFIX)
-        receipt = Receipt(f"{holdings.session}/{message.tag}/{run[0]}")
+        receipt = Receipt(f"{holdings.prefix}/{message.tag}/{run[0]}")
         held = holdings.held[receipt] = Held(message.tag, run, queue, encoded, facts, read)
         delivery = Delivery(
             receipt=receipt,
             queue=queue,
             encoded=encoded,
             count=facts.count,
-            redelivered=message.redelivered,
+            redelivered=again,
             charges=facts.charges,
             suspect=facts.suspect,
         )
-        told = self._book.about(run[0]) if message.redelivered and self._book else None
+        told = self._book.about(run[0]) if again and self._book else None
         if told is None and not facts.suspect:
             return delivery
         return self._judge(held, delivery, told or _UNKNOWN)
@@ -110,10 +113,21 @@ class Session:
             del holdings.held[delivery.receipt]
             intake.spawn(self._sidings.wait_for_holder(intake, held))
             return None
-        charges = merged(delivery.charges, told.charges)
-        suspect = delivery.suspect or (told.suspect and len(charges) < CHARGES_TO_PARK)
+        # What was laid to it before an operator sent it again is forgiven.
+        laid = tuple(charge for charge in told.charges if charge.at > held.facts.at)
+        charges = merged(delivery.charges, laid)
+        suspect = delivery.suspect or (told.suspect and not held.facts.at and len(charges) < CHARGES_TO_PARK)
         if suspect and not self.quarantine:
             del holdings.held[delivery.receipt]
-            intake.spawn(self._sidings.move_to_suspects(intake, held, charges))
+            intake.spawn(self._move_to_suspects(held, charges))
             return None
+        # A dead letter shows what it was parked for.
+        facts = msgspec.structs.replace(held.facts, charges=charges)
+        holdings.held[delivery.receipt] = msgspec.structs.replace(held, facts=facts)
         return msgspec.structs.replace(delivery, charges=charges, suspect=suspect)
+
+    async def _move_to_suspects(self, held: Held, charges: tuple[Charge, ...]) -> None:
+        if self._ledger is not None:
+            # Or the quarantine child would wait for this session, which lives, and never try it.
+            await self._ledger.take(SessionId(self.holdings.session), (), (held.run,))
+        await self._sidings.move_to_suspects(self.intake, held, charges)

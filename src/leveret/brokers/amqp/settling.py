@@ -63,6 +63,8 @@ class Settling:
             return tuple(GONE if answer is _COMMITTED else answer for answer in answers)
         self._acknowledge(done)
         self._intake.refuse(one.tag for one in back)
+        # Committed is said when it is on its way, not when this turn of the loop is over.
+        self._intake.connection.flush()
         return tuple(answers)
 
     def _acknowledge(self, done: list[Held]) -> None:
@@ -76,7 +78,7 @@ class Settling:
     async def give_back(self, returns: tuple[Return, ...]) -> None:
         """Unstarted work; nothing more is asked for until a slot is idle."""
         intake, holdings = self._intake, self._holdings
-        back = intake.pause()
+        back = await intake.pause()
         out: list[Letter] = []
         later: list[Held] = []
         gone: list[Held] = []

@@ -32,10 +32,22 @@ class Sidings:
     async def send(self, out: list[Letter]) -> None:
         """Publish, making the queues of ours that they are for."""
         lines = await self._publisher.open()
-        for queue in {one.routing_key for one in out if not one.delay} - lines.declared:
-            await follow(lines.connection, declaring.own_queue(queue))
-            lines.declared.add(queue)
+        for place in {one.routing_key for one in out if not one.delay} - lines.declared:
+            if place.startswith(names.DEAD_PREFIX):
+                await self.make_dead_queue(place.removeprefix(names.DEAD_PREFIX))
+            else:
+                async with lines.declaring:
+                    await follow(lines.connection, declaring.own_queue(place))
+            lines.declared.add(place)
         await self._publisher.publish(out)
+
+    async def make_dead_queue(self, queue: str) -> None:
+        """See that dead letters of `queue` have a place, and that operators find it."""
+        lines = await self._publisher.open()
+        async with lines.declaring:
+            made = await follow(lines.connection, declaring.dead_queue(queue))
+        if made:
+            await self._publisher.publish([letters.index_entry(queue)])
 
     def later(self, held: Held, delay: float, *, counted: bool) -> Letter:
         """The same message after a while."""
@@ -70,7 +82,8 @@ class Sidings:
         intake.acknowledge((held.tag,))
 
     async def wait_for_holder(self, intake: Intake, held: Held) -> None:
-        """It still runs in a process that does not answer: it comes again when that may be over."""
+        """It still runs elsewhere: it comes again when that may be over, and its outcome is looked for then."""
+        held = msgspec.structs.replace(held, facts=msgspec.structs.replace(held.facts, again=True))
         await self._publisher.publish([self.later(held, _HOLDER_SECONDS, counted=False)])
         intake.acknowledge((held.tag,))
 
@@ -83,4 +96,5 @@ def fresh_copy(message: Delivered, queue: str) -> Letter | None:
         return None
     if facts.returns < _RETURNS_BEFORE_CARE:
         return None
+    facts = msgspec.structs.replace(facts, again=True)
     return Letter("", queue, letters.rewritten(read, encoded, facts), message.body, True)

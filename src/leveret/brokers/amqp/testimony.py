@@ -48,4 +48,5 @@ class Book:
 
 def merged(one: tuple[Charge, ...], other: tuple[Charge, ...]) -> tuple[Charge, ...]:
     """All charges of both, each death once."""
-    return one + tuple(charge for charge in other if charge not in one)
+    known = {charge.session for charge in one}
+    return one + tuple(charge for charge in other if charge.session not in known)

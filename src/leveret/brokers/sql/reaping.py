@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from leveret.links.sql import messages
 from leveret.links.sql.connection import Connection
 from leveret.links.sql.fleet.alive import is_alive
+from leveret.links.sql.fleet.ledger import NODE_LOST
 from leveret.links.sql.receipts import read_receipt
 from leveret.model.delivery import Charge
 from leveret.model.node import Node, Reaping
 
-NODE_LOST = "node lost"
 ORPHAN_SECONDS = 3.0
 """How long the processes of a dead supervisor may finish what they run."""
 

@@ -11,15 +11,31 @@ from collections.abc import Generator, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from pamqp import commands
+from msgspec import Struct
 
 from leveret.errors import OperationalError, QueueNotFound
 from leveret.links.amqp import names
+from leveret.links.amqp.protocol import methods
 from leveret.links.amqp.protocol.errors import ChannelClosed
 from leveret.model.queue import Broadcast, Exchange, Queue, binding
 from leveret.model.topology import Topology
 
 Steps = Generator[Any, Any, Any]
+
+
+class Place(Struct, frozen=True, kw_only=True):
+    """A queue that is there."""
+
+    messages: int = 0
+    """Ready to be delivered."""
+    consumers: int = 0
+    made: bool = False
+    """Just now, by us: the index must hear of it."""
+
+
+def _place(ok: Any, *, made: bool = False) -> Place:
+    return Place(messages=ok.message_count or 0, consumers=ok.consumer_count or 0, made=made)
+
 
 NOT_FOUND, LOCKED, PRECONDITION_FAILED, REFUSED = 404, 405, 406, 403
 DELIVERY_LIMIT = 100
@@ -27,7 +43,7 @@ DELIVERY_LIMIT = 100
 
 
 def queue_and_bindings(topology: Topology, name: str) -> Steps:
-    """A task queue with its exchanges; answers its `DeclareOk`."""
+    """A task queue with its exchanges; answers its `Place`, None for a broadcast's."""
     queue = topology.queue(name)
     names.check_queue(name)
     if isinstance(queue, Broadcast):
@@ -35,20 +51,23 @@ def queue_and_bindings(topology: Topology, name: str) -> Steps:
         yield from exchange(queue.exchange)
         return None
     found = yield from _queue(queue, topology)
+    if queue.no_declare:
+        # As kombu: neither it nor anything around it.
+        return found
     for bound in _bindings(queue, topology):
         yield from _bind(name, bound)
     return found
 
 
 def _queue(queue: Queue, topology: Topology) -> Steps:
-    found = yield commands.Queue.Declare(queue=queue.name, passive=True)
+    found = yield methods.Queue.Declare(queue=queue.name, passive=True)
     if not isinstance(found, ChannelClosed):
-        return found
+        return _place(found)
     if found.code != NOT_FOUND:
         raise _refusal(f"queue {queue.name!r}", found)
     if queue.no_declare:
         raise QueueNotFound(f"queue {queue.name!r} does not exist, and no_declare says not to make it")
-    made = yield commands.Queue.Declare(
+    made = yield methods.Queue.Declare(
         queue=queue.name,
         durable=queue.durable,
         exclusive=queue.exclusive,
@@ -56,12 +75,12 @@ def _queue(queue: Queue, topology: Topology) -> Steps:
         arguments=queue_arguments(queue, topology),
     )
     if not isinstance(made, ChannelClosed):
-        return made
+        return _place(made, made=True)
     # Somebody else made it meanwhile, with other arguments: theirs is as good.
-    found = yield commands.Queue.Declare(queue=queue.name, passive=True)
+    found = yield methods.Queue.Declare(queue=queue.name, passive=True)
     if isinstance(found, ChannelClosed):
         raise _refusal(f"queue {queue.name!r}", made)
-    return found
+    return _place(found)
 
 
 def queue_arguments(queue: Queue, topology: Topology) -> dict[str, Any]:
@@ -84,7 +103,7 @@ def queue_arguments(queue: Queue, topology: Topology) -> dict[str, Any]:
     if topology.max_priority is not None:
         arguments.setdefault("x-max-priority", topology.max_priority)
     if topology.queue_type is not None:
-        if "x-max-priority" not in arguments or topology.celery:
+        if "x-max-priority" not in arguments:
             arguments.setdefault("x-queue-type", topology.queue_type)
     elif not topology.celery and _can_be_quorum(queue, arguments):
         arguments["x-queue-type"] = "quorum"
@@ -119,7 +138,7 @@ def _bind(queue: str, bound: binding) -> Steps:
     if not bound.exchange.name:
         return
     yield from exchange(bound.exchange)
-    answer = yield commands.Queue.Bind(
+    answer = yield methods.Queue.Bind(
         queue=queue,
         exchange=bound.exchange.name,
         routing_key=bound.routing_key,
@@ -131,12 +150,12 @@ def _bind(queue: str, bound: binding) -> Steps:
 
 def exchange(wanted: Exchange) -> Steps:
     """An exchange, unless it is there."""
-    found = yield commands.Exchange.Declare(exchange=wanted.name, exchange_type=wanted.type, passive=True)
+    found = yield methods.Exchange.Declare(exchange=wanted.name, exchange_type=wanted.type, passive=True)
     if not isinstance(found, ChannelClosed):
         return
     if found.code != NOT_FOUND or wanted.passive or wanted.no_declare:
         raise _refusal(f"exchange {wanted.name!r}", found)
-    made = yield commands.Exchange.Declare(
+    made = yield methods.Exchange.Declare(
         exchange=wanted.name,
         exchange_type=wanted.type,
         durable=wanted.durable,
@@ -148,13 +167,13 @@ def exchange(wanted: Exchange) -> Steps:
 
 
 def look(name: str) -> Steps:
-    """The `DeclareOk` of a queue that is there, else None."""
-    found = yield commands.Queue.Declare(queue=name, passive=True)
+    """The `Place` of a queue that is there, else None."""
+    found = yield methods.Queue.Declare(queue=name, passive=True)
     if isinstance(found, ChannelClosed):
         if found.code != NOT_FOUND:
             raise _refusal(f"queue {name!r}", found)
         return None
-    return found
+    return _place(found)
 
 
 def one(method: Any) -> Steps:
@@ -166,18 +185,25 @@ def one(method: Any) -> Steps:
 
 
 def own_queue(name: str, arguments: Mapping[str, Any] = MappingProxyType({})) -> Steps:
-    """A queue of our own (dead letters, suspects); answers its `DeclareOk`."""
-    found = yield commands.Queue.Declare(queue=name, passive=True)
-    if not isinstance(found, ChannelClosed):
+    """A queue of our own (dead letters, suspects); answers its `Place`."""
+    found = yield from look(name)
+    if found is not None:
         return found
-    if found.code != NOT_FOUND:
-        raise _refusal(f"queue {name!r}", found)
-    made = yield commands.Queue.Declare(queue=name, durable=True, arguments={"x-queue-type": "quorum", **arguments})
+    made = yield methods.Queue.Declare(queue=name, durable=True, arguments={"x-queue-type": "quorum", **arguments})
     if isinstance(made, ChannelClosed):
-        made = yield commands.Queue.Declare(queue=name, passive=True)
+        made = yield methods.Queue.Declare(queue=name, passive=True)
         if isinstance(made, ChannelClosed):
             raise _refusal(f"queue {name!r}", made)
-    return made
+    return _place(made)
+
+
+def dead_queue(queue: str) -> Steps:
+    """Where dead letters of `queue` go; answers whether it was made just now, and must be entered in the index."""
+    if (yield from look(names.dead(queue))) is not None:
+        return False
+    yield from own_queue(names.INDEX)
+    yield from own_queue(names.dead(queue))
+    return True
 
 
 def ladder(highest: int) -> Steps:
@@ -186,12 +212,12 @@ def ladder(highest: int) -> Steps:
     Kombu's topology under our own prefix: sharing its names means 406 for one side. The delivery exchange has an
     alternate one: without it forty messages for one deleted queue stop the ladder for everybody.
     """
-    found = yield commands.Exchange.Declare(exchange=names.level(highest), exchange_type="topic", passive=True)
+    found = yield methods.Exchange.Declare(exchange=names.level(highest), exchange_type="topic", passive=True)
     if not isinstance(found, ChannelClosed):
         return
     yield from exchange(Exchange(names.UNROUTABLE, "fanout"))
     yield from own_queue(names.UNROUTABLE)
-    yield from _checked(commands.Queue.Bind(queue=names.UNROUTABLE, exchange=names.UNROUTABLE, routing_key=""))
+    yield from _checked(methods.Queue.Bind(queue=names.UNROUTABLE, exchange=names.UNROUTABLE, routing_key=""))
     alternate = {"alternate-exchange": names.UNROUTABLE}
     yield from exchange(Exchange(names.DELIVERY_EXCHANGE, "topic", arguments=alternate))
     for number in range(highest + 1):
@@ -212,14 +238,14 @@ def _rung(number: int) -> Steps:
     )
     # Its exchange last: who sees it must find all of the rung. Bound before anybody publishes to it.
     yield from exchange(Exchange(name, "topic"))
-    yield from _checked(commands.Queue.Bind(queue=name, exchange=name, routing_key=names.rung_key(number, "1")))
-    yield from _checked(commands.Exchange.Bind(destination=below, source=name, routing_key=names.rung_key(number, "0")))
+    yield from _checked(methods.Queue.Bind(queue=name, exchange=name, routing_key=names.rung_key(number, "1")))
+    yield from _checked(methods.Exchange.Bind(destination=below, source=name, routing_key=names.rung_key(number, "0")))
 
 
 def arrival(queue: str) -> Steps:
     """Where a delayed message for `queue` arrives."""
     yield from _checked(
-        commands.Queue.Bind(queue=queue, exchange=names.DELIVERY_EXCHANGE, routing_key=names.arrival_key(queue))
+        methods.Queue.Bind(queue=queue, exchange=names.DELIVERY_EXCHANGE, routing_key=names.arrival_key(queue))
     )
 
 

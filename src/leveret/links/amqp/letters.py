@@ -17,11 +17,15 @@ from leveret.links.amqp.protocol.properties import Properties, read_properties, 
 from leveret.model.delivery import Charge, Encoded, Posting
 
 COUNT, CHARGES, SUSPECT = "leveret.deliveries", "leveret.crashes", "leveret.suspect"
+AGAIN = "leveret.redelivered"
 QUEUE, REASON, AT = "leveret.queue", "leveret.reason", "leveret.at"
 RAW = "leveret.properties"
 """The property bytes of a message whose properties nobody could read."""
-_BROKERS = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-acquired-count")
 _DELIVERY_COUNT = "x-delivery-count"
+_BROKERS = frozenset(("x-death", _DELIVERY_COUNT, "x-acquired-count"))
+_MOST_PROPERTIES = 131_052
+"""Bytes that the header frame holds; it cannot be split."""
+_MOST_REASON = 2_000
 
 
 class Letter(Struct, frozen=True, gc=False):
@@ -44,10 +48,15 @@ class Facts(Struct, frozen=True, kw_only=True):
     count: int = 1
     charges: tuple[Charge, ...] = ()
     suspect: bool = False
+    again: bool = False
+    """Sent anew instead of returned: of a return the broker would say `redelivered`, of a new message we must."""
     queue: str = ""
     """Of a dead letter or suspect: where it came from."""
     reason: str = ""
+    broker_reason: str = ""
+    """Why the broker itself dead-lettered it last, the ladder included; its own note, never ours to write."""
     at: float = 0.0
+    """Of a dead letter: when it was parked. Of one that was sent again: when."""
     returns: int = 0
     """How often the broker counted it as returned (quorum queues)."""
 
@@ -81,9 +90,9 @@ def letter(posting: Posting, now: float, facts: Facts = PLAIN, mode: int = 2) ->
 
 def delayed(queue: str, delay: float, properties: bytes, body: bytes) -> Letter:
     """The same on the ladder: whole seconds, rounded up, so that nothing is early."""
-    seconds = max(1, math.ceil(delay))
-    if seconds > names.LONGEST_DELAY:
+    if not delay <= names.LONGEST_DELAY:
         raise EncodeError(f"a delay of {delay:g} s: RabbitMQ's ladder reaches {names.LONGEST_DELAY} s (8 years)")
+    seconds = max(1, math.ceil(delay))
     exchange = names.level(names.rung(seconds))
     return Letter(exchange, names.delayed_key(seconds, queue), properties, body, True, queue, seconds)
 
@@ -93,7 +102,8 @@ def read(properties: bytes, body: bytes) -> tuple[Encoded, Facts, Properties]:
     read = read_properties(properties)
     headers = read.headers
     facts = PLAIN
-    if len(headers) > 2 and any(name.startswith(("x-", "leveret.")) for name in headers):
+    # Looked for in the bytes first: nearly no message has any of it.
+    if (b"leveret." in properties or b"x-" in properties) and any(map(_is_ours, headers)):
         facts = _facts(headers)
         headers = {name: value for name, value in headers.items() if not _is_ours(name)}
     encoded = Encoded(
@@ -109,31 +119,46 @@ def read(properties: bytes, body: bytes) -> tuple[Encoded, Facts, Properties]:
 
 
 def rewritten(read: Properties, encoded: Encoded, facts: Facts) -> bytes:
-    """The properties again, with these facts instead of the old ones."""
+    """The properties again, with these facts instead of the old ones. Without the sender's time to live, as the broker
+    itself drops it when it dead-letters: it would end the message on the ladder or among the dead."""
+    data = _again(read, {**encoded.headers, **_written(facts)})
+    if len(data) <= _MOST_PROPERTIES:
+        return data
+    # The sender's headers fill a frame: what is kept must still name the task.
+    kept = {name: value for name in ("task", "id") if isinstance(value := encoded.headers.get(name), str)}
+    return _again(read, {name: value[:255] for name, value in kept.items()} | _written(facts))
+
+
+def _again(read: Properties, headers: dict[str, Any]) -> bytes:
     return write_properties(
         Properties(
             content_type=read.content_type,
             content_encoding=read.content_encoding,
-            headers={**encoded.headers, **_written(facts)},
+            headers=headers,
             delivery_mode=read.delivery_mode,
             priority=read.priority,
             correlation_id=read.correlation_id,
             reply_to=read.reply_to,
-            # In the drawer it waits for an operator, however little time its sender gave it.
-            expiration="" if facts.queue else read.expiration,
             message_id=read.message_id,
         )
     )
 
 
+def index_entry(queue: str) -> Letter:
+    """Says that there is a queue of that name (`names.INDEX`)."""
+    return Letter("", names.INDEX, write_properties(Properties(headers=_written(Facts(queue=queue)))), b"")
+
+
 def unreadable(message: Delivered, queue: str, reason: str, at: float) -> Letter:
     """A dead letter of what has no readable properties."""
-    headers = {**_written(Facts(queue=queue, reason=reason, at=at)), RAW: message.properties}
+    headers = _written(Facts(queue=queue, reason=reason, at=at))
+    if len(message.properties) <= _MOST_PROPERTIES - 4_000:
+        headers[RAW] = message.properties
     return Letter("", names.dead(queue), write_properties(Properties(headers=headers)), message.body)
 
 
 def _is_ours(name: str) -> bool:
-    return name.startswith("leveret.") or name.startswith(_BROKERS)
+    return name in _BROKERS or name.startswith(("leveret.", "x-first-death-", "x-last-death-"))
 
 
 def _written(facts: Facts) -> dict[str, Any]:
@@ -144,10 +169,12 @@ def _written(facts: Facts) -> dict[str, Any]:
         written[CHARGES] = [[charge.reason, charge.at, charge.session] for charge in facts.charges]
     if facts.suspect:
         written[SUSPECT] = True
+    if facts.again:
+        written[AGAIN] = True
     if facts.queue:
         written[QUEUE] = facts.queue
     if facts.reason:
-        written[REASON] = facts.reason
+        written[REASON] = facts.reason[:_MOST_REASON]
     if facts.at:
         written[AT] = facts.at
     return written
@@ -156,11 +183,13 @@ def _written(facts: Facts) -> dict[str, Any]:
 def _facts(headers: Mapping[str, Any]) -> Facts:
     """Of whatever a peer wrote under our names: what is not of the right kind is not believed."""
     return Facts(
-        count=_whole(headers.get(COUNT), 1),
+        count=_whole(headers.get(COUNT), 1) or 1,
         charges=_charges(headers.get(CHARGES)),
         suspect=headers.get(SUSPECT) is True,
+        again=headers.get(AGAIN) is True,
         queue=_string(headers.get(QUEUE)),
-        reason=_string(headers.get(REASON)) or _broker_reason(headers.get("x-death")),
+        reason=_string(headers.get(REASON)),
+        broker_reason=_broker_reason(headers.get("x-death")),
         at=float(at) if isinstance(at := headers.get(AT), int | float) else 0.0,
         returns=_whole(headers.get(_DELIVERY_COUNT), 0),
     )

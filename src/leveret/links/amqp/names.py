@@ -9,8 +9,12 @@ LONGEST_DELAY = (1 << LADDER_BITS) - 1
 DELIVERY_EXCHANGE = f"{PREFIX}_celery_delayed_delivery"
 UNROUTABLE = f"{PREFIX}.unroutable"
 """Exchange and queue for delayed messages whose queue is gone when they fall due."""
+INDEX = f"{PREFIX}.queues"
+"""A queue with one message for each queue of ours that has dead letters or may have: without the management plugin
+nothing else lists them."""
 DEAD_PREFIX = f"{PREFIX}.dead."
 SUSPECT_PREFIX = f"{PREFIX}.suspect."
+_WILD = frozenset("*#")
 
 
 def level(number: int) -> str:
@@ -48,9 +52,17 @@ def suspects(queue: str) -> str:
 
 def check_queue(name: str) -> str:
     """A name a queue can have, with room for our prefixes and a delay's 56 bytes in a short string of 255."""
-    size = len(name.encode())
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError as error:
+        raise ImproperlyConfigured(f"queue {name[:60]!r} is no text: {error.reason}") from error
     if not name or size > 190:
         raise ImproperlyConfigured(f"queue {name[:60]!r}: a name has 1 to 190 bytes on RabbitMQ, this one {size}")
     if name.startswith("amq."):
         raise ImproperlyConfigured(f"queue {name!r}: RabbitMQ keeps names that begin with amq. for itself")
+    if not _WILD.isdisjoint(name.split(".")):
+        raise ImproperlyConfigured(
+            f"queue {name!r}: the words * and # between dots stand for other words where delayed messages arrive: it "
+            "would get those of other queues"
+        )
     return name

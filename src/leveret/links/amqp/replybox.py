@@ -63,10 +63,14 @@ class ReplyBox:
         self.faces = 0
         """Connections that consume from it: with more than one a waiter must also look what the others got."""
 
-    @property
-    def name(self) -> str:
+    def _own(self) -> None:
+        """After a fork: what was received, and a lock that may be held, are the parent's."""
         if self._pid != os.getpid():
             self._start_over()
+
+    @property
+    def name(self) -> str:
+        self._own()
         return self._name
 
     def declare(self) -> Steps:
@@ -86,45 +90,47 @@ class ReplyBox:
     def take(self, message: Delivered) -> None:
         """Keep what a worker answered; what cannot be read is nobody's result."""
         record = read_reply(message)
-        if record is None:
-            return
-        with self._guard:
-            before = self._records.get(record.id)
-            if before is None or not before.terminal:
-                self._records[record.id] = record
-            while len(self._records) > MOST_KEPT:
-                self._records.popitem(last=False)
-        self.ring()
+        if record is not None:
+            self.keep((record,))
+            self.ring()
 
     def look(self, ids: Sequence[str]) -> tuple[Record | None, ...]:
-        if self._pid != os.getpid():
-            self._start_over()
+        self._own()
         with self._guard:
             return tuple(self._records.get(name) for name in ids)
 
     def keep(self, records: Sequence[Record]) -> None:
-        """What this process itself stored (`update_state` of an eager task)."""
+        """Also what this process itself stored (`update_state` of an eager task). An end stands."""
+        self._own()
         with self._guard:
             for record in records:
-                self._records[record.id] = record
+                before = self._records.get(record.id)
+                if before is None or not before.terminal:
+                    self._records[record.id] = record
+            while len(self._records) > MOST_KEPT:
+                self._records.popitem(last=False)
 
     def forget(self, ids: Sequence[str]) -> None:
+        self._own()
         with self._guard:
             for name in ids:
                 self._records.pop(name, None)
 
     def ring(self) -> None:
         """Wake everybody who waits: what they wait on must be looked at anew."""
+        self._own()
         with self._guard:
             listeners = tuple(self._listeners)
         for listener in listeners:
             listener()
 
     def listen(self, listener: Callable[[], None]) -> None:
+        self._own()
         with self._guard:
             self._listeners.add(listener)
 
     def unlisten(self, listener: Callable[[], None]) -> None:
+        self._own()
         with self._guard:
             self._listeners.discard(listener)
 
@@ -178,11 +184,14 @@ def _read_head(content_type: str, body: bytes) -> _Head:
 
 def reply(record: Record, persistent: bool) -> Letter:
     """An outcome for whoever waits (`celery/backends/rpc.py`); nobody may be there any more: not mandatory."""
+    plain = record.content_type == "application/json"
+    # A JSON document is quickly asked for its state; what the waiter has no decoder for says it in a header.
+    headers = {} if plain else {STATE: record.state}
     properties = write_properties(
         Properties(
             content_type=record.content_type,
-            content_encoding="utf-8" if record.content_type == "application/json" else "binary",
-            headers={STATE: record.state, ATTEMPT: record.attempt} if record.attempt else {STATE: record.state},
+            content_encoding="utf-8" if plain else "binary",
+            headers={**headers, ATTEMPT: record.attempt} if record.attempt else headers,
             delivery_mode=PERSISTENT if persistent else TRANSIENT,
             correlation_id=record.id,
         )

@@ -1,65 +1,19 @@
-"""The suite of a driver that is a result store only.
-
-    from leveret.testing.conformance.backends import *
-
-    @pytest.fixture
-    def driver_factory(server):
-        return StoreFactory(lambda options, clock: MyBackendDriver(server.url, options, clock))
-
-Such a store is a server with a clock of its own, which cannot be stepped: `TestKeepingInRealTime` waits instead.
-"""
+"""How long a store of its own server keeps things: in real time, since its clock cannot be stepped. For drivers of such
+stores, beside the suite."""
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
-from leveret.model.options import DriverOptions
-from leveret.ports.clock import Clock
-from leveret.ports.driver import BackendDriver
-from leveret.testing.clock import SimClock
-from leveret.testing.conformance.records import StoredRecords, TestJoins, TestWaiting
-from leveret.testing.conformance.rig import OPTIONS, Rig, case, case_with, retry, success, tombstone
-
-__all__ = ["StoreFactory", "TestJoins", "TestKeepingInRealTime", "TestStoredRecords", "TestWaiting"]
-
-
-class StoreRig(Rig):
-    """A rig without a broker: only `store`, `backend`, `driver` and `another` work."""
-
-    def __init__(self, factory: Any, options: DriverOptions = OPTIONS, clock: SimClock | None = None) -> None:
-        self.factory, self.options = factory, options
-        self.clock = clock or SimClock()
-        self.driver = factory(options, self.clock)
-        self.backend = self.driver.backend()
-        self._others: list[Rig] = []
-
-    def another(self) -> Rig:
-        rig = StoreRig(self.factory, self.options, self.clock)
-        self._others.append(rig)
-        return rig
-
-    async def close(self) -> None:
-        for rig in (*self._others, self):
-            await rig.backend.close()
-
-
-@dataclass(frozen=True)
-class StoreFactory:
-    """Makes drivers of one server that is fresh for each test."""
-
-    make: Callable[[DriverOptions, Clock], BackendDriver]
-    rig = StoreRig
-
-    def __call__(self, options: DriverOptions, clock: Clock) -> Any:
-        return self.make(options, clock)
-
-
-class TestStoredRecords(StoredRecords):
-    pass
+from leveret.testing.conformance.case import case
+from leveret.testing.conformance.fleet import OPTIONS
+from leveret.testing.conformance.needs import Trait
+from leveret.testing.conformance.rig import Rig
+from leveret.testing.conformance.values import retry, success, tombstone
 
 
 class TestKeepingInRealTime:
+    needs = (Trait.STORE,)
+
     @case
     async def test_a_result_is_forgotten_when_its_time_is_over(self, rig: Rig) -> None:
         await rig.store(success("a", expires_after=0.2), success("b", expires_after=60), success("c"))
@@ -86,7 +40,7 @@ class TestKeepingInRealTime:
 
         assert (await rig.backend.get(["a"]))[0] is not None
 
-    @case_with(replace(OPTIONS, tombstone_expires=0.3))
+    @case(options=replace(OPTIONS, tombstone_expires=0.3))
     async def test_a_tombstone_has_a_term_of_its_own(self, rig: Rig) -> None:
         await rig.store(tombstone("a"), tombstone("b", expires_after=60))
         assert None not in await rig.backend.get(["a", "b"])

@@ -6,24 +6,19 @@ from dataclasses import replace
 from leveret.model.delivery import Verdict
 from leveret.model.message import TaskId
 from leveret.model.settlement import Joined, Record
-from leveret.model.state import FAILURE, REVOKED, STARTED
-from leveret.testing.conformance.rig import (
-    OPTIONS,
-    Rig,
-    case,
-    case_with,
-    posting,
-    retry,
-    seat,
-    success,
-    tombstone,
-)
+from leveret.model.state import FAILURE, REVOKED, STARTED, SUCCESS
+from leveret.ports.broker import Capability
+from leveret.testing.conformance.case import case
+from leveret.testing.conformance.fleet import OPTIONS
+from leveret.testing.conformance.needs import Trait
+from leveret.testing.conformance.rig import Rig
+from leveret.testing.conformance.values import posting, retry, seat, success, tombstone
 
 DAY = 86_400.0
 
 
-class StoredRecords:
-    """What holds for every store, also one that is no broker."""
+class TestRecords:
+    needs = (Trait.STORE,)
 
     @case
     async def test_what_was_stored_is_read(self, rig: Rig) -> None:
@@ -92,6 +87,16 @@ class StoredRecords:
         assert found is not None and found.meta == b"2"
 
     @case
+    async def test_a_state_that_a_task_gave_itself_is_no_end(self, rig: Rig) -> None:
+        """`update_state(state="SUCCESS")`: the real outcome is still to come."""
+        own = Record(id=TaskId("a"), attempt=0, state=SUCCESS, meta=b'{"status":"SUCCESS","result":"so far"}')
+
+        assert await rig.store(own) == (True,)
+        (found,) = await rig.backend.get(["a"])
+        assert found is not None and (found.state, found.meta, found.terminal) == (SUCCESS, own.meta, False)
+        assert await rig.store(own, success("a")) == (True, True)
+
+    @case
     async def test_a_late_start_does_not_hide_the_retry_of_its_attempt(self, rig: Rig) -> None:
         """A stale copy of the run that reports STARTED would otherwise erase what `admit` has to replay."""
         await rig.store(retry("a", 0))
@@ -106,6 +111,14 @@ class StoredRecords:
         (found,) = await rig.backend.get(["a"])
         assert found is not None and found.tombstone
         assert await rig.store(success("a")) == (False,)
+
+    @case(needs=(Trait.BROKER, Capability.COMMIT))
+    async def test_what_was_revoked_while_it_waited_is_marked_at_the_claim(self, rig: Rig) -> None:
+        await rig.send("a", "b")
+        await rig.store(Record(id=TaskId("b"), attempt=0, state=REVOKED, terminal=True))
+        await rig.join()
+
+        assert [delivery.revoked for delivery in await rig.claim()] == [False, True]
 
     @case
     async def test_forgotten_is_forgotten(self, rig: Rig) -> None:
@@ -130,17 +143,9 @@ class StoredRecords:
         assert await asyncio.to_thread(work) == [(True,), (False,), "SUCCESS", (None,)]
 
 
-class TestRecords(StoredRecords):
-    @case
-    async def test_what_was_revoked_while_it_waited_is_marked_at_the_claim(self, rig: Rig) -> None:
-        await rig.send("a", "b")
-        await rig.store(Record(id=TaskId("b"), attempt=0, state=REVOKED, terminal=True))
-        await rig.join()
-
-        assert [delivery.revoked for delivery in await rig.claim()] == [False, True]
-
-
 class TestWaiting:
+    needs = (Trait.STORE,)
+
     @case
     async def test_a_wait_for_what_has_ended_returns_at_once(self, rig: Rig) -> None:
         await rig.store(success("b"))
@@ -165,14 +170,13 @@ class TestWaiting:
 
     @case
     async def test_a_thread_waits_for_what_a_loop_stores(self, rig: Rig) -> None:
-        face = rig.driver.blocking_backend()
+        face = rig.main.blocking_backend()
         wait = asyncio.create_task(asyncio.to_thread(face.wait, ["a"], 10))
         await asyncio.sleep(0.02)
         await rig.store(success("a"))
 
         (found,) = await asyncio.wait_for(wait, 3)
         assert found is not None and found.id == "a"
-        await asyncio.to_thread(face.close)
 
     @case
     async def test_a_cancelled_wait_leaves_the_others(self, rig: Rig) -> None:
@@ -187,6 +191,8 @@ class TestWaiting:
 
 
 class TestJoins:
+    needs = (Trait.STORE,)
+
     @case
     async def test_a_join_is_complete_with_its_last_seat(self, rig: Rig) -> None:
         arrive = rig.backend.arrive
@@ -225,12 +231,14 @@ class TestJoins:
 
 
 class TestKeeping:
+    needs = (Trait.STORE, Trait.HOURS)
+
     @case
     async def test_a_result_is_forgotten_when_its_time_is_over(self, rig: Rig) -> None:
         await rig.store(success("a", expires_after=60), success("b", expires_after=7200))
         await rig.advance(55)
         assert (await rig.backend.get(["a"]))[0] is not None
-        rig.clock.advance(600)
+        await rig.jump(600)
         await rig.upkeep()
 
         assert [record and record.id for record in await rig.backend.get(["a", "b"])] == [None, "b"]
@@ -238,7 +246,7 @@ class TestKeeping:
     @case
     async def test_a_result_without_a_term_is_kept(self, rig: Rig) -> None:
         await rig.store(success("a"))
-        rig.clock.advance(400 * DAY)
+        await rig.jump(400 * DAY)
         await rig.upkeep()
 
         assert (await rig.backend.get(["a"]))[0] is not None
@@ -248,7 +256,7 @@ class TestKeeping:
         await rig.store(retry("a", expires_after=60))
         await rig.advance(50)
         await rig.store(success("a", 1, expires_after=7200))
-        rig.clock.advance(600)
+        await rig.jump(600)
         await rig.upkeep()
 
         assert (await rig.backend.get(["a"]))[0] is not None
@@ -256,10 +264,10 @@ class TestKeeping:
     @case
     async def test_a_tombstone_lives_for_its_day(self, rig: Rig) -> None:
         await rig.store(tombstone("a", expires_after=DAY))
-        rig.clock.advance(DAY / 2)
+        await rig.jump(DAY / 2)
         await rig.upkeep()
         assert (await rig.backend.get(["a"]))[0] is not None
-        rig.clock.advance(DAY)
+        await rig.jump(DAY)
         await rig.upkeep()
 
         assert await rig.backend.get(["a"]) == (None,)
@@ -268,20 +276,20 @@ class TestKeeping:
     async def test_many_are_forgotten_in_small_steps(self, rig: Rig) -> None:
         names = [f"m{n}" for n in range(1500)]
         await rig.store(*(success(name, expires_after=60) for name in names))
-        rig.clock.advance(3600)
+        await rig.jump(3600)
         await rig.upkeep()
 
         assert set(await rig.backend.get(names)) == {None}
 
-    @case_with(replace(OPTIONS, dead_letter_expires=DAY))
+    @case(needs=Trait.BROKER, options=replace(OPTIONS, dead_letter_expires=DAY))
     async def test_dead_letters_are_kept_for_their_term(self, rig: Rig) -> None:
         await rig.broker.publish((posting("a"),))
         await rig.join()
         await rig.settle(await rig.one(), Verdict.REJECT, reason="poison")
-        rig.clock.advance(DAY / 2)
+        await rig.jump(DAY / 2)
         await rig.upkeep()
         assert len(await rig.admin.dead()) == 1
-        rig.clock.advance(DAY)
+        await rig.jump(DAY)
         await rig.upkeep()
 
         assert await rig.admin.dead() == ()

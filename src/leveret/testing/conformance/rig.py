@@ -1,190 +1,168 @@
-"""What the cases of the suite stand on: a driver on a fresh server, a clock that is stepped, a few short verbs."""
+"""What the cases of the suite stand on: a fleet on a fresh server, and a few short verbs."""
 
 import asyncio
-import functools
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any, TypeVar
 
-from leveret.model.delivery import Charge, Claim, Delivery, Encoded, Posting, Receipt, SessionId, Verdict
-from leveret.model.message import TaskId
-from leveret.model.node import Node, Pulse, Reaping, Session
+from leveret.model.delivery import Claim, Delivery, Receipt, Return, SessionId, Verdict
 from leveret.model.options import DriverOptions
-from leveret.model.settlement import Commitment, Committed, Record, Seat, Stale
-from leveret.model.state import RETRY, SUCCESS
-from leveret.ports.clock import Clock
-from leveret.ports.driver import FusedDriver
-from leveret.testing.clock import SimClock
+from leveret.model.settlement import Commitment, Committed, Record, Stale
+from leveret.ports.broker import Capability
+from leveret.testing.conformance.fleet import OPTIONS, DriverFactory, Fleet, Process
+from leveret.testing.conformance.pace import Pace
+from leveret.testing.conformance.values import QUEUE, ids, posting
 
-OPTIONS = DriverOptions(poll_seconds=0.02)
-QUEUE = "q"
-
-
-class DriverFactory(Protocol):
-    """The fixture `driver_factory` answers one: each call is another driver (another process, so to speak) of the
-    same server, which is fresh for each test."""
-
-    def __call__(self, options: DriverOptions, clock: Clock) -> FusedDriver: ...
+T = TypeVar("T")
+POLL_SECONDS = 0.02
+Counts = tuple[int | None, int | None, int | None, int]
 
 
-class Rig:
-    """One driver with its faces, and the sessions a case has registered."""
+class Rig(Fleet):
+    """A fleet, and what cases do with messages and records."""
 
-    def __init__(self, factory: DriverFactory, options: DriverOptions = OPTIONS, clock: SimClock | None = None) -> None:
-        self.factory, self.options = factory, options
-        self.clock = clock or SimClock()
-        self.driver = factory(options, self.clock)
-        self.broker, self.leases = self.driver.broker(), self.driver.leases()
-        self.chores, self.admin = self.driver.chores(), self.driver.admin()
-        self.backend, self.committer = self.driver.backend(), self.driver.commit()
+    def __init__(self, factory: DriverFactory, options: DriverOptions = OPTIONS, pace: Pace | None = None) -> None:
+        super().__init__(factory, options, pace)
+        self._holders: dict[Receipt, tuple[str, Process]] = {}
         self._numbers: dict[str, int] = {}
-        self._others: list[Rig] = []
-
-    def another(self) -> "Rig":
-        """Open a second driver of the same server, on the same clock."""
-        rig = Rig(self.factory, self.options, self.clock)
-        self._others.append(rig)
-        return rig
-
-    async def close(self) -> None:
-        for rig in (*self._others, self):
-            await rig.broker.close()
-            await rig.backend.close()
-
-    # Who
-
-    def node(self, name: str = "w1", **changes: Any) -> Node:
-        facts = {"incarnation": f"{name}-1", "boot": "boot", "pid": 4_000_001, "queues": (QUEUE,), **changes}
-        return Node(name=name, **facts)
-
-    async def join(self, session: str = "s1", node: Node | None = None, *, quarantine: bool = False) -> SessionId:
-        """Register a session (and its node, named as the session unless given)."""
-        node = node or self.node(f"node-{session}")
-        name = SessionId(session)
-        member = Session(id=name, node=node.name, incarnation=node.incarnation, pid=1, quarantine=quarantine)
-        await self.leases.register(node, (member,))
-        return name
-
-    async def beat(self, name: str = "w1") -> Pulse:
-        return await self.leases.beat(self.node(name))
-
-    # What
 
     async def send(self, *names: str, **options: Any) -> None:
         await self.broker.publish(tuple(posting(name, **options) for name in names))
 
     async def claim(self, session: str = "s1", credit: int = 10, **options: Any) -> tuple[Delivery, ...]:
-        """Claim with the session's next number."""
-        self._numbers[session] = self._numbers.get(session, 0) + 1
-        facts = {"queues": (QUEUE,), "number": self._numbers[session], **options}
-        return await self.broker.claim(Claim(session=SessionId(session), credit=credit, **facts))
+        """Claim what is expected to be there: until `credit` have come or nothing more comes. Each request has the
+        session's next number; one whose number a case gives is made once."""
+        if "number" in options:
+            return await self._ask(session, credit, **options)
+        return await self._gather(lambda room: self._ask(session, room, **options), credit, self.pace.patience)
+
+    async def nothing(self, session: str = "s1", **options: Any) -> None:
+        """See that a claim gets nothing."""
+        came = await self._gather(lambda room: self._ask(session, room, **options), 10, self.pace.quiet)
+        assert came == ()
 
     async def one(self, session: str = "s1", **options: Any) -> Delivery:
         deliveries = await self.claim(session, 1, **options)
         assert len(deliveries) == 1, f"expected one delivery, got {deliveries}"
         return deliveries[0]
 
+    async def drain(self, credit: int, session: str = "s1") -> tuple[Delivery, ...]:
+        """Claim many at once. A connection may have a window of its own: there, settling makes room for more."""
+        if self.has(Capability.LEASE):
+            return await self.claim(session, credit)
+
+        async def take(room: int) -> tuple[Delivery, ...]:
+            deliveries = await self._ask(session, room)
+            for delivery in deliveries:
+                await self.settle(delivery)
+            return deliveries
+
+        return await self._gather(take, credit, self.pace.patience)
+
+    def _let_go(self, receipt: Receipt) -> Process:
+        """Answer whose it is; it is not held any more."""
+        session, process = self._holders.get(receipt, ("", self.main))
+        self.held[session] = [held for held in self.held.get(session, ()) if held != receipt]
+        return process
+
     async def settle(self, delivery: Delivery, verdict: Verdict = Verdict.ACK, **options: Any) -> Committed | Stale:
-        (answer,) = await self.broker.settle((Commitment(receipt=delivery.receipt, verdict=verdict, **options),))
+        commitment = Commitment(receipt=delivery.receipt, verdict=verdict, **options)
+        (answer,) = await self._let_go(delivery.receipt).broker.settle((commitment,))
         return answer
 
     async def commit(self, delivery: Delivery, verdict: Verdict = Verdict.ACK, **options: Any) -> Committed | Stale:
         commitment = Commitment(receipt=delivery.receipt, verdict=verdict, **options)
-        (answer,) = await self.committer.commit((commitment,))
+        (answer,) = await self._let_go(delivery.receipt).committer.commit((commitment,))
         return answer
+
+    async def give_back(self, *deliveries: Delivery, **options: Any) -> None:
+        """In one batch; they are of one session."""
+        returns = tuple(Return(receipt=delivery.receipt, **options) for delivery in deliveries)
+        processes = [self._let_go(back.receipt) for back in returns]
+        await processes[0].broker.give_back(returns)
+
+    async def bell(self, session: str, timeout: float) -> None:
+        await self._process(session).broker.bell((QUEUE,), timeout)
+
+    async def nothing_before(self, due: float, session: str = "s1", step: float = 0.5) -> None:
+        """See at every step that the session gets nothing, until just before that moment."""
+        while due - self.clock.now() > 1.5 * self.seconds(step) + self.pace.margin:
+            await self.advance(step)
+            if due - self.clock.now() <= self.pace.margin / 2:
+                return  # held up on the way: what came now might be on time
+            assert await self._ask(session, 10) == ()
 
     async def store(self, *records: Record) -> tuple[bool, ...]:
         return await self.backend.store(records)
 
-    async def reap(self, session: str, *charged: Delivery, suspect_others: bool = False) -> int:
-        """End a session as its supervisor does, laying its death to `charged`."""
-        charge = Charge(reason="signal 9", at=self.clock.now(), session=session)
-        pairs = tuple((delivery.receipt, charge) for delivery in charged)
-        reaping = Reaping(session=SessionId(session), charged=pairs, suspect_others=suspect_others)
-        return await self.leases.reap((reaping,))
+    async def _ask(self, session: str, credit: int, **options: Any) -> tuple[Delivery, ...]:
+        process = self._process(session)
+        self._numbers[session] = self._numbers.get(session, 0) + 1
+        queues = self._queues.get(session, (QUEUE,))
+        facts = {"queues": queues, "number": self._numbers[session], **options}
+        claim = Claim(session=SessionId(session), credit=credit, **facts)
+        process.queues.update(claim.queues)
+        deliveries = await process.broker.claim(claim)
+        assert len(deliveries) <= credit
+        for delivery in deliveries:
+            holder, _ = self._holders.setdefault(delivery.receipt, (session, process))
+            assert holder == session, "two sessions were given the same receipt"
+            self.held.setdefault(session, []).append(delivery.receipt)
+        return deliveries
 
-    async def reconcile(self, session: str, *held: Receipt) -> tuple[Delivery, ...]:
-        return await self.leases.reconcile(SessionId(session), held)
+    async def _gather(
+        self, ask: Callable[[int], Awaitable[tuple[Delivery, ...]]], credit: int, patience: float
+    ) -> tuple[Delivery, ...]:
+        """Ask until `credit` have come, or nothing more comes: once, where what is there is there at once."""
+        time = asyncio.get_running_loop().time
+        came: tuple[Delivery, ...] = ()
+        end = time() + patience
+        while True:
+            more = await ask(credit - len(came))
+            came += more
+            end = time() + self.pace.quiet if more else end
+            if len(came) == credit or time() >= end:
+                return came
+            await asyncio.sleep(POLL_SECONDS)
 
-    # When
+    # What is seen
 
-    async def advance(self, seconds: float, step: float = 1.0) -> None:
-        """Let time pass as a living fleet sees it: chores run (and the tick is written) at every step."""
-        end = self.clock.elapsed + seconds
-        while self.clock.elapsed < end:
-            self.clock.advance(min(step, end - self.clock.elapsed))
-            await self.upkeep()
+    async def stands(self, ready: int, delayed: int, claimed: int, dead: int, queue: str = QUEUE) -> None:
+        """See that so much stands in a queue, as far as the driver knows."""
+        await self.becomes(lambda: self.counts(queue), self._known(queue, (ready, delayed, claimed, dead)))
 
-    async def upkeep(self) -> None:
-        """Run chores until they have nothing left to do at once."""
-        for _ in range(1000):
-            if await self.chores.upkeep() > 0:
-                return
+    async def becomes(self, look: Callable[[], Awaitable[T]], expected: T) -> None:
+        """See that what is looked at is what is expected: at once, or when news have travelled."""
+        found = await look()
+        for _ in range(int(self.pace.patience / POLL_SECONDS)):
+            if found == expected:
+                break
+            await asyncio.sleep(POLL_SECONDS)
+            found = await look()
+        assert found == expected
 
-    async def counts(self, queue: str = QUEUE) -> tuple[int, int | None, int | None, int]:
-        """Answer (ready, delayed, claimed, dead)."""
+    async def counts(self, queue: str = QUEUE) -> Counts:
+        """Answer (ready, delayed, claimed, dead); None where the driver does not know."""
         (counts,) = await self.admin.counts((queue,))
-        return counts.ready, counts.delayed, counts.claimed, counts.dead
+        return self._known(queue, (counts.ready, counts.delayed, counts.claimed, counts.dead))
 
+    def _known(self, queue: str, counts: Counts) -> Counts:
+        """Without COUNTS, what has been pushed to a living session is not ready any more, asked for or not."""
+        if self.has(Capability.COUNTS):
+            return counts
+        ready, _, _, dead = counts
+        pushed = any(queue in process.queues for process in (*self.members.values(), self.main))
+        return (None if pushed else ready), None, None, dead
 
-def posting(id: str, **options: Any) -> Posting:
-    facts = {"queue": QUEUE, "encoded": encoded(id), **options}
-    return Posting(id=id, **facts)
+    def counted(self, delivery: Delivery, count: int) -> bool:
+        """Whether a delivery tells that it is that hand-over. A broker that keeps no sessions may only tell that it is
+        not the first: `admit` looks for an outcome in both cases."""
+        return delivery.count == count or (delivery.redelivered and not self.has(Capability.LEASE))
 
+    def named(self, deliveries: tuple[Delivery, ...], *names: str) -> list[Delivery]:
+        """The deliveries of those names and no others. They came in that order, where the broker keeps places."""
+        found = ids(deliveries)
+        assert found == list(names) or (sorted(found) == sorted(names) and not self.has(Capability.PLACES)), found
+        return [deliveries[found.index(name)] for name in names]
 
-def encoded(id: str) -> Encoded:
-    return Encoded(
-        headers={"lang": "py", "task": "tasks.add", "id": id, "retries": 0, "x": {"deep": [1, None]}},
-        body=b'[[1, "\xc3\xa9"], {}, {}]',
-        reply_to="somebody",
-    )
-
-
-def success(id: str, attempt: int = 0, **options: Any) -> Record:
-    return Record(id=TaskId(id), attempt=attempt, state=SUCCESS, terminal=True, **{"meta": b'{"result": 3}', **options})
-
-
-def retry(id: str, attempt: int = 0, **options: Any) -> Record:
-    return Record(id=TaskId(id), attempt=attempt, state=RETRY, **options)
-
-
-def tombstone(id: str, attempt: int = 0, **options: Any) -> Record:
-    return Record(id=TaskId(id), attempt=attempt, state=SUCCESS, tombstone=True, terminal=True, **options)
-
-
-def seat(index: int, value: bytes, *, join: str = "j", size: int = 3) -> Seat:
-    return Seat(join=join, index=index, size=size, value=value)
-
-
-def ids(deliveries: tuple[Delivery, ...]) -> list[str]:
-    return [delivery.encoded.headers["id"] for delivery in deliveries]
-
-
-Case = Callable[[Any, Rig], Awaitable[None]]
-
-
-def case(function: Case) -> Callable[[Any, DriverFactory], None]:
-    """Turn `async def test_x(self, rig)` into a test that runs on a loop of its own, on a fresh server."""
-    return _runner(function, OPTIONS)
-
-
-def case_with(options: DriverOptions) -> Callable[[Case], Callable[[Any, DriverFactory], None]]:
-    """As `case`, with options of the case's own."""
-    return lambda function: _runner(function, options)
-
-
-def _runner(function: Case, options: DriverOptions) -> Callable[[Any, DriverFactory], None]:
-    def test(self: Any, driver_factory: DriverFactory) -> None:
-        asyncio.run(_run(function, self, driver_factory, options))
-
-    functools.update_wrapper(test, function)
-    del test.__wrapped__  # type: ignore[attr-defined] # pytest would look through it and ask for a fixture `rig`
-    return test
-
-
-async def _run(function: Case, instance: Any, factory: DriverFactory, options: DriverOptions) -> None:
-    # A factory of drivers that are a store only brings a rig of its own (`backends.StoreFactory`).
-    rig: Rig = getattr(factory, "rig", Rig)(factory, options)
-    try:
-        await asyncio.wait_for(function(instance, rig), 20)
-    finally:
-        await rig.close()
+    def same_moment(self, one: float, other: float) -> bool:
+        return abs(one - other) <= self.pace.late

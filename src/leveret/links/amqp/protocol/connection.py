@@ -8,11 +8,12 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
-from msgspec import Struct
 from pamqp import commands, frame
-from pamqp.exceptions import AMQPError, PAMQPException
+from pamqp.exceptions import PAMQPException
 
+from leveret.errors import EncodeError
 from leveret.links.amqp.protocol import frames
+from leveret.links.amqp.protocol.contents import Contents
 from leveret.links.amqp.protocol.errors import ProtocolError
 from leveret.links.amqp.protocol.events import (
     Answered,
@@ -20,74 +21,66 @@ from leveret.links.amqp.protocol.events import (
     ChannelLost,
     Closed,
     Confirmed,
-    Delivered,
     Event,
     Got,
     Opened,
-    Returned,
     Unblocked,
 )
+from leveret.links.amqp.protocol.handshake import Credentials, Handshake, read_start
 
 _HEAD = struct.Struct(">BHI")
 _U32 = struct.Struct(">I")
 _TAG = struct.Struct(">QB")
-_CONTENT = struct.Struct(">HHQ")
 
-LARGEST_BODY = 512 * 1024 * 1024
-"""RabbitMQ's own hard limit; what claims to be larger is no message."""
-
-CLIENT_CAPABILITIES = {
-    "publisher_confirms": True,
-    "basic.nack": True,
-    "consumer_cancel_notify": True,
-    "connection.blocked": True,
-    "authentication_failure_close": True,
-}
-
-
-class Credentials(Struct, frozen=True, kw_only=True):
-    """What the handshake needs. `mechanism` EXTERNAL takes the user from the client's certificate."""
-
-    user: str = "guest"
-    password: str = "guest"
-    mechanism: str = "PLAIN"
-    virtual_host: str = "/"
-    heartbeat: int = 20
-    """Seconds; 0 asks for none. The broker's own is taken where it is shorter."""
-    name: str = "leveret"
-    """What the broker's management pages show."""
-
-    def response(self) -> str:
-        return "" if self.mechanism == "EXTERNAL" else f"\0{self.user}\0{self.password}"
-
-
-class _Partial:
-    """A message whose content frames have not all come."""
-
-    __slots__ = ("body", "fields", "method", "missing", "properties")
-
-    def __init__(self, method: int, fields: tuple[Any, ...]) -> None:
-        self.method, self.fields = method, fields
-        self.properties: bytes | None = None
-        self.missing = -1
-        self.body: list[bytes] = []
+_KINDS = frozenset((frames.METHOD, frames.HEADER, frames.BODY, frames.HEARTBEAT))
+_GREETING = frames.PROTOCOL_HEADER[0]
+_START = commands.Connection.Start.index
+_CONNECTION_CLASS = 10
+_FROM_BROKER = frozenset(
+    class_id << 16 | method_id
+    for class_id, method_ids in {
+        _CONNECTION_CLASS: (10, 20, 30, 41, 50, 51, 60, 61),
+        20: (11, 20, 21, 40, 41),
+        40: (11, 21, 31, 51),
+        50: (11, 21, 31, 41, 51),
+        60: (11, 21, 30, 31, 111),
+        85: (11,),
+        90: (11, 21, 31),
+    }.items()
+    for method_id in method_ids
+)
+"""The methods a broker may send, off the hot path."""
 
 
 class Connection:
     """Call `begin`, then feed `receive` and send `data_to_send` after each; `opened` says when channels may be used."""
 
     def __init__(self, credentials: Credentials) -> None:
-        self._credentials = credentials
-        self._tail = b""
+        self._handshake = Handshake(credentials)
+        self._contents = Contents()
+        self._early: list[bytes] = []
+        """What has come of a frame that is not whole."""
+        self._early_size = self._needed = 0
         self._out: list[bytes] = []
-        self._partial: dict[int, _Partial] = {}
         self._failed = False
-        self.opened = False
         self.closed = False
-        self.frame_max = 131_072
-        self.heartbeat = 0
-        self.server: Mapping[str, Any] = {}
+
+    @property
+    def opened(self) -> bool:
+        return self._handshake.opened
+
+    @property
+    def frame_max(self) -> int:
+        return self._handshake.frame_max
+
+    @property
+    def heartbeat(self) -> int:
+        return self._handshake.heartbeat
+
+    @property
+    def server(self) -> Mapping[str, Any]:
         """The broker's own words about itself (`version`, `capabilities`)."""
+        return self._handshake.server
 
     # Out
 
@@ -127,119 +120,89 @@ class Connection:
         except ProtocolError:
             self._failed = True
             raise
-        except (struct.error, IndexError, ValueError, KeyError, TypeError, AMQPError, PAMQPException) as error:
+        except (struct.error, IndexError, ValueError, PAMQPException) as error:
             self._failed = True
             raise ProtocolError(f"the broker sent what is no AMQP: {type(error).__name__}: {error}") from error
         return events
 
     def _receive(self, data: bytes, events: list[Event]) -> None:
-        if self._tail:
-            data = self._tail + data
-            self._tail = b""
+        if self._early:
+            self._early.append(data)
+            self._early_size += len(data)
+            if self._early_size < self._needed:
+                return
+            data = b"".join(self._early)
+            self._early.clear()
         at, end = 0, len(data)
-        unpack, largest, partial = _HEAD.unpack_from, self.frame_max, self._partial
-        while end - at >= 8:
+        unpack, contents, largest = _HEAD.unpack_from, self._contents, self.frame_max
+        while end - at >= 8 and not self.closed:
             kind, channel, size = unpack(data, at)
             if size > largest or kind not in _KINDS:
-                raise self._no_frame(data, at, size)
+                raise _no_frame(data, at, size)
             stop = at + 7 + size
             if stop >= end:
                 break
             if data[stop] != frames.END:
                 raise ProtocolError("a frame does not end with its end octet")
-            payload = at + 7
             if kind == frames.METHOD:
-                if channel in partial:
-                    raise ProtocolError("a method stands between the frames of a message")
-                self._method(channel, data, payload, stop, events)
-            elif kind == frames.HEARTBEAT:
-                pass
-            else:
-                self._content(kind, channel, data, payload, stop, events)
+                method = data[at + 7 : at + 11]
+                if method == frames.DELIVER and (after := contents.whole(data, at, stop, channel, events)):
+                    at = after
+                    continue
+                self._method(channel, method, data[at : stop + 1], events)
+                largest = self.frame_max
+            elif kind != frames.HEARTBEAT:
+                contents.content(kind, channel, data[at + 7 : stop], events)
             at = stop + 1
-        if at < end:
-            self._tail = data[at:] if at else data
+        self._keep(data, at, end)
 
-    def _no_frame(self, data: bytes, at: int, size: int) -> ProtocolError:
-        if data[at : at + 4] == b"AMQP":
-            version = ".".join(map(str, data[at + 5 : at + 8]))
-            return ProtocolError(f"the broker speaks AMQP {version}, not 0-9-1")
-        return ProtocolError(f"no AMQP frame (size {size}): is this a RabbitMQ port, and is TLS needed on it?")
-
-    def _method(self, channel: int, data: bytes, at: int, stop: int, events: list[Event]) -> None:
-        (method,) = _U32.unpack_from(data, at)
-        if method == frames.DELIVER:
-            end = at + 5 + data[at + 4]
-            consumer = str(data[at + 5 : end], "utf-8")
-            tag, redelivered = _TAG.unpack_from(data, end)
-            exchange, at = _short(data, end + 9)
-            key, at = _short(data, at)
-            self._partial[channel] = _Partial(method, (consumer, tag, bool(redelivered & 1), exchange, key))
-        elif method in (frames.ACK, frames.NACK):
-            tag, bits = _TAG.unpack_from(data, at + 4)
-            events.append(Confirmed(channel, tag, bool(bits & 1), method == frames.ACK))
+    def _keep(self, data: bytes, at: int, end: int) -> None:
+        """What is left over waits until all of its frame is there: joined once, however small the pieces are."""
+        left = end - at
+        if not left or self.closed:
             return
-        elif method == frames.GET_OK:
-            tag, redelivered = _TAG.unpack_from(data, at + 4)
-            exchange, at = _short(data, at + 13)
-            key, at = _short(data, at)
-            at += 4
-            self._partial[channel] = _Partial(method, ("", tag, bool(redelivered & 1), exchange, key))
-        elif method == frames.RETURN:
-            code = data[at + 4] << 8 | data[at + 5]
-            text, at = _short(data, at + 6)
-            exchange, at = _short(data, at)
-            key, at = _short(data, at)
-            self._partial[channel] = _Partial(method, (code, text, exchange, key))
+        if data[at] == _GREETING:
+            self._needed = 8
+        elif data[at] not in _KINDS:
+            # A TLS alert is shorter than any frame.
+            raise _no_frame(data, at, 0)
+        else:
+            size: int = _U32.unpack_from(data, at + 3)[0] if left >= 7 else -1
+            if size > self.frame_max:
+                raise _no_frame(data, at, size)
+            self._needed = 8 + size
+        self._early_size = left
+        self._early.append(data[at:] if at else data)
+
+    def _method(self, channel: int, method: bytes, data: bytes, events: list[Event]) -> None:
+        """One method frame, whole."""
+        self._contents.check_free(channel)
+        if method in frames.OF_MESSAGES and not (channel and self.opened):
+            raise ProtocolError("a message on channel 0, or before the connection is open")
+        if method in frames.WITH_CONTENT:
+            self._contents.begin(channel, method, data[11:-1])
+        elif method in frames.CONFIRMS:
+            if len(data) < 21:
+                raise ProtocolError("a method is longer than its frame")
+            tag, bits = _TAG.unpack_from(data, 11)
+            events.append(Confirmed(channel, tag, bool(bits & 1), method == frames.ACK))
         elif method == frames.GET_EMPTY:
             events.append(Got(channel, None))
-            return
         else:
-            _, channel, found = frame.unmarshal(_framed(data, at, stop, channel))
-            self._obey(channel, found, events)
-            return
-        if at > stop:
-            raise ProtocolError("a method is longer than its frame")
-
-    def _content(self, kind: int, channel: int, data: bytes, at: int, stop: int, events: list[Event]) -> None:
-        partial = self._partial.get(channel)
-        if partial is None:
-            raise ProtocolError("a content frame belongs to no message")
-        if kind == frames.HEADER:
-            of_class, _, size = _CONTENT.unpack_from(data, at)
-            if partial.properties is not None or of_class != 60 or size > LARGEST_BODY or stop < at + 14:
-                raise ProtocolError("a content header is out of place or names an impossible size")
-            partial.properties, partial.missing = data[at + 12 : stop], size
-            if size:
-                return
-        else:
-            if partial.properties is None or stop - at > partial.missing:
-                raise ProtocolError("a content body is out of place or longer than announced")
-            partial.body.append(data[at:stop])
-            partial.missing -= stop - at
-            if partial.missing:
-                return
-        del self._partial[channel]
-        body = partial.body[0] if len(partial.body) == 1 else b"".join(partial.body)
-        properties = partial.properties
-        assert properties is not None
-        if partial.method == frames.RETURN:
-            events.append(Returned(*(channel, *partial.fields, properties, body)))
-            return
-        message = Delivered(*(channel, *partial.fields, properties, body))
-        events.append(message if partial.method == frames.DELIVER else Got(channel, message))
+            self._obey(channel, _unmarshal(method, data), events)
 
     # Methods off the hot path
 
     def _obey(self, channel: int, method: Any, events: list[Event]) -> None:
+        if (method.index >> 16 == _CONNECTION_CLASS) != (not channel):
+            raise ProtocolError(f"{method.name} on channel {channel}")
         match method:
-            case commands.Connection.Start():
-                self._start(method)
-            case commands.Connection.Tune():
-                self._tune(method)
-            case commands.Connection.OpenOk():
-                self.opened = True
-                events.append(Opened())
+            case commands.Connection.Start() | commands.Connection.Tune() | commands.Connection.OpenOk():
+                for answer in self._handshake.hear(method):
+                    self.send(0, answer)
+                if self.opened:
+                    self._contents.largest_frame = self.frame_max
+                    events.append(Opened())
             case commands.Connection.Close():
                 self.closed = True
                 self.send(0, commands.Connection.CloseOk())
@@ -252,7 +215,6 @@ class Connection:
             case commands.Connection.Unblocked():
                 events.append(Unblocked())
             case commands.Channel.Close():
-                self._partial.pop(channel, None)
                 self.send(channel, commands.Channel.CloseOk())
                 events.append(ChannelLost(channel, method.reply_code or 0, method.reply_text))
             case _:
@@ -260,49 +222,26 @@ class Connection:
                     raise ProtocolError(f"{method.name} before the connection is open")
                 events.append(Answered(channel, method))
 
-    def _start(self, start: commands.Connection.Start) -> None:
-        if self.opened:
-            raise ProtocolError("a second handshake")
-        self.server = dict(start.server_properties or {})
-        mechanisms = str(start.mechanisms).split()
-        mechanism = self._credentials.mechanism
-        if mechanism not in mechanisms:
-            raise ProtocolError(f"the broker offers no {mechanism} login (offered: {', '.join(mechanisms)})")
-        properties: dict[str, Any] = {
-            "product": "leveret",
-            "connection_name": self._credentials.name,
-            "capabilities": CLIENT_CAPABILITIES,
-        }
-        self.send(
-            0,
-            commands.Connection.StartOk(
-                client_properties=properties, mechanism=mechanism, response=self._credentials.response()
-            ),
-        )
-
-    def _tune(self, tune: commands.Connection.Tune) -> None:
-        if self.opened:
-            raise ProtocolError("a second handshake")
-        offered, wanted = tune.heartbeat or 0, self._credentials.heartbeat
-        self.heartbeat = min(offered, wanted) if offered and wanted else wanted
-        self.frame_max = min(tune.frame_max or 131_072, 131_072)
-        if self.frame_max < 4096:
-            raise ProtocolError(f"the broker wants frames of at most {self.frame_max} bytes; AMQP's least is 4096")
-        self.send(0, commands.Connection.TuneOk(tune.channel_max or 2047, self.frame_max, self.heartbeat))
-        self.send(0, commands.Connection.Open(self._credentials.virtual_host))
-
-
-_KINDS = frozenset((frames.METHOD, frames.HEADER, frames.BODY, frames.HEARTBEAT))
-
 
 def marshal(channel: int, method: Any) -> bytes:
-    return frame.marshal(method, channel)
+    """One frame of any method. Raises `EncodeError`, for a name or an argument of the caller's."""
+    try:
+        return frame.marshal(method, channel)
+    except (TypeError, ValueError, struct.error) as error:
+        raise EncodeError(f"{method.name} cannot be written: {error}") from error
 
 
-def _framed(data: bytes, at: int, stop: int, channel: int) -> bytes:
-    return data[at - 7 : stop + 1]
+def _unmarshal(method: bytes, data: bytes) -> Any:
+    index = int.from_bytes(method)
+    if index not in _FROM_BROKER or len(method) < 4:
+        raise ProtocolError(f"method {index >> 16}.{index & 0xFFFF} is unknown, or one that only a client sends")
+    if index == _START:
+        return read_start(data[7:-1])
+    return frame.unmarshal(data)[2]
 
 
-def _short(data: bytes, at: int) -> tuple[str, int]:
-    end = at + 1 + data[at]
-    return str(data[at + 1 : end], "utf-8"), end
+def _no_frame(data: bytes, at: int, size: int) -> ProtocolError:
+    if data[at : at + 4] == b"AMQP":
+        version = ".".join(map(str, data[at + 5 : at + 8]))
+        return ProtocolError(f"the broker speaks AMQP {version}, not 0-9-1")
+    return ProtocolError(f"no AMQP frame (size {size}): is this a RabbitMQ port, and is TLS needed on it?")

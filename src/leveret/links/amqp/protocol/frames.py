@@ -6,6 +6,7 @@ All else goes through pamqp. Measured here per message: publish 1.6 us, against 
 import struct
 from functools import lru_cache
 
+from leveret.errors import MessageTooLarge
 from leveret.links.amqp.protocol.properties import short_string
 
 METHOD, HEADER, BODY, HEARTBEAT = 1, 2, 3, 8
@@ -14,10 +15,13 @@ HEARTBEAT_FRAME = b"\x08\x00\x00\x00\x00\x00\x00\xce"
 PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
 FRAME_OVERHEAD = 8
 
-DELIVER, GET_OK, GET_EMPTY, RETURN = 60 << 16 | 60, 60 << 16 | 71, 60 << 16 | 72, 60 << 16 | 50
-ACK, NACK = 60 << 16 | 80, 60 << 16 | 120
+DELIVER, GET_OK, GET_EMPTY, RETURN = b"\0\x3c\0\x3c", b"\0\x3c\0\x47", b"\0\x3c\0\x48", b"\0\x3c\0\x32"
+ACK, NACK = b"\0\x3c\0\x50", b"\0\x3c\0\x78"
+"""As they stand in a frame: class and method."""
+WITH_CONTENT, CONFIRMS = frozenset((DELIVER, GET_OK, RETURN)), frozenset((ACK, NACK))
+OF_MESSAGES = WITH_CONTENT | CONFIRMS | {GET_EMPTY}
 
-_ACK = struct.Struct(">BHIIQBB")
+_ACK = struct.Struct(">BHI4sQBB")
 _HEAD = struct.Struct(">BHI")
 _HEADER_FRAME = struct.Struct(">BHIHHQ")
 
@@ -40,10 +44,13 @@ def publish_method(channel: int, exchange: str, routing_key: str, mandatory: boo
 
 
 def content(channel: int, properties: bytes, body: bytes, frame_max: int) -> bytes:
-    """Header and body frames of one message."""
-    size = len(body)
-    head = _HEADER_FRAME.pack(HEADER, channel, 12 + len(properties), 60, 0, size)
+    """Header and body frames of one message. Raises `MessageTooLarge`: a header frame cannot be split, and one that is
+    too large costs the whole connection."""
+    size, heading = len(body), 12 + len(properties)
     most = frame_max - FRAME_OVERHEAD
+    if heading > most:
+        raise MessageTooLarge(f"the headers need {heading} bytes; a frame of this broker holds {most}", "headers")
+    head = _HEADER_FRAME.pack(HEADER, channel, heading, 60, 0, size)
     if size <= most:
         if not size:
             return head + properties + b"\xce"

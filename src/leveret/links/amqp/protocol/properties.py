@@ -70,7 +70,10 @@ def _head(content_type: str, content_encoding: str) -> tuple[int, bytes]:
 
 
 def short_string(text: str) -> bytes:
-    data = text.encode()
+    try:
+        data = text.encode()
+    except UnicodeEncodeError as error:
+        raise EncodeError(f"{text[:40]!r} is no text: {error.reason}") from error
     if len(data) > 255:
         raise EncodeError(f"{text[:40]!r}... has {len(data)} bytes, AMQP allows 255 here")
     return b"%c%b" % (len(data), data)

@@ -4,8 +4,8 @@ By hand, and not by pamqp: headers are most of what a delivery costs. Two string
 """
 
 import struct
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -18,21 +18,25 @@ MOST_LEVELS = 64
 _U32 = struct.Struct(">I")
 _I64 = struct.Struct(">q")
 _F64 = struct.Struct(">d")
+_DECIMAL = struct.Struct(">Bi")
 _LONG_STRING = struct.Struct(">cI")
 _unpack_u32 = _U32.unpack_from
+_EPOCH, _SECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(seconds=1)
 
 # Writing
 
 
-def write_table(table: Mapping[str, Any]) -> bytes:
+def write_table(table: Mapping[str, Any], path: str = "headers", level: int = 0) -> bytes:
     """Raises `EncodeError` naming the header that AMQP has no type for."""
+    if level > MOST_LEVELS:
+        raise EncodeError(f"{path}: more than {MOST_LEVELS} levels", path)
     parts = [b""]
     size = 0
     for key, value in table.items():
-        name = key.encode()
+        name = key.encode("utf-8", "surrogatepass")
         if len(name) > 255:
-            raise EncodeError(f"headers.{key[:40]}...: a header's name has at most 255 bytes", f"headers.{key}")
-        data = _write_value(value, key) if type(value) is not str else _text(value)
+            raise EncodeError(f"{path}.{key[:40]}...: a header's name has at most 255 bytes", f"{path}.{key}")
+        data = _text(value) if type(value) is str else _write_value(value, f"{path}.{key}", level)
         parts.append(b"%c%b%b" % (len(name), name, data))
         size += len(parts[-1])
     parts[0] = _U32.pack(size)
@@ -40,12 +44,12 @@ def write_table(table: Mapping[str, Any]) -> bytes:
 
 
 def _text(value: str) -> bytes:
-    # Lone surrogates cannot be UTF-8; Celery's own transport would refuse them too, we carry them.
+    # Lone surrogates are no UTF-8, but kombu's own transport (py-amqp) carries them, in names too.
     data = value.encode("utf-8", "surrogatepass")
     return _LONG_STRING.pack(b"S", len(data)) + data
 
 
-def _write_value(value: Any, path: str) -> bytes:
+def _write_value(value: Any, path: str, level: int) -> bytes:
     match value:
         case bool():
             return b"t\x01" if value else b"t\x00"
@@ -56,20 +60,39 @@ def _write_value(value: Any, path: str) -> bytes:
         case int():
             if -(1 << 63) <= value < 1 << 63:
                 return b"l" + _I64.pack(value)
-            raise EncodeError(f"headers.{path}: AMQP has no integers beyond 64 bits: {value}", f"headers.{path}")
+            raise EncodeError(f"{path}: AMQP has no integers beyond 64 bits: {value}", path)
         case float():
             return b"d" + _F64.pack(value)
         case bytes() | bytearray() | memoryview():
             data = bytes(value)
             return _LONG_STRING.pack(b"x", len(data)) + data
         case datetime():
-            return b"T" + _I64.pack(int(value.timestamp()))
+            # Without a zone it is UTC, as for pamqp and py-amqp.
+            moment = value.replace(tzinfo=UTC) if value.utcoffset() is None else value
+            return b"T" + _I64.pack((moment - _EPOCH) // _SECOND)
+        case Decimal():
+            return b"D" + _decimal(value, path)
         case Mapping():
-            return b"F" + write_table({str(name): part for name, part in value.items()})
+            return b"F" + write_table({str(name): part for name, part in value.items()}, path, level + 1)
         case list() | tuple():
-            items = b"".join([_write_value(item, f"{path}[{place}]") for place, item in enumerate(value)])
-            return b"A" + _U32.pack(len(items)) + items
-    raise EncodeError(f"headers.{path}: AMQP has no type for {type(value).__name__}", f"headers.{path}")
+            return b"A" + _array(value, path, level + 1)
+    raise EncodeError(f"{path}: AMQP has no type for {type(value).__name__}", path)
+
+
+def _array(values: Sequence[Any], path: str, level: int) -> bytes:
+    if level > MOST_LEVELS:
+        raise EncodeError(f"{path}: more than {MOST_LEVELS} levels", path)
+    items = b"".join([_write_value(item, f"{path}[{place}]", level) for place, item in enumerate(values)])
+    return _U32.pack(len(items)) + items
+
+
+def _decimal(value: Decimal, path: str) -> bytes:
+    sign, digits, exponent = value.as_tuple()
+    if isinstance(exponent, int) and len(digits) + max(exponent, 0) <= 10:
+        unscaled = int("".join(map(str, digits))) * (-1 if sign else 1) * 10 ** max(exponent, 0)
+        if -exponent <= 255 and -(1 << 31) <= unscaled < 1 << 31:
+            return _DECIMAL.pack(max(-exponent, 0), unscaled)
+    raise EncodeError(f"{path}: AMQP has no decimals of more than 32 bits: {value}", path)
 
 
 # Reading
@@ -88,7 +111,7 @@ def read_table(data: bytes, start: int, level: int = 0) -> tuple[dict[str, Any],
         table: dict[str, Any] = {}
         while at < end:
             name_end = at + 1 + data[at]
-            name = str(data[at + 1 : name_end], "utf-8")
+            name = str(data[at + 1 : name_end], "utf-8", "surrogatepass")
             if data[name_end] == 83:  # "S", nearly every header of a task
                 (length,) = _unpack_u32(data, name_end + 1)
                 at = name_end + 5 + length
@@ -122,6 +145,8 @@ def _read_array(data: bytes, at: int, level: int) -> tuple[list[Any], int]:
     while at < end:
         item, at = _read_value(data, at, level)
         items.append(item)
+    if at != end:
+        raise ProtocolError("an array's last value runs over its end")
     return items, at
 
 
@@ -148,8 +173,9 @@ def _read_value(data: bytes, at: int, level: int) -> tuple[Any, int]:
         case "A":
             return _read_array(data, at, level + 1)
         case "D":
-            scale, unscaled = struct.unpack_from(">Bi", data, at)
-            return Decimal(unscaled).scaleb(-scale), at + 5
+            scale, unscaled = _DECIMAL.unpack_from(data, at)
+            # Not `scaleb`: that would round as the reading thread's decimal context says.
+            return Decimal((unscaled < 0, tuple(map(int, str(abs(unscaled)))), -scale)), at + 5
     raise ProtocolError(f"a table holds a value of unknown type {chr(kind)!r}")
 
 
@@ -179,6 +205,6 @@ _FIXED: Mapping[int, tuple[struct.Struct, Callable[[Any], Any]]] = {
         ("L", "q", _same),
         ("f", "f", _same),
         ("d", "d", _same),
-        ("T", "Q", _moment),
+        ("T", "q", _moment),  # unsigned by the book; but then what is before 1970 would come back as no date at all
     )
 }

@@ -14,6 +14,7 @@ from leveret.model.options import DriverOptions
 from leveret.ports.clock import Clock
 from leveret.ports.ledger import CLEAR, Run, Standing
 
+NODE_LOST = "node lost"
 KEPT_SECONDS = 86_400.0
 """How long charges, and runs of sessions that are gone, are remembered."""
 
@@ -34,7 +35,7 @@ class SqlLedger:
             others = connection.execute("predecessors", (node.name, node.boot, node.incarnation)).fetchall()
             for incarnation, pid, _ in others:
                 if pid != node.pid and not is_alive(pid):
-                    lose_node(connection, incarnation)
+                    lose_node(connection, incarnation, now)
             renew(connection, node, now, self._options)
             for session in sessions:
                 row = (session.id, session.incarnation, session.pid, session.quarantine)
@@ -50,7 +51,7 @@ class SqlLedger:
             revived = renew(connection, node, now, self._options)
             lost = connection.execute("lost_nodes", (now,)).fetchall() if now >= reap_from else []
             for (incarnation,) in lost:
-                lose_node(connection, incarnation)
+                lose_node(connection, incarnation, now)
             connection.execute("prune_testimonies", (now - KEPT_SECONDS,))
             connection.execute("prune_runs", (now - KEPT_SECONDS,))
             return Pulse(revived=revived, reaped=len(lost))
@@ -67,10 +68,12 @@ class SqlLedger:
         await self._database.perform(work)
 
     async def leave(self, node: Node) -> None:
+        now = self._clock.now()
+
         def work(connection: Connection) -> None:
             for _, session, _, _ in connection.execute("node_sessions", (node.incarnation,)).fetchall():
                 connection.execute("drop_runs", (session,))
-            lose_node(connection, node.incarnation)
+            lose_node(connection, node.incarnation, now)
 
         await self._database.perform(work)
 
@@ -97,9 +100,7 @@ class SqlLedger:
 
         def work(connection: Connection) -> None:
             for one in told:
-                charges, suspect = _read(connection, one.id)
-                charges += tuple(charge for charge in one.charges if charge not in charges)
-                connection.execute("save_testimony", (one.id, _ENCODE(charges), suspect or one.suspect, now))
+                _testify(connection, one, now)
 
         await self._database.perform(work)
 
@@ -124,8 +125,19 @@ def _read(connection: Connection, id: str) -> tuple[tuple[Charge, ...], bool]:
     return (_DECODE(row[0]), bool(row[1])) if row else ((), False)
 
 
-def lose_node(connection: Connection, incarnation: str) -> None:
-    """Forget a node and its sessions. What these had taken stays written, under sessions that are no more."""
-    for number, _, _, _ in connection.execute("node_sessions", (incarnation,)).fetchall():
+def _testify(connection: Connection, told: Testimony, now: float) -> None:
+    charges, suspect = _read(connection, told.id)
+    charges += tuple(charge for charge in told.charges if charge not in charges)
+    connection.execute("save_testimony", (told.id, _ENCODE(charges), suspect or told.suspect, now))
+
+
+def lose_node(connection: Connection, incarnation: str, now: float) -> None:
+    """Forget a node and its sessions. What these had taken stays written, under sessions that are no more; what one had
+    taken in quarantine, alone, is convicted."""
+    for number, name, _, quarantine in connection.execute("node_sessions", (incarnation,)).fetchall():
+        if quarantine:
+            charge = Charge(reason=NODE_LOST, at=now, session=name)
+            for (run,) in connection.execute("session_runs", (name,)).fetchall():
+                _testify(connection, Testimony(id=run, charges=(charge,)), now)
         connection.execute("drop_session", (number,))
     connection.execute("drop_node", (incarnation,))
