@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import socket
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -163,7 +164,7 @@ class AsyncConnection(asyncio.Protocol):
         """In a forked process: close the inherited descriptor; the connection goes on in the parent."""
         sock = self.socket()
         if sock is not None and sock.fileno() >= 0:
-            os.close(sock.fileno())
+            _close_descriptor(sock.fileno())
 
     def abort(self) -> None:
         self.fail(ConnectionLost("closed here"))
@@ -176,6 +177,7 @@ class AsyncConnection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         if self._transport is not None:
+            _shut_down(self.socket())
             self._transport.abort()
         if not self._opened.done():
             self._opened.set_exception(error)
@@ -311,6 +313,19 @@ def _fail(waiting: deque[asyncio.Future[Any]], error: Exception) -> None:
             with suppress(asyncio.InvalidStateError):
                 future.set_exception(error)
             future.exception()
+
+
+def _shut_down(sock: Any) -> None:
+    """A supervisor may hold a duplicate of it: closing ours would leave the connection open."""
+    with suppress(OSError, AttributeError):
+        sock.shutdown(socket.SHUT_RDWR)
+
+
+def _close_descriptor(number: int) -> None:
+    """Here only. The number stays taken: its owner closes it again some day, and it must not be another's by then."""
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, number, inheritable=False)
+    os.close(null)
 
 
 async def connect(failover: Failover, seconds: float | None = None) -> AsyncConnection:
