@@ -39,7 +39,8 @@ class Holdings:
         """Runs the ledger may forget; told with the next claim."""
 
 
-def run_of(encoded: Encoded) -> Run:
+def run_of(encoded: Encoded, read: Properties) -> Run:
     """The run a message asks for; of hostile headers whatever they can be read as."""
     name, retries = encoded.headers.get("id"), encoded.headers.get("retries")
-    return (name if isinstance(name, str) else "", retries if type(retries) is int else 0)
+    # Protocol 1 has its id in the body; Celery's clients write it as correlation id too.
+    return (name if isinstance(name, str) else read.correlation_id, retries if type(retries) is int else 0)

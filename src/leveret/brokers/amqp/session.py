@@ -82,7 +82,7 @@ class Session:
         except ProtocolError as error:
             intake.spawn(self._sidings.park_unreadable(intake, message, queue, str(error)))
             return None
-        run = run_of(encoded)
+        run = run_of(encoded, read)
         again = message.redelivered or facts.again
         if again and run in holdings.done and run[0]:
             # It ended here, and the connection broke before the broker knew.
