@@ -1,31 +1,68 @@
-"""`python -m bench [sqlite|startup|backlog|mixed|table]`; without a name: sqlite, as `make bench`."""
+"""`python -m bench [all|sqlite|rabbitmq|startup|backlog|mixed|longshort|million|table]`; without a name: all, as `make bench`."""
 
 import argparse
+import signal
+import sys
 
-from bench import against, table
-from bench.drills import backlog, mixed, startup
+from bench import table
+from bench.against import rabbitmq, sqlite
+from bench.against.measurement import Selection
+from bench.brokers import ServerMissing
+from bench.drills import backlog, longshort, million, mixed, startup
+from bench.raw.load import NoCompiler
+
+WHAT = ("all", "sqlite", "rabbitmq", "startup", "backlog", "mixed", "longshort", "million", "table")
 
 
 def main() -> None:
+    # Ended from outside, it still stops the servers and nodes it started.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        dispatch(parse())
+    except (ServerMissing, NoCompiler) as error:
+        sys.exit(str(error))
+
+
+def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("what", nargs="?", default="sqlite", choices=["sqlite", "startup", "backlog", "mixed", "table"])
+    parser.add_argument("what", nargs="?", default="all", choices=WHAT)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--peers", nargs="*", default=[], help="only these (huey, flexiq, taskito)")
+    parser.add_argument("--peers", nargs="*", default=[], help="only these (huey, flexiq, taskito; celery, dramatiq)")
+    parser.add_argument("--only", nargs="*", default=[], help="of sqlite and rabbitmq only these measurements")
     parser.add_argument(
-        "--only", nargs="*", default=[], help=f"of sqlite only these: {', '.join(against.MEASUREMENTS)}"
+        "--broker", default="sqlite", help="of mixed and longshort: sqlite, rabbitmq (a private one), a URL"
     )
-    options = parser.parse_args()
+    parser.add_argument("--tasks", type=int, default=1_000_000, help="of million")
+    parser.add_argument("--long-seconds", type=float, default=60.0, help="of longshort")
+    return parser.parse_args()
+
+
+def dispatch(options: argparse.Namespace) -> None:
+    selection = Selection(rounds=options.rounds, peers=tuple(options.peers), only=tuple(options.only))
     match options.what:
+        case "all":
+            refuse(sqlite.run(selection) + rabbitmq.run(selection))
         case "sqlite":
-            against.sqlite(options.rounds, tuple(options.peers), tuple(options.only))
+            refuse(sqlite.run(selection))
+        case "rabbitmq":
+            refuse(rabbitmq.run(selection))
         case "startup":
             startup.run()
         case "backlog":
             backlog.run()
         case "mixed":
-            mixed.run()
+            mixed.run(options.broker)
+        case "longshort":
+            longshort.run(options.broker, options.long_seconds)
+        case "million":
+            million.run(options.tasks)
         case "table":
             print(table.markdown())
+
+
+def refuse(broken: list[str]) -> None:
+    if broken:
+        sys.exit(f"not measured: {', '.join(broken)}")
 
 
 if __name__ == "__main__":

@@ -8,29 +8,37 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bench.systems import BENCH, LEVERET, System
+from bench.systems import BENCH, LEVERET
 from bench.trial import Figures
 
 RESULTS = BENCH / "results"
-Trial = Callable[..., Figures]
 Rounds = dict[str, list[Figures]]
+Entries = Mapping[str, Callable[[], Figures]]
+"""What is measured side by side, by name: systems, and the raw limits beside them."""
 
 
-def play(title: str, trial: Trial, systems: tuple[System, ...], rounds: int, **options: str) -> Rounds:
+def play(title: str, entries: Entries, rounds: int) -> Rounds:
     """All rounds of one measurement, printed as they end."""
     print(f"\n{title}", flush=True)
-    found: Rounds = {system.name: [] for system in systems}
+    found: Rounds = {name: [] for name in entries}
     for number in range(rounds):
-        for system in systems:
-            figures = trial(system, **options)
-            found[system.name].append(figures)
-            print(f"  round {number + 1}  {system.name:<16} {describe(figures)}", flush=True)
+        for name, run in entries.items():
+            figures = run()
+            found[name].append(figures)
+            print(f"  round {number + 1}  {name:<28} {describe(figures)}", flush=True)
     return found
 
 
 def describe(figures: Figures) -> str:
     if "per_second" in figures:
-        return f"{figures['per_second']:>10,.0f}/s  {figures['cpu_ms_per_1k']:>9,.1f} us CPU a task"
+        broker = figures.get("broker_ms_per_1k")
+        beside = f"  {broker:>7,.1f} us the broker's" if broker else ""
+        busy = (
+            "  {used_percent:.0f} of {machine_busy_percent:.0f} % busy".format(**figures)
+            if "used_percent" in figures
+            else ""
+        )
+        return f"{figures['per_second']:>10,.0f}/s  {figures['cpu_ms_per_1k']:>9,.1f} us CPU a task{beside}{busy}"
     idle = f"idle {figures['idle_cpu_percent']:.1f} % CPU, {figures['pss_mb']:.0f} MB PSS"
     return f"{latency(figures)}  {idle}"
 
@@ -44,18 +52,19 @@ def median(found: Rounds, system: str, figure: str) -> float:
 
 
 def ratios(found: Rounds, figure: str = "per_second") -> dict[str, float]:
-    """Ours against each peer: the median of the rounds' own ratios, never the ratio of medians."""
-    ours = found[LEVERET.name]
+    """Ours against each other one: the median of the rounds' own ratios, never the ratio of medians."""
+    ours = found.get(LEVERET.name, [])
     return {
         name: statistics.median(mine[figure] / theirs[figure] for mine, theirs in zip(ours, rows, strict=True))
         for name, rows in found.items()
-        if name != LEVERET.name
+        if ours and name != LEVERET.name
     }
 
 
 def summarise(title: str, found: Rounds, figure: str = "per_second") -> dict[str, float]:
-    print(f"{title}: median of the ratios of {len(found[LEVERET.name])} rounds")
     found_ratios = ratios(found, figure)
+    if found_ratios:
+        print(f"{title}: median of the ratios of {len(found[LEVERET.name])} rounds")
     for name, ratio in found_ratios.items():
         print(f"  {ratio:8.3f} x {name}")
     return found_ratios
@@ -67,6 +76,11 @@ def write(name: str, content: Mapping[str, object]) -> Path:
     path.write_text(json.dumps({**content, "machine": machine()}, indent=1) + "\n")
     print(f"written to {path.relative_to(BENCH.parent)}")
     return path
+
+
+def named(drill: str, medium: str) -> str:
+    """A drill's file is its own on every medium; SQLite, the first, is not in the name."""
+    return drill if medium == "sqlite" else f"{drill}-{medium}"
 
 
 def written(name: str) -> dict[str, object]:

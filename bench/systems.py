@@ -5,8 +5,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 BENCH = Path(__file__).parent
 VENVS = BENCH / ".venvs"
@@ -23,6 +24,8 @@ class System:
     options: Mapping[str, str] = field(default_factory=dict)
     venv: str = ""
     """Default: one of its own, named like the peer file."""
+    calls: int = 15
+    """How many round trips it makes; few where one takes as long as a poll."""
 
     @property
     def python(self) -> Path:
@@ -31,21 +34,33 @@ class System:
     def command(self, *arguments: str) -> tuple[str, ...]:
         return (str(self.python), str(BENCH / "peers" / f"p_{self.peer}.py"), *arguments)
 
-    def environment(self, data: Path, counter: Path) -> dict[str, str]:
+    def environment(self, data: Path, counter: Path, place: Mapping[str, str]) -> dict[str, str]:
+        """`place` leads to the broker. Nothing else is set for ours: the rest is as the README's first example has it."""
         options = {f"BENCH_{name.upper()}": value for name, value in self.options.items()}
         site_packages = next(self.python.parents[1].glob("lib/python*/site-packages"))
         places = {
             "BENCH_DATA": str(data),
             "LEVERET_BENCH_COUNTER": str(counter),
-            "LEVERET_BROKER_URL": f"sqlite:///{data}/leveret.db",
             # flexiq's and taskito's prefork children are started by the interpreter behind the environment's link.
             "PYTHONPATH": os.pathsep.join((str(BENCH / "peers"), str(site_packages))),
         }
-        return {**os.environ, **places, **options}
+        if self.options.get("results") == "redis":
+            places["LEVERET_RESULT_BACKEND"] = place["BENCH_REDIS_URL"]
+        return {**_inherited(), **places, **place, **options}
+
+
+def _inherited() -> dict[str, str]:
+    """Ours without what somebody's shell sets for Leveret; and every process may write the bytecode it compiles."""
+    unwanted = ("LEVERET_", "BENCH_", "PYTHONDONTWRITEBYTECODE")
+    return {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
 
 
 LEVERET = System(
-    name="leveret", peer="leveret", install=("--reinstall-package", "leveret", str(BENCH.parent)), tasks=40_000
+    name="leveret",
+    peer="leveret",
+    install=("--reinstall-package", "leveret", f"{BENCH.parent}[amqp]"),
+    tasks=40_000,
+    calls=300,
 )
 """Installed anew as `prepare` finds it: what is measured does not change under the measurement."""
 SQLITE_PEERS = (
@@ -56,16 +71,26 @@ SQLITE_PEERS = (
 )
 
 
+CELERY = System(name="celery", peer="celery", install=("hiredis", "celery[redis]==5.7.*"), tasks=4_000, calls=300)
+DRAMATIQ = System(name="dramatiq", peer="dramatiq", install=("dramatiq[rabbitmq]==2.2.*",), tasks=8_000)
+
+
+def variant(system: System, name: str, **changes: Any) -> System:
+    """The same system with other options, and another name where ratios are told apart."""
+    options = {**system.options, **changes.pop("options", {})}
+    return replace(system, name=name, options=options, **changes)
+
+
 def prepare(systems: tuple[System, ...]) -> None:
     """Make each system's virtual environment where it is missing: their pins conflict otherwise."""
     uv = Path(sys.executable).with_name("uv")
-    for system in systems:
+    for system in {system.python: system for system in systems}.values():
         missing = not system.python.exists()
         if missing:
             venv = system.python.parents[1]
             print(f"installing {system.install[-1]} into {venv} ...", flush=True)
             shutil.rmtree(venv, ignore_errors=True)
             subprocess.run([uv, "venv", "-q", "--python", sys.executable, venv], check=True)
-        if missing or system is LEVERET:
+        if missing or system.install == LEVERET.install:
             options = ("-q", "--compile-bytecode", "--python", system.python)
             subprocess.run([uv, "pip", "install", *options, *system.install], check=True)

@@ -3,15 +3,19 @@
 A peer file defines
     purge()                     forget all messages and results
     send(count, bulk, payload)  send that many tasks; timed here
+    send_async(count, payload)  the same as a coroutine, where there is one
     call(payload)               send one task and wait for its result
     worker() -> argv            the node's command line, as its manual gives it
-Options come as BENCH_* variables. Run as `python p_NAME.py purge | send N one|bulk | call N | worker`.
+    close()                     where a client that ends without it loses what it has sent; not timed
+Options come as BENCH_* variables. Run as `python p_NAME.py purge | send N one|bulk|threads|coroutines | call N | worker`.
 """
 
+import asyncio
 import importlib.util
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +25,7 @@ from typing import Any
 DATA = Path(os.environ["BENCH_DATA"])
 BIN = Path(sys.executable).parent
 SPIN_SECONDS = float(os.environ.get("BENCH_SPIN", "0"))
+SENDERS = 16
 PAYLOAD_BYTES = int(os.environ.get("BENCH_PAYLOAD", "0"))
 
 
@@ -76,9 +81,9 @@ def main(peer: str) -> None:
         case ["purge"]:
             module.purge()
         case ["send", count, how]:
-            print(
-                json.dumps(_timed(int(count), lambda: module.send(int(count), how == "bulk", payload(PAYLOAD_BYTES))))
-            )
+            print(json.dumps(_timed(int(count), lambda: _send(module, int(count), how))))
+            if hasattr(module, "close"):
+                module.close()
         case ["call", count]:
             print(json.dumps(_round_trips(int(count), lambda: module.call(payload(PAYLOAD_BYTES)))))
         case ["worker"]:
@@ -92,6 +97,25 @@ def _timed(count: int, send: Callable[[], Any]) -> dict[str, float]:
     send()
     wall, used = time.perf_counter() - started, time.process_time() - cpu
     return {"tasks": count, "per_second": count / wall, "cpu_ms_per_1k": used / count * 1e6}
+
+
+def _send(module: Any, count: int, how: str) -> None:
+    arguments = payload(PAYLOAD_BYTES)
+    if how == "coroutines":
+        asyncio.run(_gather(module, count, arguments))
+        return
+    if how != "threads":
+        module.send(count, how == "bulk", arguments)
+        return
+    senders = [threading.Thread(target=module.send, args=(count // SENDERS, False, arguments)) for _ in range(SENDERS)]
+    for sender in senders:
+        sender.start()
+    for sender in senders:
+        sender.join()
+
+
+async def _gather(module: Any, count: int, arguments: Any) -> None:
+    await asyncio.gather(*(module.send_async(count // SENDERS, arguments) for _ in range(SENDERS)))
 
 
 def _round_trips(count: int, call: Callable[[], Any]) -> dict[str, float]:

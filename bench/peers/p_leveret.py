@@ -40,6 +40,11 @@ def send(count: int, bulk: bool, payload: Any) -> None:
         app.send_many([task.s(number, payload) for number in range(start, min(count, start + 1000))])
 
 
+async def send_async(count: int, payload: Any) -> None:
+    for number in range(count):
+        await measured().adelay(number, payload)
+
+
 def call(payload: Any) -> None:
     add.delay(1, payload).get(timeout=20)
 

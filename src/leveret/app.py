@@ -62,8 +62,12 @@ class Sending:
 
     def to_send(self, name: str) -> tuple[Client, TaskDefinition | None]:
         """Client and definition for one call, under one look at the settings."""
-        settings = self.conf.settings
-        return self._client_under(settings), self.tasks.find_under(settings, name)
+        conf, client, tasks = self.conf, self._client, self.tasks
+        settings = conf.current or conf.settings
+        if client is None or settings is not self._client_settings:
+            client = self._client_under(settings)
+        definition = tasks.definitions.get(name) if settings is tasks.made_under else None
+        return client, definition or tasks.find_under(settings, name)
 
     def _client_under(self, settings: Settings) -> Client:
         if settings is self._client_settings and self._client is not None:

@@ -3,9 +3,7 @@
 A recorder stands between: no connection ever sends `basic.qos` with global, declares a transient non-exclusive queue or
 mirrored-queue arguments, which RabbitMQ 4 refuses and which cannot be tried here (`rabbit_proxy` asserts it)."""
 
-from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from tests.servers.fixtures import rabbit, rabbit_proxy, rabbit_vhost  # noqa: F401 - fixtures
@@ -13,10 +11,7 @@ from tests.servers.proxy import Proxy
 from tests.servers.rabbit.remote import Rabbit, Vhost
 
 from leveret.brokers.amqp.driver import AmqpDriver
-from leveret.errors import BrokerError
-from leveret.model.delivery import Delivery
 from leveret.model.endpoint import Url
-from leveret.model.node import Session
 from leveret.model.queue import Queue
 from leveret.model.topology import Topology
 from leveret.testing.conformance import *  # noqa: F403 - the suite's classes, collected here
@@ -27,21 +22,6 @@ from leveret.testing.conformance.values import QUEUE, URGENT
 
 class RabbitRig(Rig):
     """What a supervisor does beside `reap`, and how a connection breaks."""
-
-    async def spread(self) -> None:
-        known = self.main.driver.known()
-        for process in self.members.values():
-            process.driver.testify(known)
-
-    async def _ask(self, session: str, credit: int, **options: Any) -> tuple[Delivery, ...]:
-        """A worker whose session is lost registers it again."""
-        process = self._process(session)
-        if process.cut and process.session is not None:
-            with suppress(BrokerError):
-                await process.leases.register(
-                    self.node(), (Session(id=process.session, node="w1", incarnation="w1-1", pid=1),)
-                )
-        return await super()._ask(session, credit, **options)
 
     async def vanish(self, process: Process) -> None:
         await self.sever(process)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.integration.redis.server import Server
+from tests.servers.availability import redis_server, require
 
 from leveret import Leveret
 
@@ -41,12 +42,10 @@ def slow(seconds):
 
 
 @pytest.fixture
-def server(tmp_path) -> Iterator[Server]:
-    folder = tmp_path / "redis"
-    folder.mkdir()
-    server = Server(folder)
-    yield server
-    server.kill()
+def server() -> Iterator[Server]:
+    require(redis_server)
+    with Server() as server:
+        yield server
 
 
 @pytest.fixture
@@ -90,7 +89,7 @@ def test_results_of_every_kind_come_back(app, server):
         return values
 
     assert asyncio.run(main()) == [2 * n for n in range(20)]
-    assert int(server.call("DBSIZE")) == 2 * 23
+    assert int(server.cli("DBSIZE")) == 2 * 23
 
 
 def test_an_outcome_outlives_an_outage_of_its_store(app, server, tmp_path):

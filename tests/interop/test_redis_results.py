@@ -15,6 +15,7 @@ from celery.result import AsyncResult as CelerysResult
 from tests.integration.redis.rig import driver
 from tests.integration.redis.server import Server
 from tests.interop.test_celery import make_codec
+from tests.servers.availability import redis_server, require
 
 from leveret import Leveret
 from leveret.logic.results import ErrorInfo, read_meta, write_meta, write_success
@@ -27,10 +28,10 @@ OPTIONS = {"result_backend_transport_options": {"global_keyprefix": "app"}}
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("redis"))
-    yield server
-    server.kill()
+def shared() -> Iterator[Server]:
+    require(redis_server)
+    with Server() as server:
+        yield server
 
 
 @pytest.fixture(params=["", "app"], ids=["plain", "prefixed"])
@@ -40,7 +41,7 @@ def prefix(request) -> str:
 
 @pytest.fixture
 def server(shared: Server) -> Server:
-    shared.call("FLUSHALL")
+    shared.cli("FLUSHALL")
     return shared
 
 

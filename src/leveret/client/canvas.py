@@ -52,9 +52,8 @@ class Composition(Signature[T]):
     @property
     def app(self) -> App:
         """Its own, else its first part's."""
-        if self._app is None:
-            return next((part.app for part in self.tasks), super().app)
-        return self._app
+        parts = self.tasks if self._app is None else ()
+        return parts[0].app if parts else super().app
 
     def message(self) -> Message:
         raise NotYet(f"send_many takes single tasks, not a {self.kind}: send it with apply_async()")
@@ -83,6 +82,10 @@ class chain(Composition[Any]):  # noqa: N801 - Celery's name
     def __init__(self, *parts: Any, app: App | None = None, **options: Any) -> None:
         """Take the parts one by one, or as one list or generator."""
         self._fill({"tasks": _given(parts)}, options, app)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Send it, as with Celery."""
+        return self.apply_async(args, kwargs)
 
     def apply_async(
         self, args: Iterable[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
@@ -174,6 +177,10 @@ class group(Composition[Any]):  # noqa: N801 - Celery's name
     def __init__(self, *parts: Any, app: App | None = None, **options: Any) -> None:
         """Take the parts one by one, or as one list or generator."""
         self._fill({"tasks": _given(parts)}, options, app)
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """Send it, as with Celery."""
+        return self.apply_async(args, **options)
 
     def apply_async(  # type: ignore[override] # a group answers several results, in Celery too
         self, args: Iterable[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any

@@ -36,6 +36,9 @@ class AsyncParts:
 
     broker: Broker
     backend: Backend | None
+    publish_within: Callable[[tuple[Posting, ...], float], Awaitable[None]]
+    """Publishes; raises TimeoutError when it is not known after that many seconds. The broker's own, or made of its
+    `publish`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,9 @@ class ClientParts:
 
 class Client:
     """Composes and sends messages, and lends the result store to `AsyncResult`."""
+
+    takes_plain_calls = True
+    """False in a subclass that must see each `Message`, also of calls that could do without (`client.plain`)."""
 
     def __init__(self, parts: ClientParts, options: ClientOptions) -> None:
         self.options = options
@@ -92,18 +98,18 @@ class Client:
             )
             if not route.options:
                 return self._compose_plain(args, kwargs, definition, route)
-        route = self._route(name, args, kwargs, options, definition)
+        route = self.route(name, args, kwargs, options, definition)
         if route.options:
             options = _over_route(route.options, options, definition)
         return self._compose_with(name, args, kwargs, options, definition, route)
 
     def _route_plain(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], definition: TaskDefinition) -> Route:
-        route = self._route(definition.name, args, kwargs, NO_OPTIONS, definition)
+        route = self.route(definition.name, args, kwargs, NO_OPTIONS, definition)
         if self.parts.router.static:
             self._routes[definition.name] = (definition, route)
         return route
 
-    def _route(
+    def route(
         self,
         name: str,
         args: tuple[Any, ...],
@@ -215,26 +221,24 @@ class Client:
         started = self.clock.monotonic()
         try:
             self.parts.broker.publish(postings, timeout=limit)
-        except PublishUnknown:
-            # The same ids again are safe: the broker stops the second copy (ports.broker).
-            left = limit - (self.clock.monotonic() - started)
-            if left <= 0:
-                raise
-            self.parts.broker.publish(postings, timeout=left)
+        except PublishUnknown as unknown:
+            self.publish_again(postings, unknown, limit - (self.clock.monotonic() - started))
+
+    def publish_again(self, postings: tuple[Posting, ...], unknown: PublishUnknown, left: float) -> None:
+        """Nobody knows what became of the first time. The same ids are safe: the broker stops copies (ports.broker)."""
+        if left <= 0:
+            raise unknown
+        self.parts.broker.publish(postings, timeout=left)
 
     async def asubmit(self, messages: Sequence[Message], *, timeout: float | None = None) -> None:
         """As `submit`, on the running loop's own connection."""
-        import asyncio
+        await self.apublish(self._postings(messages), timeout=timeout)
 
-        postings = self._postings(messages)
+    async def apublish(self, postings: tuple[Posting, ...], *, timeout: float | None = None) -> None:
+        """As `publish`, on the running loop's own connection."""
         limit = self.options.publish_timeout if timeout is None else timeout
-        broker = self.of_loop().broker
         try:
-            async with asyncio.timeout(limit):
-                try:
-                    await broker.publish(postings)
-                except PublishUnknown:
-                    await broker.publish(postings)
+            await self.of_loop().publish_within(postings, limit)
         except builtins.TimeoutError as error:
             raise PublishUnknown(
                 f"{self.options.address} did not confirm {len(postings)} messages within {limit:g} s "

@@ -21,7 +21,7 @@ class BlockingInLoop(LeveretWarning):
 def handle(client: Client, message: Message, options: Mapping[str, Any] = NO_OPTIONS) -> AsyncResult[Any]:
     """The result of a message; the task that sends it remembers it as its child."""
     result: AsyncResult[Any] = AsyncResult.sent(
-        client, message.id, message.task, message.queue, ignored=message.ignore_result is True
+        client, message.id, message.task, message.queue, message.ignore_result is True
     )
     request = CURRENT.get()
     if request is not None and options.get("add_to_parent", True):
@@ -64,7 +64,7 @@ async def asend(
 
 def submit(client: Client, messages: Sequence[Message], options: Mapping[str, Any] = NO_OPTIONS) -> None:
     if running_loop() is not None:
-        _warn_once(client)
+        warn_once(client)
     client.submit(messages, timeout=_timeout(options))
 
 
@@ -77,7 +77,7 @@ def _timeout(options: Mapping[str, Any]) -> float | None:
     return None if timeout is None else seconds(timeout)
 
 
-def _warn_once(client: Client) -> None:
+def warn_once(client: Client) -> None:
     if client.warned_of_loop:
         return
     client.warned_of_loop = True

@@ -13,11 +13,12 @@ from leveret.client.options import CallOptions, Seconds
 from leveret.client.result import AsyncResult as Result
 from leveret.client.signature import Signature
 from leveret.client.tasks import inside
-from leveret.client.tasks.arguments import Check, checker
+from leveret.client.tasks.arguments import Check, checker, counts
 from leveret.client.tasks.bound import BoundTask
 from leveret.client.tasks.declared import Declared
 from leveret.client.tasks.eager import aapply, apply
 from leveret.client.tasks.eager_result import EagerResult
+from leveret.client.tasks.plain import PlainCalls
 from leveret.errors import Retry
 from leveret.model.message import Message
 from leveret.model.request import CURRENT, Request
@@ -35,6 +36,8 @@ class Task(Declared, Generic[P, R]):
 
     _app: App | None = None
     _check: Check | None = None
+    _plain: PlainCalls | None = None
+    _counts: range = range(0)  # how many arguments by position need no closer look
 
     def __init__(self) -> None:
         """Take nothing: a subclass sets options as class attributes."""
@@ -55,6 +58,7 @@ class Task(Declared, Generic[P, R]):
         """Look at the function's signature once."""
         if self.typing:
             self._check = checker(self.run)
+            self._counts = counts(self.run)
 
     def copy(self) -> Self:
         """The same task for another app (`shared_task`)."""
@@ -167,9 +171,14 @@ class Task(Declared, Generic[P, R]):
 
     def send(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> Result[Any]:
         """Send a call whose options are checked."""
-        if self._check is not None:
+        if self._check is not None and (kwargs or len(args) not in self._counts):
             self._check(args, kwargs)
-        client, definition = self.app.to_send(self.name)
+        client, definition = (self._app or self.app).to_send(self.name)
+        plain = self._plain
+        if plain is None or plain.definition is not definition or plain.client is not client:
+            plain = self._plain = PlainCalls(client, definition)
+        if plain.possible and not options and CURRENT.get() is None:
+            return plain.send(args, kwargs)
         if client.options.always_eager:
             return cast(Result[Any], apply(self, args, kwargs, options, None))
         return sending.send(client, self.name, args, kwargs, options, definition)
@@ -177,7 +186,12 @@ class Task(Declared, Generic[P, R]):
     async def asend(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> Result[Any]:
         if self._check is not None:
             self._check(args, kwargs)
-        client, definition = self.app.to_send(self.name)
+        client, definition = (self._app or self.app).to_send(self.name)
+        plain = self._plain
+        if plain is None or plain.definition is not definition or plain.client is not client:
+            plain = self._plain = PlainCalls(client, definition)
+        if plain.possible and not options and CURRENT.get() is None:
+            return await plain.asend(args, kwargs)
         if client.options.always_eager:
             return cast(Result[Any], await aapply(self, args, kwargs, options, None))
         return await sending.asend(client, self.name, args, kwargs, options, definition)
@@ -252,18 +266,8 @@ class Task(Declared, Generic[P, R]):
         request.pending_retry = signal
         return signal
 
-    def update_state(self, task_id: str | None = None, state: str | None = None, meta: Any = None, **more: Any) -> None:
-        """Tell how far the run is (`update_state(state="PROGRESS", meta={"done": 3})`); readers see it as `info`."""
-        client = self.app.client
-        record = inside.progress_record(client, CURRENT.get(), task_id or self.request.id, state or "PROGRESS", meta)
-        client.backend().store((record,))
-
-    async def aupdate_state(
-        self, task_id: str | None = None, state: str | None = None, meta: Any = None, **more: Any
-    ) -> None:
-        client = self.app.client
-        record = inside.progress_record(client, CURRENT.get(), task_id or self.request.id, state or "PROGRESS", meta)
-        await client.backend_of_loop().store((record,))
+    update_state = inside.update_state
+    aupdate_state = inside.aupdate_state
 
     def AsyncResult(self, task_id: str, **kwargs: Any) -> Result[R]:  # noqa: N802 - Celery's name
         """The result of an earlier call of this task."""

@@ -31,6 +31,8 @@ class Configuration:
 
     _layers: dict[str, dict[str, Any]]
     _pending: list[tuple[Any, bool, str | None]]
+    current: Settings | None
+    """`settings` where that needs no look at anything, else None."""
 
     def __init__(
         self,
@@ -48,6 +50,7 @@ class Configuration:
             _environ=environ,
             _environment_read=False,
             _cached=None,
+            current=None,
             _copies={},
             # Guards reading sources, setting values and making settings: 32 threads may send their first task at once.
             _lock=threading.RLock(),
@@ -148,7 +151,7 @@ class Configuration:
         not be ready before. `namespace="CELERY"` takes names that begin with `CELERY_`."""
         with self._lock:
             self._pending.append((source, silent, namespace))
-            vars(self)["_cached"] = None
+            vars(self).update(_cached=None, current=None)
 
     def config_from_envvar(self, variable: str, *, silent: bool = False, namespace: str | None = None) -> bool:
         """Read the module that an environment variable names; false when it is not set and `silent`."""
@@ -181,12 +184,14 @@ class Configuration:
             # Copies: a worker keeps what it started with, whatever is done to `conf.task_routes` later.
             vars(self).update(_cached=Settings(**{**values, **copies}), _copies=copies)
         made: Settings = self._cached
+        # Who holds a mutable setting may change it unseen: then each look is a close one.
+        vars(self)["current"] = None if self._copies else made
         return made
 
     def _set(self, origin: str, row: Row, value: Any) -> None:
         with self._lock:
             self._layers[origin][row.name] = _checked(row, value)
-            vars(self)["_cached"] = None
+            vars(self).update(_cached=None, current=None)
 
     def _origin(self, name: str) -> str:
         for origin in ORIGINS[:-1]:

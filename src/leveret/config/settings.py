@@ -36,7 +36,7 @@ class Settings:
     """None: the project's own `.leveret/queue.db`, filled in by the configuration of an app."""
     result_backend: Url | None = _option(None, optional(kinds.URL))
     """None: the broker's own store."""
-    broker_use_ssl: Any = _option(None, kinds.ANY)
+    broker_use_ssl: Any = _option(None, optional(kinds.TLS))
     """True, or a dict with `ca_certs`, `certfile`, `keyfile`, `cert_reqs`, `server_hostname`."""
     broker_heartbeat: float = _option(20.0, kinds.SECONDS)
     broker_failover_strategy: str = _option("round-robin", kinds.choice("round-robin", "shuffle"))

@@ -13,7 +13,7 @@ from typing import Any
 
 from leveret.errors import ContentDisallowed, DecodeError, EncodeError, MessageTooLarge
 from leveret.logic.compression import Compressions, pack
-from leveret.logic.serializers import JSON, MSGPACK, YAML, Serializer, Serializers
+from leveret.logic.serializers import JSON, MSGPACK, YAML, Serializer, Serializers, dumps_call
 from leveret.logic.wire.jsontags import dress, is_plain, step
 from leveret.logic.wire.protocol import OUR_HEADER, RESERVED, embed_to_wire, read_embed, read_header_fields, to_iso
 from leveret.model.delivery import Encoded, Posting
@@ -102,12 +102,12 @@ class Codec:
         try:
             body = serializer.dumps([message.args, kwargs if type(kwargs) is dict else dict(kwargs), embed])
         except EncodeError as error:
-            raise _at_argument(error, message) from error
+            raise _at_argument(error, message.task) from error
         headers = self._headers(message)
         if message.compression is not None:
             body, headers["compression"] = self._compress(body, message)
         if len(body) > self.limits.message_bytes:
-            raise _too_large(message, len(body), self.limits.message_bytes)
+            raise _too_large(message.task, len(body), self.limits.message_bytes)
         return Encoded(headers, body, serializer.content_type, serializer.content_encoding, message.reply_to)
 
     def post(self, message: Message) -> Posting:
@@ -124,6 +124,11 @@ class Codec:
             expires=message.expires,
             once=message.derived,
         )
+
+    def plain(self, task: str, queue: str, *, ignored: bool) -> "PlainPostings":
+        """`post` in one step for calls of a task that go as json and have their arguments and nothing else."""
+        json = self._serializers.named("json")
+        return PlainPostings((task, queue), json, self.limits.message_bytes, ignored)
 
     def encode_value(self, value: object) -> bytes:
         """Write a result or a seat's value."""
@@ -191,7 +196,7 @@ class Codec:
         # The same bound the reader has: what it would refuse must fail here, at the call.
         limit = self.limits.inflated_limit(len(compressed))
         if len(body) > limit:
-            raise _too_large(message, len(body), limit)
+            raise _too_large(message.task, len(body), limit)
         return compressed, compression.content_type
 
     # Reading
@@ -247,8 +252,10 @@ class Codec:
                 kwargs=kwargs,
                 queue=queue,
                 reply_to=encoded.reply_to or None,
+                priority=encoded.priority,
             )
         fields = read_header_fields(headers, self.limits.header_bytes)
+        fields.setdefault("priority", encoded.priority)
         if embed:
             fields["embed"] = read_embed(embed, self.limits.callbacks)
         return Message(
@@ -267,6 +274,32 @@ class Codec:
         known = self._serializers.for_content_type(content_type) if isinstance(content_type, str) else None
         name = f"{known.name} ({content_type})" if known else f"{content_type!r:.100}"
         return ContentDisallowed(f"content type {name} is not in accept_content")
+
+
+class PlainPostings:
+    """Makes the postings of one task's plain calls; `Codec.plain` answers it."""
+
+    __slots__ = ("_dumps", "_encoding", "_ignored", "_most", "_queue", "_task", "_type")
+
+    def __init__(self, place: tuple[str, str], json: Serializer, most: int, ignored: bool) -> None:
+        self._task, self._queue = place
+        self._dumps = dumps_call if json is JSON else lambda args, kwargs: json.dumps((args, kwargs, _NO_EMBED))
+        self._type, self._encoding = json.content_type, json.content_encoding
+        self._most, self._ignored = most, ignored
+
+    def post(self, id: str, args: tuple[Any, ...], kwargs: dict[str, Any], reply_to: str | None) -> Posting:
+        """Equal to what `Codec.post` makes of such a message."""
+        task = self._task
+        try:
+            body = self._dumps(args, kwargs)
+        except EncodeError as error:
+            raise _at_argument(error, task) from error
+        if len(body) > self._most:
+            raise _too_large(task, len(body), self._most)
+        headers: dict[str, Any] = {"task": task, "id": id}
+        if self._ignored:
+            headers["ignore_result"] = True
+        return Posting(id=id, queue=self._queue, encoded=Encoded(headers, body, self._type, self._encoding, reply_to))
 
 
 def _our_header(message: Message) -> dict[str, Any]:
@@ -291,18 +324,18 @@ def _fit(value: Any, path: str) -> Any:
         raise EncodeError(f"{path}: cannot be serialised: {type(value).__qualname__}", path) from error
 
 
-def _at_argument(error: EncodeError, message: Message) -> EncodeError:
+def _at_argument(error: EncodeError, task: str) -> EncodeError:
     """Name the place as the caller wrote it: `args[1].user.name`."""
     for prefix, name in (("[0]", "args"), ("[1]", "kwargs"), ("[2].", "")):
         if error.path.startswith(prefix):
             path = name + error.path[len(prefix) :]
-            return EncodeError(f"{message.task}: {path}: {error}", path)
-    return EncodeError(f"{message.task}: {error}", error.path)
+            return EncodeError(f"{task}: {path}: {error}", path)
+    return EncodeError(f"{task}: {error}", error.path)
 
 
-def _too_large(message: Message, size: int, limit: int) -> MessageTooLarge:
+def _too_large(task: str, size: int, limit: int) -> MessageTooLarge:
     return MessageTooLarge(
-        f"{message.task}: the message has {size} bytes, at most {limit} are allowed (message_max_bytes); "
+        f"{task}: the message has {size} bytes, at most {limit} are allowed (message_max_bytes); "
         f"send a reference to the data instead",
         "args",
     )

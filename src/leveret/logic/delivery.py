@@ -82,6 +82,9 @@ def admit(
             return Skip(verdict)
     if message.expires is not None and now >= message.expires:
         return Skip(_revoked(message, "expired", definition, rules, now))
+    if message.not_before is not None and message.not_before > now:
+        # A foreign producer's: Celery leaves an ETA to the worker, which holds the message. Here the broker keeps it.
+        return Skip(_settled(message, Verdict.RELEASE, delay=message.not_before - now, counted=False))
     if definition is None or not facts.known:
         return Skip(_unknown(delivery, message, rules, now))
     return Run(message)

@@ -148,7 +148,9 @@ def write_meta(codec: Codec, *, id: str, status: str, result: Any = None, **fiel
 
 
 def error_to_wire(error: ErrorInfo) -> dict[str, Any]:
-    return {"exc_type": error.type, "exc_message": list(error.args), "exc_module": error.module}
+    # Of our own errors, those that Celery has too travel as Celery's: its readers look for the class in that module.
+    module = "celery.exceptions" if error.module == _OURS and error.type in SHARED_ERRORS else error.module
+    return {"exc_type": error.type, "exc_message": list(error.args), "exc_module": module}
 
 
 def error_info(exception: BaseException, traceback_text: str = "") -> ErrorInfo:
@@ -283,7 +285,16 @@ def _read_error(wire: Any, traceback: str) -> ErrorInfo | None:
 
 # Exceptions from data
 
+_OURS = "leveret.errors"
 _CELERYS = frozenset(("celery.exceptions", "billiard.exceptions"))
+SHARED_ERRORS = frozenset(
+    (
+        *("AlreadyRegistered", "ChordError", "Ignore", "ImproperlyConfigured", "InvalidTaskError", "NotRegistered"),
+        *("MaxRetriesExceededError", "QueueNotFound", "Reject", "Retry", "SecurityError", "SoftTimeLimitExceeded"),
+        *("TaskError", "TaskRevokedError", "Terminated", "TimeLimitExceeded", "TimeoutError", "WorkerLostError"),
+    )
+)
+"""Names of `celery.exceptions` that mean the same here."""
 
 
 def rebuild(error: ErrorInfo) -> BaseException:
@@ -301,10 +312,9 @@ def rebuild(error: ErrorInfo) -> BaseException:
 
 
 def _find_exception(error: ErrorInfo) -> type[Exception] | None:
-    found = loaded_class(error.module, error.type)
-    if found is None and error.module in _CELERYS:
-        # Celery's own errors are ours under the same name where Celery itself is not loaded.
-        found = loaded_class("leveret.errors", error.type)
+    # Celery's own errors are ours under the same name, whether Celery is loaded or not: it is our client that raises.
+    ours = error.module in _CELERYS and error.type in SHARED_ERRORS
+    found = loaded_class(_OURS if ours else error.module, error.type)
     # Only Exception: SystemExit, KeyboardInterrupt, GeneratorExit and asyncio's CancelledError are none.
     if found is None or not issubclass(found, Exception):
         return None

@@ -15,7 +15,17 @@ from typing import Any
 import msgspec
 
 from leveret.errors import DecodeError, EncodeError, ImproperlyConfigured, MissingExtra
-from leveret.logic.wire.jsontags import MAX_DEPTH, Unfit, dress, has_tags, is_plain, undress, undress_one, unfit_error
+from leveret.logic.wire.jsontags import (
+    ATOMS,
+    MAX_DEPTH,
+    Unfit,
+    dress,
+    has_tags,
+    is_plain,
+    undress,
+    undress_one,
+    unfit_error,
+)
 
 MAX_ITEMS = 1_000_000
 """For what can be larger than its bytes: YAML aliases. JSON and msgpack are bounded by their own size."""
@@ -103,6 +113,20 @@ def dumps_json(value: Any) -> bytes:
         raise unfit_error(value, _fits, unfit.why) from None
     except Exception as error:  # `__json__` and properties are the caller's code
         raise unfit_error(value, _fits, f"{type(error).__name__}: {error}") from error
+
+
+def dumps_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+    """As `dumps_json((args, kwargs, {}))`; quicker for a call whose arguments are plain and flat."""
+    if not kwargs:
+        for value in args:
+            if type(value) not in ATOMS:
+                break
+        else:
+            try:
+                return _encode_json((args, kwargs, kwargs))
+            except UnicodeEncodeError:
+                pass
+    return dumps_json((args, kwargs, {}))
 
 
 def _fits(value: Any) -> bool:

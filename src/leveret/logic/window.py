@@ -1,8 +1,8 @@
 """How far a broker that pushes may push: the prefetch of a worker process (docs/adr/0007). Pure.
 
-RabbitMQ applies a prefetch only to consumers that begin after it, so a change costs cancel, qos, consume. It is a dial
-turned rarely: as many as idle slots at first and for long tasks; up in steps of four while tasks are so short that the
-worker asks for several at once; nothing at all (paused) once what was pushed has waited for a slot for 50 ms.
+RabbitMQ applies a prefetch only to consumers that begin after it, so more costs a further consumer and less a pause. It
+is a dial turned rarely: as many as idle slots at first and for long tasks; up in steps of four while tasks are so short
+that the worker asks for several at once; nothing at all (paused) once what was pushed has waited for a slot for 60 ms.
 """
 
 MOST = 256
@@ -10,7 +10,9 @@ STEP = 4
 SHORT = 4
 """Credit per idle slot from which tasks count as short (each takes less than a quarter of the credit's 25 ms)."""
 _LEAST_RUN = 32
-UNCLAIMED_SECONDS = 0.050
+UNCLAIMED_SECONDS = 0.060
+"""A little more than after how long the worker itself gives back what stands behind a running task: what it holds was
+sent before what waits here, and must go back before it, or with it, to keep its place."""
 
 
 class Window:
@@ -25,13 +27,15 @@ class Window:
     def took(self, count: int) -> None:
         self._taken += count
 
-    def wanted(self, credit: int, idle: int) -> int:
-        """The prefetch to change to when the worker asks for `credit` with `idle` slots idle."""
+    def wanted(self, credit: int, idle: int, slots: int) -> int:
+        """The prefetch to change to when the worker asks for `credit` with `idle` of its `slots` idle; less than the
+        present one means a pause."""
         idle = idle or credit
         if not self.prefetch:
             return idle
         if credit < SHORT * idle:
-            return min(self.prefetch, idle) if self.prefetch > 2 * idle else self.prefetch
+            # What runs is unacknowledged too, so a window of all slots holds nothing back.
+            return slots if self.prefetch > 2 * slots else self.prefetch
         most = min(MOST, 2 * credit)
         if self.prefetch < most and self._taken >= max(_LEAST_RUN, STEP * self.prefetch):
             return min(most, STEP * self.prefetch)

@@ -21,6 +21,8 @@ class Encoded(Struct, frozen=True, gc=False):
     content_type: str = "application/json"
     content_encoding: str = "utf-8"
     reply_to: str | None = None
+    priority: int | None = None
+    """As the broker tells it with a delivery; None: none, or it does not tell."""
 
 
 class Posting(Struct, frozen=True, kw_only=True, gc=False):
@@ -79,6 +81,8 @@ class Claim(Struct, frozen=True, kw_only=True):
     number: int
     suspects: bool = False
     """Only suspects (the quarantine child asks), otherwise everything but suspects."""
+    last: bool = False
+    """The worker ends when this brings nothing: a broker that pushes must make sure that nothing is on its way."""
     idle: int = 0
     """Slots that run nothing; credit beyond it means that tasks are short. 0: not told."""
 

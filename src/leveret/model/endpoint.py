@@ -2,7 +2,8 @@
 
 import re
 
-_PASSWORD = re.compile(r"(?P<scheme>[a-z][a-z0-9+.\-]*://)(?P<user>[^:@/]*):(?P<password>[^@/]*)@", re.IGNORECASE)
+# Up to the last @: who forgot to write /, @ or # of a password as %2F, %40 or %23 must not find it in a log.
+_PASSWORD = re.compile(r"(?P<scheme>[a-z][a-z0-9+.\-]*://)(?P<user>[^:@/;]*):(?P<password>[^;]*)@", re.IGNORECASE)
 
 
 class Url(str):

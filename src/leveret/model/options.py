@@ -27,9 +27,6 @@ class DriverOptions:
     """A fleet's tick older than this: nobody could renew, so nothing is reaped until one lease after the next tick."""
     publish_timeout: float = 10.0
     poll_seconds: float = 0.5
-    result_transport: Mapping[str, Any] = field(default_factory=dict)
-    """`result_backend_transport_options`, and the `redis_*` settings under redis-py's names for them; the driver reads
-    what is its own."""
     topology: Topology = field(default_factory=Topology)
     """Queues and exchanges, where the broker has them."""
     tls: Mapping[str, Any] | bool | None = None
@@ -42,6 +39,9 @@ class DriverOptions:
     """`broker_transport_options`: words of one driver."""
     result_persistent: bool = False
     """Whether a result that travels as a message survives a restart of the broker."""
+    result_transport: Mapping[str, Any] = field(default_factory=dict)
+    """`result_backend_transport_options`, and the `redis_*` settings under redis-py's names for them; the driver reads
+    what is its own."""
 
 
 class LogOptions(Struct, frozen=True, kw_only=True):

@@ -1,5 +1,6 @@
 """Queues, exchanges and bindings, in kombu's words and with kombu's defaults (`kombu/entity.py`)."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
@@ -8,6 +9,12 @@ from leveret.errors import ImproperlyConfigured
 
 _Arguments = Mapping[str, Any] | None
 _KINDS = ("direct", "topic", "fanout", "headers")
+_OF_EXCHANGE = ("durable", "auto_delete", "delivery_mode", "arguments", "passive", "no_declare")
+_OF_QUEUE = (
+    "queue_arguments", "binding_arguments", "consumer_arguments", "durable", "exclusive", "auto_delete", "no_ack",
+    "alias", "no_declare", "expires", "message_ttl", "max_length", "max_length_bytes", "max_priority",
+)  # fmt: skip
+_BY_CHANCE = re.compile(r"\.?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +43,8 @@ def as_exchange(value: Any) -> Exchange:
     if value is None or isinstance(value, str):
         return Exchange(value or "")
     if hasattr(value, "name") and hasattr(value, "type"):
-        return Exchange(value.name or "", value.type or "direct", arguments=getattr(value, "arguments", None))
+        said = {name: getattr(value, name) for name in _OF_EXCHANGE if getattr(value, name, None) is not None}
+        return Exchange(value.name or "", value.type or "direct", **said)
     raise ImproperlyConfigured(f"expected an Exchange or its name, got {value!r}")
 
 
@@ -133,16 +141,19 @@ def as_queue(value: Any, name: str = "") -> Queue:
             return Queue(value)
         case Mapping():
             return _queue_from_dict(dict(value), name)
+    if type(value).__name__ == "Broadcast":
+        # Kombu's gives its queue a name by chance, another one in every process.
+        name = _BY_CHANCE.sub("", value.name)
+        own = None if name == "bcast" else name
+        return Broadcast(value.alias, own, name != value.name, exchange=as_exchange(value.exchange))
     if hasattr(value, "name") and hasattr(value, "routing_key"):
+        said = {name: getattr(value, name) for name in _OF_QUEUE if getattr(value, name, None) is not None}
         return Queue(
             value.name,
             None if value.exchange is None else as_exchange(value.exchange),
             value.routing_key or "",
             bindings=tuple(_as_binding(item) for item in getattr(value, "bindings", None) or ()),
-            queue_arguments=getattr(value, "queue_arguments", None),
-            binding_arguments=getattr(value, "binding_arguments", None),
-            alias=getattr(value, "alias", None),
-            max_priority=getattr(value, "max_priority", None),
+            **said,
         )
     raise ImproperlyConfigured(f"{value!r} is no queue: expected a Queue, a name or a dict of its options")
 

@@ -17,7 +17,7 @@ class Topology:
     """`task_queues` by name; others are made when they are first named."""
     celery: bool = False
     queue_type: str | None = None
-    """`task_default_queue_type`: classic or quorum; None: quorum for our own, classic as Celery's."""
+    """`task_default_queue_type` of our own queues: classic or quorum; None: quorum."""
     exchange_type: str = "direct"
     exchange: str | None = None
     """`task_default_exchange`, for the default queue; None: named as the queue."""

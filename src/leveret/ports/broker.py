@@ -61,6 +61,14 @@ class Broker(Protocol):
     async def close(self) -> None: ...
 
 
+class Punctual(Protocol):
+    """Declared by a broker that keeps the deadline of a publish itself: a timer for each would cost 5 us."""
+
+    async def publish_within(self, postings: tuple[Posting, ...], timeout: float) -> None:
+        """As `Broker.publish`; raises TimeoutError when it is not known after `timeout` seconds."""
+        ...
+
+
 class BlockingBroker(Protocol):
     """The caller's face: runs on the calling thread, has no thread and no loop of its own, survives fork."""
 

@@ -179,6 +179,8 @@ class Stage:
 
 
 class _RecordingClient(Client):
+    takes_plain_calls = False
+
     def __init__(self, parts: Any, options: Any, record: Callable[[Sequence[Message]], None]) -> None:
         super().__init__(parts, options)
         self._record = record

@@ -1,18 +1,18 @@
 """Joins a client: codec, router, drivers, clock."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from leveret.client.client import AsyncParts, Client, ClientParts
 from leveret.client.options import ClientOptions
 from leveret.client.waiting import Awaited, WaitFacts
 from leveret.config.settings import Settings
-from leveret.errors import BrokerError
+from leveret.errors import BrokerError, PublishUnknown
 from leveret.logic.routing import Router
-from leveret.model.delivery import Place, QueueCounts, Whereabouts
+from leveret.model.delivery import Place, Posting, QueueCounts, Whereabouts
 from leveret.model.node import Node
-from leveret.ports.broker import Capability
+from leveret.ports.broker import Broker, Capability
 from leveret.ports.clock import Clock
 from leveret.wiring.clock import SystemClock
 from leveret.wiring.codec import build_codec
@@ -72,9 +72,23 @@ def client_options(settings: Settings, drivers: Drivers) -> ClientOptions:
 def _connector(drivers: Drivers) -> Callable[[], AsyncParts]:
     def connect() -> AsyncParts:
         broker = drivers.broker.broker(inline=False)
-        return AsyncParts(broker=broker, backend=drivers.backend_beside(broker) if drivers.results else None)
+        backend = drivers.backend_beside(broker) if drivers.results else None
+        within = getattr(broker, "publish_within", None) or _with_deadline(broker)
+        return AsyncParts(broker=broker, backend=backend, publish_within=within)
 
     return connect
+
+
+def _with_deadline(broker: Broker) -> Callable[[tuple[Posting, ...], float], Awaitable[None]]:
+    async def publish_within(postings: tuple[Posting, ...], timeout: float) -> None:
+        async with asyncio.timeout(timeout):
+            try:
+                await broker.publish(postings)
+            except PublishUnknown:
+                # The same ids again are safe: the broker stops the second copy (ports.broker).
+                await broker.publish(postings)
+
+    return publish_within
 
 
 Ask = Callable[[Awaited], Coroutine[Any, Any, WaitFacts | None]]

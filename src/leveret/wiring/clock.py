@@ -20,11 +20,9 @@ class SystemClock:
         self._pid = os.getpid()
         self._fresh: list[str] = []
 
-    def now(self) -> float:
-        return time.time()
-
-    def monotonic(self) -> float:
-        return time.monotonic()
+    # The built-in functions themselves: a frame of Python around one costs 1-2 us after a wait for the disk.
+    now = staticmethod(time.time)
+    monotonic = staticmethod(time.monotonic)
 
     def jitter(self) -> float:
         return random.random()

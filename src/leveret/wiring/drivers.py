@@ -146,12 +146,6 @@ def driver_options(settings: Settings) -> DriverOptions:
         dead_letter_expires=settings.dead_letter_expires,
         lease_seconds=settings.lease_seconds,
         publish_timeout=settings.publish_timeout,
-        result_transport={
-            **settings.result_backend_transport_options,
-            "ssl": settings.redis_backend_use_ssl,
-            "socket_timeout": settings.redis_socket_timeout,
-            "socket_connect_timeout": settings.redis_socket_connect_timeout,
-        },
         topology=build_topology(settings),
         tls=settings.broker_use_ssl,
         login_method=settings.broker_login_method,
@@ -159,4 +153,10 @@ def driver_options(settings: Settings) -> DriverOptions:
         failover=settings.broker_failover_strategy,
         transport=settings.broker_transport_options,
         result_persistent=settings.result_persistent,
+        result_transport={
+            **settings.result_backend_transport_options,
+            "ssl": settings.redis_backend_use_ssl,
+            "socket_timeout": settings.redis_socket_timeout,
+            "socket_connect_timeout": settings.redis_socket_connect_timeout,
+        },
     )

@@ -55,7 +55,10 @@ ALIASES: Mapping[str, str] = {
     "application/json": "json",
 }
 
-EXTRAS: Mapping[str, str] = dict.fromkeys(("rediss", "unix", "redis+socket", "sentinel"), "redis")
+EXTRAS: Mapping[str, str] = {
+    **dict.fromkeys(("rediss", "unix", "redis+socket", "sentinel"), "redis"),
+    **dict.fromkeys(("pyamqp", "amqps"), "amqp"),
+}
 """The extra that brings what a part needs, where it is not named as the part."""
 
 KINDS = tuple(BUILT_IN)
@@ -120,7 +123,7 @@ def find(kind: str, name: str) -> Part:
     raise ImproperlyConfigured(_unknown(kind, name))
 
 
-_COMING = frozenset({"amqp", "amqps", "pyamqp", "redis", "rediss", "sentinel", "postgresql", "rpc", "sqs"})
+_COMING = frozenset({"redis", "rediss", "sentinel", "postgresql", "rpc", "sqs"})
 
 
 def _unknown(kind: str, name: str) -> str:

@@ -1,5 +1,7 @@
 """Settings about queues and exchanges become a topology."""
 
+from dataclasses import replace
+
 from leveret.config.settings import Settings
 from leveret.logic.routing import Router
 from leveret.model.queue import Exchange, Queue, as_queue, binding
@@ -10,15 +12,21 @@ def build_topology(settings: Settings) -> Topology:
     """What a broker with exchanges declares for this app."""
     celery = settings.profile == "celery"
     # Celery binds every listed queue to its default exchange; we bind those that say where to.
-    queues = build_default_router(settings).queues if celery else listed_queues(settings)
+    queues = dict(build_default_router(settings).queues) if celery else listed_queues(settings)
+    kind, default = settings.task_default_queue_type, settings.task_default_queue
+    if celery:
+        if kind == "quorum" and not settings.task_queues:
+            # Celery's word for the queue it makes itself, and for no other.
+            queues[default] = replace(queues[default], queue_arguments={"x-queue-type": kind})
+        kind = None
     return Topology(
         queues=queues,
         celery=celery,
-        queue_type=settings.task_default_queue_type,
+        queue_type=kind,
         exchange=settings.task_default_exchange,
         exchange_type=settings.task_default_exchange_type,
         routing_key=settings.task_default_routing_key,
-        default_queue=settings.task_default_queue,
+        default_queue=default,
         max_priority=settings.task_queue_max_priority,
         delivery_mode=settings.task_default_delivery_mode,
     )

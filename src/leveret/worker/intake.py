@@ -44,6 +44,8 @@ class Intake:
                 self._tell(delivery, message, admission.settlement)
                 settled.append(skipped(admission.settlement, delivery.receipt, message, rules.codec))
             elif definition is not None:
+                if message.embed.chord is not None:
+                    self._warn_of_seat(message)
                 jobs.append(Job(delivery.receipt, message, definition, delivery.count))
         if settled:
             self._settler.add(settled)
@@ -82,9 +84,20 @@ class Intake:
         stored = await self._persist("get", lambda: backend.get(ids))
         return {record.id: record for record in stored if record is not None}
 
+    def _warn_of_seat(self, message: Message) -> None:
+        """Celery counts a chord's seats in the worker that ran the member: say that nobody does here."""
+        body = message.embed.chord
+        log.warning(
+            "Task %s[%s] is a member of a chord (group %s). It runs and keeps its result, but its seat is not counted "
+            "here yet: the body %s starts only if Celery's workers run all its members",
+            message.task, message.id, message.group, body and body.task,
+        )  # fmt: skip
+
     def _tell(self, delivery: Delivery, message: Message, settlement: Settlement) -> None:
         name = f"{message.task}[{message.id}]"
-        if settlement.verdict is Verdict.RELEASE:
+        if settlement.verdict is Verdict.RELEASE and not settlement.counted:
+            log.info("Task %s waits in the broker for its time, in %.3f s", name, settlement.delay)
+        elif settlement.verdict is Verdict.RELEASE:
             near = ", ".join(difflib.get_close_matches(message.task, list(self._parts.registry), n=3))
             log.error(
                 "Received unregistered task of type %r [%s] (nearest names here: %s); parked on queue %r for %d s",

@@ -23,26 +23,26 @@ def face(server: Server):
 def test_a_result_is_celerys_document_and_our_facts(server, face):
     face.store((success("a"),))
 
-    assert sorted(server.call("KEYS", "*").split()) == [DOCUMENT, FACTS]
-    assert server.call("GET", DOCUMENT).encode() == success("a").meta
-    assert server.call("GET", FACTS) == "0 T - - - SUCCESS"
+    assert sorted(server.cli("KEYS", "*").split()) == [DOCUMENT, FACTS]
+    assert server.cli("GET", DOCUMENT).encode() == success("a").meta
+    assert server.cli("GET", FACTS) == "0 T - - - SUCCESS"
 
 
 def test_both_live_equally_long(server, face):
     face.store((success("a", expires_after=100.0), success("b")))
 
     for key in (DOCUMENT, FACTS):
-        assert 90_000 < int(server.call("PTTL", key)) <= 100_000
-        assert server.call("PTTL", key.replace("meta-a", "meta-b")) == "-1"
-    assert server.call("PEXPIRETIME", DOCUMENT) == server.call("PEXPIRETIME", FACTS)
+        assert 90_000 < int(server.cli("PTTL", key)) <= 100_000
+        assert server.cli("PTTL", key.replace("meta-a", "meta-b")) == "-1"
+    assert server.cli("PEXPIRETIME", DOCUMENT) == server.cli("PEXPIRETIME", FACTS)
 
 
 def test_a_tombstone_leaves_no_document(server, face):
     face.store((started("a"),))
     face.store((success("a", tombstone=True, meta=b"kept"),))
 
-    assert server.call("KEYS", "*") == FACTS
-    assert 86_390_000 < int(server.call("PTTL", FACTS)) <= 86_400_000
+    assert server.cli("KEYS", "*") == FACTS
+    assert 86_390_000 < int(server.cli("PTTL", FACTS)) <= 86_400_000
     assert face.get(["a"])[0].meta == b"kept"
 
 
@@ -50,14 +50,14 @@ def test_forgetting_leaves_nothing(server, face):
     face.store((success("a"),))
     face.forget(["a", "nobody"])
 
-    assert server.call("DBSIZE") == "0"
+    assert server.cli("DBSIZE") == "0"
 
 
 def test_a_prefix_is_before_every_key_and_channel(server):
     face = driver(server, global_keyprefix="app").blocking_backend()
     face.store((success("a"),))
 
-    assert sorted(server.call("KEYS", "*").split()) == [f"app_{DOCUMENT}", "app_leveret:{app_celery-task-meta-a}"]
+    assert sorted(server.cli("KEYS", "*").split()) == [f"app_{DOCUMENT}", "app_leveret:{app_celery-task-meta-a}"]
     assert driver(server).blocking_backend().get(["a"]) == (None,)
     assert face.wait(["a"], 1)[0].id == "a"
     face.close()
@@ -67,25 +67,25 @@ def test_the_url_names_the_database(server):
     third = driver(server.url[:-1] + "3").blocking_backend()
     third.store((success("a"),))
 
-    assert server.call("DBSIZE") == "0"
-    assert server.call("-n", 3, "DBSIZE") == "2"
+    assert server.cli("DBSIZE") == "0"
+    assert server.cli("-n", 3, "DBSIZE") == "2"
     assert driver(server).blocking_backend().get(["a"]) == (None,)
     third.close()
 
 
 def test_scripts_are_told_again_to_a_server_that_forgot_them(server, face):
     face.store((success("a"),))
-    server.call("SCRIPT", "FLUSH")
+    server.cli("SCRIPT", "FLUSH")
 
     assert face.store((success("a"), success("b"))) == (False, True)
 
 
 def test_what_somebody_else_wrote_in_our_place_hinders_nobody(server, face):
-    server.call("SET", FACTS, "nonsense")
+    server.cli("SET", FACTS, "nonsense")
     assert face.get(["a"]) == (None,)
     assert face.store((success("a"),)) == (True,)
-    server.call("DEL", FACTS)
-    server.call("RPUSH", FACTS, "a", "list")
+    server.cli("DEL", FACTS)
+    server.cli("RPUSH", FACTS, "a", "list")
     assert face.get(["a"])[0].terminal, "as a document of Celery's"
     assert face.store((success("a"),)) == (False,)
 
@@ -101,9 +101,9 @@ def test_a_batch_larger_than_a_script_run(face):
 async def _arrive(server: Server) -> None:
     backend = driver(server).backend()
     await backend.arrive((Seat(join="j", index=0, size=2, value=b"a"),))
-    assert server.call("PTTL", "leveret:join:{j}") == "-1", "an open join has no deadline"
+    assert server.cli("PTTL", "leveret:join:{j}") == "-1", "an open join has no deadline"
     await backend.arrive((Seat(join="j", index=1, size=2, value=b"b"),))
-    assert 86_390_000 < int(server.call("PTTL", "leveret:join:{j}")) <= 86_400_000
+    assert 86_390_000 < int(server.cli("PTTL", "leveret:join:{j}")) <= 86_400_000
     await backend.close()
 
 

@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 from tests.integration.redis.rig import driver, started, success
 
+from leveret.links.redis.results.listeners import LEAVE_SECONDS
+
 ROOT = Path(__file__).parents[3]
 WAITERS = 10_000
 
 
 def clients(server) -> int:
-    return sum("name=leveret" in line for line in server.call("CLIENT", "LIST").splitlines())
+    return sum("name=leveret" in line for line in server.cli("CLIENT", "LIST").splitlines())
 
 
 def test_ten_thousand_waiters_share_one_connection(server):
@@ -34,7 +36,7 @@ def test_ten_thousand_waiters_share_one_connection(server):
 
         assert [records[0].id for records in found] == names
         assert clients(server) == 2
-        while server.call("PUBSUB", "CHANNELS"):  # noqa: ASYNC110 - Redis says nothing when the last one has left
+        while server.cli("PUBSUB", "CHANNELS"):  # noqa: ASYNC110 - Redis says nothing when the last one has left
             await asyncio.sleep(0.05)
         await waiting.close()
         await storing.close()
@@ -50,13 +52,32 @@ def test_cancelled_waiters_leave_nothing_behind(server):
         for wait in waits:
             wait.cancel()
         await asyncio.gather(*waits, return_exceptions=True)
-        while server.call("PUBSUB", "CHANNELS"):  # noqa: ASYNC110 - as above
+        while server.cli("PUBSUB", "CHANNELS"):  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.05)
+
+        asked = int(server.info("cmdstat_mget").partition("calls=")[2].partition(",")[0])
+        await asyncio.sleep(1.0)
+        assert int(server.info("cmdstat_mget").partition("calls=")[2].partition(",")[0]) == asked, (
+            "nobody looks any more"
+        )
 
         again = asyncio.create_task(backend.wait(["m0"], 60))
         await asyncio.to_thread(server.until_subscribed, "celery-task-meta-m0")
         await backend.store((success("m0"),))
         assert (await again)[0].id == "m0"
+        await backend.close()
+
+    asyncio.run(main())
+
+
+def test_who_comes_back_to_a_channel_is_still_heard(server):
+    async def main() -> None:
+        backend = driver(server).backend()
+        await backend.wait(["a"], 0.05)
+        again = asyncio.create_task(backend.wait(["a"], 60))
+        await asyncio.sleep(2 * LEAVE_SECONDS)
+        assert server.cli("PUBSUB", "CHANNELS") == "celery-task-meta-a", "the first waiter's leaving is called off"
+        again.cancel()
         await backend.close()
 
     asyncio.run(main())
@@ -159,12 +180,12 @@ def test_one_outcome_is_stored_whoever_is_first(server):
 def test_a_fork_has_connections_of_its_own(server):
     face = driver(server).blocking_backend()
     face.store((success("a"),))
-    parents = server.call("CLIENT", "LIST")
+    parents = server.cli("CLIENT", "LIST")
     pid = os.fork()
     if pid == 0:
         try:
             good = face.get(["a"])[0].id == "a" and face.store((success("b"),)) == (True,)
-            waited = face.wait(["b"], 5)[0].id == "b"
+            waited = face.wait(["b"], 5)[0].id == "b" and clients(server) == 2
             face.close()
             os._exit(0 if good and waited else 1)
         except BaseException:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 from tests.integration.redis.rig import driver, success
-from tests.integration.redis.server import free_port
+from tests.integration.redis.server import nobody
 
 from leveret.errors import BrokerError, OperationalError
 
@@ -26,7 +26,7 @@ def in_thread(work) -> tuple[threading.Thread, list]:
 
 
 def test_nobody_at_the_address():
-    port = free_port()
+    port = nobody()
     drv = driver(f"redis://:secret@127.0.0.1:{port}/0")
 
     async def store() -> None:
@@ -96,6 +96,8 @@ def test_all_waits_of_a_loop_go_on_after_a_restart(own_server):
         own_server.kill()
         await asyncio.sleep(0.1)
         own_server.start()
+        for name in (names[0], names[-1]):
+            await asyncio.to_thread(own_server.until_subscribed, f"celery-task-meta-{name}")
         await storing.store(tuple(map(success, names)))
 
         found = await asyncio.wait_for(asyncio.gather(*waits), 15)
@@ -201,11 +203,11 @@ def test_a_wait_on_a_silent_server_is_given_up(own_server, face):
 
 def test_a_server_that_is_full_says_so(own_server):
     face = driver(own_server).blocking_backend()
-    own_server.call("CONFIG", "SET", "maxmemory", "100kb")
+    own_server.cli("CONFIG", "SET", "maxmemory", "100kb")
 
     with pytest.raises(OperationalError, match=r"OOM.*maxmemory is reached: give it more"):
         face.store((success("a"),))
-    own_server.call("CONFIG", "SET", "maxmemory", "0")
+    own_server.cli("CONFIG", "SET", "maxmemory", "0")
     assert face.store((success("a"),)) == (True,)
     face.close()
 
@@ -214,10 +216,10 @@ def test_a_replica_is_left_for_another_connection(own_server):
     async def main() -> None:
         backend = driver(own_server).backend()
         await backend.get(["a"])
-        own_server.call("REPLICAOF", "127.0.0.1", free_port())
+        own_server.cli("REPLICAOF", "127.0.0.1", nobody())
         with pytest.raises(OperationalError, match=r"READONLY|MASTERDOWN"):
             await backend.store((success("a"),))
-        own_server.call("REPLICAOF", "NO", "ONE")
+        own_server.cli("REPLICAOF", "NO", "ONE")
         assert await backend.store((success("a"),)) == (True,)
         assert int(own_server.info("total_connections_received")) >= 3
         await backend.close()
@@ -232,7 +234,7 @@ def test_a_lost_message_hangs_nobody(server):
         backend = driver(server).backend()
         wait = asyncio.create_task(backend.wait(["a"], 20))
         await asyncio.to_thread(server.until_subscribed, "celery-task-meta-a")
-        server.call("SET", "celery-task-meta-a", '{"status":"SUCCESS"}')
+        server.cli("SET", "celery-task-meta-a", '{"status":"SUCCESS"}')
         began = time.monotonic()
         assert (await asyncio.wait_for(wait, 5))[0].state == "SUCCESS"
         assert time.monotonic() - began < 1.5
@@ -242,7 +244,7 @@ def test_a_lost_message_hangs_nobody(server):
     face = driver(server).blocking_backend()
     thread, outcome = in_thread(lambda: face.wait(["b"], 20))
     server.until_subscribed("celery-task-meta-b")
-    server.call("SET", "celery-task-meta-b", '{"status":"SUCCESS"}')
+    server.cli("SET", "celery-task-meta-b", '{"status":"SUCCESS"}')
     thread.join(5)
     assert outcome[0][0].state == "SUCCESS"
     face.close()

@@ -18,7 +18,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "reference" / "redis-keys.md"
 
 def login(server, *rules: str) -> str:
     """A user with just these rules."""
-    server.call("ACL", "SETUSER", "someone", "reset", "on", ">secret", *rules)
+    server.cli("ACL", "SETUSER", "someone", "reset", "on", ">secret", *rules)
     return server.url.replace("redis://", "redis://someone:secret@")
 
 
@@ -71,11 +71,11 @@ def test_a_publisher_without_channels_is_heard_late_but_heard(server):
 def test_denied_channels_are_not_asked_for_again_and_again(server):
     face = driver(login(server, "~*", "+@all")).blocking_backend()
     face.store((success("a"),))
-    server.call("ACL", "LOG", "RESET")
+    server.cli("ACL", "LOG", "RESET")
 
     for n in range(20):
         face.store((success(f"b{n}"),))
-    assert server.call("ACL", "LOG") == ""
+    assert server.cli("ACL", "LOG") == ""
 
 
 @pytest.mark.parametrize("text", [RIGHTS, "the page"])
@@ -91,7 +91,7 @@ def test_the_rights_we_ask_for_are_enough(server, text):
         assert (await backend.wait(["a"], 1))[0].state == "SUCCESS"
         await backend.close()
 
-    server.call("SCRIPT", "FLUSH")
+    server.cli("SCRIPT", "FLUSH")
     assert face.store((success("a"),)) == (True,)
     assert face.wait(["a"], 1)[0].state == "SUCCESS"
     asyncio.run(rest())
@@ -113,7 +113,7 @@ def test_a_missing_right_is_named(server, rules, said):
         face.store((success("a"),))
     with pytest.raises(OperationalError, match=said):
         asyncio.run(_store(driver(login(server, *rules))))
-    assert server.call("DBSIZE") == "0"
+    assert server.cli("DBSIZE") == "0"
 
 
 async def _store(drv) -> None:
@@ -137,7 +137,7 @@ def test_a_wrong_password_is_known_at_once(server, face):
 
 
 def test_a_password_is_asked_for(own_server):
-    own_server.call("CONFIG", "SET", "requirepass", "secret")
+    own_server.cli("CONFIG", "SET", "requirepass", "secret")
 
     with pytest.raises(OperationalError, match="It wants a password: put it into the URL"):
         driver(own_server).blocking_backend().get(["a"])

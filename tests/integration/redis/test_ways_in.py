@@ -1,15 +1,14 @@
 """TLS, sockets in the file system, sentinels: real servers of each kind, both faces."""
 
 import asyncio
-import shutil
-import subprocess
-import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from tests.integration.redis.rig import driver, success
-from tests.integration.redis.server import Server, free_port
+from tests.integration.redis.server import Sentinel, Server, nobody, until
+from tests.servers.availability import redis_server, require
+from tests.servers.host.ports import HOST
+from tests.servers.redis import RedisOptions
 
 from leveret.errors import ImproperlyConfigured, OperationalError
 
@@ -33,71 +32,45 @@ def both_ways(drv) -> None:
 
 
 @pytest.fixture(scope="module")
-def certificates(tmp_path_factory) -> Path:
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed")
-    folder = tmp_path_factory.mktemp("tls")
-
-    def openssl(*words: str) -> None:
-        subprocess.run(["openssl", *words], cwd=folder, capture_output=True, check=True)
-
-    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=ca")
-    (folder / "names").write_text("subjectAltName=DNS:localhost\n")
-    for name in ("server", "client"):
-        openssl(
-            "req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", "x.csr", "-subj", f"/CN={name}"
-        )
-        openssl(
-            *("x509", "-req", "-in", "x.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"),
-            *("-extfile", "names", "-out", f"{name}.pem"),
-        )
-    return folder
+def tls_server() -> Iterator[Server]:
+    """It asks its clients for a certificate."""
+    require(redis_server)
+    with Server(RedisOptions(tls=True)) as server:
+        yield server
 
 
-@pytest.fixture(scope="module")
-def tls_server(tmp_path_factory, certificates: Path) -> Iterator[tuple[Server, int]]:
-    port = free_port()
-    server = Server(
-        tmp_path_factory.mktemp("redis"),
-        *("--tls-port", str(port), "--tls-cert-file", str(certificates / "server.pem")),
-        *("--tls-key-file", str(certificates / "server.key"), "--tls-ca-cert-file", str(certificates / "ca.pem")),
-    )
-    yield server, port
-    server.kill()
+def files(server: Server, *names: str) -> dict[str, str]:
+    options = {"ssl_ca_certs": "authority", "ssl_certfile": "client", "ssl_keyfile": "client_key"}
+    return {option: str(getattr(server.certificates, options[option])) for option in names or options}
 
 
-def test_tls_with_a_certificate_of_our_own(tls_server, certificates):
-    server, port = tls_server
-    server.call("FLUSHALL")
-    query = "&".join(
-        f"{option}={certificates / name}"
-        for option, name in (("ssl_ca_certs", "ca.pem"), ("ssl_certfile", "client.pem"), ("ssl_keyfile", "client.key"))
-    )
+def test_tls_with_a_certificate_of_our_own(tls_server):
+    query = "&".join(f"{option}={path}" for option, path in files(tls_server).items())
 
-    both_ways(driver(f"rediss://localhost:{port}/0?{query}"))
+    both_ways(driver(f"{tls_server.url}?{query}"))
+
+
+def test_tls_by_the_setting(tls_server):
+    drv = driver(tls_server.url.replace("rediss://", "redis://"), ssl=files(tls_server))
+
+    assert drv.blocking_backend().get(["nobody"]) == (None,)
 
 
 @pytest.mark.parametrize(
-    ("host", "options", "said"),
-    [
-        ("localhost", {}, "certificate verify failed"),
-        ("127.0.0.1", {"ssl_ca_certs": "ca.pem"}, "certificate verify failed|IP address mismatch|doesn't match"),
-        ("localhost", {"ssl_ca_certs": "ca.pem"}, "cannot reach Redis"),
-    ],
-    ids=["unknown authority", "another name", "no certificate of ours"],
+    ("names", "said"),
+    [(("ssl_certfile", "ssl_keyfile"), "certificate verify failed"), (("ssl_ca_certs",), "cannot reach Redis")],
+    ids=["unknown authority", "no certificate of ours"],
 )
 @pytest.mark.parametrize("face", ["loop", "thread"])
-def test_tls_that_is_not_as_it_should_be(tls_server, certificates, host, options, said, face):
-    _, port = tls_server
-    files = {name: str(certificates / file) for name, file in options.items()}
-    drv = driver(f"rediss://{host}:{port}/0", ssl=files)
+def test_tls_that_is_not_as_it_should_be(tls_server, names, said, face):
+    drv = driver(tls_server.url, ssl=files(tls_server, *names))
 
     with pytest.raises(OperationalError, match=said):
         asyncio.run(drv.backend().get(["a"])) if face == "loop" else drv.blocking_backend().get(["a"])
 
 
-def test_tls_files_that_are_not_there(certificates):
-    drv = driver("rediss://localhost", ssl={"ssl_ca_certs": str(certificates / "nothing.pem")})
+def test_tls_files_that_are_not_there(tmp_path):
+    drv = driver("rediss://localhost", ssl={"ssl_ca_certs": str(tmp_path / "nothing.pem")})
 
     for attempt in (
         lambda: drv.blocking_backend().get(["a"]),
@@ -111,42 +84,32 @@ def test_tls_files_that_are_not_there(certificates):
 
 @pytest.mark.parametrize("scheme", ["unix", "redis+socket"])
 def test_a_socket_in_the_file_system(tmp_path, scheme):
+    require(redis_server)
     path = tmp_path / "redis.sock"
-    server = Server(tmp_path, "--unixsocket", str(path))
-    try:
+    with Server(RedisOptions(conf=(f'unixsocket "{path}"',))) as server:
         both_ways(driver(f"{scheme}://{path}?virtual_host=2"))
-        assert server.call("-n", 2, "DBSIZE") == "4"
+        assert server.cli("-n", 2, "DBSIZE") == "4"
         with pytest.raises(OperationalError, match="cannot reach Redis"):
             driver(f"{scheme}://{tmp_path}/nothing.sock").blocking_backend().get(["a"])
-    finally:
-        server.kill()
 
 
 @pytest.fixture
-def fleet(tmp_path) -> Iterator[tuple[Server, Server, Server]]:
+def fleet() -> Iterator[tuple[Server, Server, Server]]:
     """A master, its replica, and a sentinel that watches them."""
-    folders = [tmp_path / name for name in ("master", "replica", "sentinel")]
-    for folder in folders:
-        folder.mkdir()
-    master = Server(folders[0])
-    replica = Server(folders[1], "--replicaof", f"127.0.0.1 {master.port}")
-    config = folders[2] / "sentinel.conf"
-    config.write_text(
-        f"sentinel monitor main 127.0.0.1 {master.port} 1\n"
-        "sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 3000\n"
-    )
-    sentinel = Server(folders[2], sentinel=config)
-    servers = (master, replica, sentinel)
-    yield servers
-    for server in servers:
-        server.kill()
+    require(redis_server)
+    with (
+        Server() as master,
+        Server(RedisOptions(conf=(f"replicaof {HOST} {master.port}",))) as replica,
+        Sentinel(master) as sentinel,
+    ):
+        yield master, replica, sentinel
 
 
 def test_the_sentinels_master_is_found_and_so_is_the_next(fleet):
     master, replica, sentinel = fleet
-    drv = driver(f"sentinel://127.0.0.1:{free_port()}/1;sentinel://127.0.0.1:{sentinel.port}/1", master_name="main")
+    drv = driver(f"sentinel://127.0.0.1:{nobody()}/1;sentinel://127.0.0.1:{sentinel.port}/1", master_name="main")
     both_ways(drv)
-    assert master.call("-n", 1, "DBSIZE") == "4"
+    assert master.cli("-n", 1, "DBSIZE") == "4"
     until(
         lambda: replica.info("master_link_status") == "up" and sentinel.info("master0").endswith("slaves=1,sentinels=1")
     )
@@ -179,10 +142,3 @@ async def _stores(drv) -> bool:
     finally:
         await backend.close()
     return True
-
-
-def until(holds) -> None:
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

@@ -79,3 +79,11 @@ async def work(driver: SqlDriver, name: str, *, batches: int | None = None, cred
 def counts(driver: SqlDriver) -> tuple[int, int, int, int]:
     rows = asyncio.run(driver.admin().counts((QUEUE,)))
     return rows[0].ready, rows[0].delayed, rows[0].claimed, rows[0].dead
+
+
+async def until(condition) -> None:
+    """Look until it is so, for 5 s."""
+    end = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.005)

@@ -5,7 +5,7 @@ import threading
 import time
 
 import pytest
-from tests.integration.sql.rig import QUEUE, claim, node, open_driver, posting, send, session, success
+from tests.integration.sql.rig import QUEUE, claim, node, open_driver, posting, send, session, success, until
 
 
 async def _idle(driver, name):
@@ -20,20 +20,13 @@ def _bells(driver):
     return driver._database.peek(lambda c: dict(c._open().execute("SELECT session, idle FROM bells").fetchall()))
 
 
-async def _until(condition):
-    end = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < end
-        await asyncio.sleep(0.005)
-
-
 def test_a_publish_wakes_one_idle_session_and_no_more(tmp_path):
     drivers = [open_driver(tmp_path, poll_seconds=60.0) for _ in range(2)]
 
     async def main():
         brokers = [await _idle(driver, f"s{n}") for n, driver in enumerate(drivers)]
         waits = [asyncio.create_task(broker.bell((QUEUE,), 30)) for broker in brokers]
-        await _until(lambda: sum(_bells(drivers[0]).values()) == 2)
+        await until(lambda: sum(_bells(drivers[0]).values()) == 2)
         await asyncio.to_thread(send, open_driver(tmp_path), "a")
         done, waiting = await asyncio.wait(waits, timeout=5, return_when=asyncio.FIRST_COMPLETED)
         assert (len(done), len(waiting)) == (1, 1)
@@ -50,7 +43,7 @@ def test_other_queues_do_not_wake(tmp_path):
     async def main():
         broker = await _idle(driver, "s")
         waiting = asyncio.create_task(broker.bell((QUEUE,), 1.2))
-        await _until(lambda: _bells(driver).get("s"))
+        await until(lambda: _bells(driver).get("s"))
         start = time.monotonic()
         await driver.broker().publish((posting("a", queue="other"),))
         await waiting
@@ -76,9 +69,9 @@ def test_a_session_that_stops_waiting_is_not_rung(tmp_path):
     async def main():
         stopping, other = await _idle(driver, "s0"), await _idle(driver, "s1")
         first = asyncio.create_task(stopping.bell((QUEUE,), 30))
-        await _until(lambda: _bells(driver).get("s0"))
+        await until(lambda: _bells(driver).get("s0"))
         waiting = asyncio.create_task(other.bell((QUEUE,), 30))
-        await _until(lambda: sum(_bells(driver).values()) == 2)
+        await until(lambda: sum(_bells(driver).values()) == 2)
         first.cancel()
         await asyncio.wait((first,))
         assert list(_bells(driver)) == ["s1"]
@@ -97,14 +90,14 @@ def test_a_ring_for_a_session_that_stops_goes_to_another(tmp_path, monkeypatch, 
     async def main():
         stopping, other = await _idle(driver, "s0"), driver.broker()
         first = asyncio.create_task(stopping.bell((QUEUE,), 30))
-        await _until(lambda: _bells(driver).get("s0"))
+        await until(lambda: _bells(driver).get("s0"))
         await asyncio.to_thread(send, sender, "a")
         if heard:
             await first
         other._session = "s1"
         monkeypatch.setattr(other, "_has_work", lambda *_: False)
         waiting = asyncio.create_task(other.bell((QUEUE,), 30))
-        await _until(lambda: _bells(driver).get("s1"))
+        await until(lambda: _bells(driver).get("s1"))
         # It stops before it hears, or before it claims.
         await stopping.close() if heard else first.cancel()
         await asyncio.wait_for(waiting, 5)
@@ -119,7 +112,7 @@ def test_a_lost_ring_costs_one_look_and_not_the_task(tmp_path, monkeypatch):
     async def main():
         broker = await _idle(driver, "s")
         waiting = asyncio.create_task(broker.bell((QUEUE,), 30))
-        await _until(lambda: _bells(driver).get("s"))
+        await until(lambda: _bells(driver).get("s"))
         await asyncio.to_thread(send, deaf, "a")
         await asyncio.wait_for(waiting, 3)
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from leveret import Exchange, Leveret, Queue, Signature, chain, chord, group, maybe_signature, signature, testing
+from leveret.client import current
 from leveret.client.sending import BlockingInLoop
 from leveret.errors import EncodeError, ImproperlyConfigured, MessageTooLarge, NotYet
 from leveret.wiring.clock import SystemClock
@@ -253,6 +254,13 @@ def test_a_chain_of_single_tasks_is_one_message(app: testing.StagedLeveret, add:
     assert result.get() == 100
     assert result.parent.get() == 7
     assert result.parent.parent.parent.get() == 2
+
+
+def test_a_composition_that_is_called_is_sent_by_its_first_parts_app(app: testing.StagedLeveret, add: Any) -> None:
+    current.set_default(None)
+
+    assert chain(add.s(1, 1), add.s(2))().get() == 4
+    assert group(add.s(1), add.s(2))(10).get() == [11, 12]
 
 
 def test_whoever_waits_for_a_chain_is_rung_by_each_step(app: testing.StagedLeveret, add: Any) -> None:

@@ -38,6 +38,8 @@ def test_the_urgent_end_is_low_only_beside_celery_on_redis():
         ("broker_url", ["amqp://a", "amqp://b"], "amqp://a;amqp://b"),
         ("task_routes", '{"a.*": "slow"}', {"a.*": "slow"}),
         ("task_default_rate_limit", 10, "10"),
+        ("broker_use_ssl", "false", False),
+        ("broker_use_ssl", '{"ca_certs": "/ca.pem"}', {"ca_certs": "/ca.pem"}),
     ],
 )
 def test_values_are_read_from_code_and_from_text(name, value, expected):

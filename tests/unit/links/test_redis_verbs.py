@@ -9,7 +9,7 @@ from leveret.links.redis.results.verbs import ACQUITTALS, AT_ONCE, LOOKED_UP, Ve
 from leveret.links.redis.rights import Channels
 from leveret.model.options import DriverOptions
 from leveret.model.settlement import Seat
-from leveret.testing.conformance.rig import success
+from leveret.testing.conformance.values import success
 
 STORED, REFUSED, UNREADABLE = 1, 0, 2
 

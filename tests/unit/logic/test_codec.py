@@ -125,6 +125,15 @@ def test_what_cannot_be_sent_fails_at_the_call_and_names_its_path(changes: dict,
     assert path in str(caught.value)
 
 
+def test_a_priority_that_only_the_broker_knows_is_kept_and_our_own_header_is_stronger() -> None:
+    plain = Encoded({"task": "t", "id": "i"}, b"[[], {}, {}]", priority=5)
+    ours = CODEC.encode(Message(id=TaskId("i"), task="t", priority=7))
+
+    assert CODEC.decode(plain, "q").priority == 5
+    assert CODEC.decode(msgspec.structs.replace(plain, headers={**plain.headers, "retries": 1}), "q").priority == 5
+    assert CODEC.decode(msgspec.structs.replace(ours, priority=9), "q").priority == 7
+
+
 def test_own_headers_travel_and_what_a_broker_added_does_not() -> None:
     message = with_(headers={"mine": {"a": [1]}, "when": datetime(2026, 1, 1)})
     assert CODEC.decode(CODEC.encode(message), "q") == message

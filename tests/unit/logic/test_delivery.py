@@ -174,6 +174,15 @@ def test_a_fresh_message_runs():
     assert admitted() == Run(message())
 
 
+def test_what_is_handed_over_early_waits_in_the_broker_and_is_not_counted():
+    settlement = admitted(message(not_before=NOW + 7.5)).settlement
+
+    assert (settlement.verdict, settlement.delay, settlement.counted) == (Verdict.RELEASE, 7.5, False)
+    assert settlement.record is None
+    assert isinstance(admitted(message(not_before=NOW)), Run)
+    assert admitted(message(not_before=NOW + 7, expires=NOW - 1)).settlement.record.state == "REVOKED"
+
+
 def test_expired_and_revoked_end_as_revoked_without_followers():
     expired = admitted(message(expires=NOW - 1, embed=LINKS)).settlement
     revoked = admitted(facts=Facts(revoked=True)).settlement

@@ -1,14 +1,25 @@
 import json
 import pickle
+import sys
 import zlib
 from datetime import UTC, datetime
+from types import ModuleType
 
 import pytest
 from tests.unit.logic.test_codec import CODEC, make_codec
 
+import leveret.errors
 from leveret.errors import ContentDisallowed, DecodeError, RemoteError, TimeLimitExceeded
 from leveret.logic.codec import ResultFormat
-from leveret.logic.results import error_info, read_document, read_meta, rebuild, write_meta, write_success
+from leveret.logic.results import (
+    SHARED_ERRORS,
+    error_info,
+    read_document,
+    read_meta,
+    rebuild,
+    write_meta,
+    write_success,
+)
 from leveret.model.message import Message, TaskId
 from leveret.model.outcome import ErrorInfo
 from leveret.model.settlement import Record
@@ -205,10 +216,38 @@ def test_an_exception_is_its_class_again_where_that_is_loaded() -> None:
     assert isinstance(rebuild(ErrorInfo(type="TimeLimitExceeded", module="billiard.exceptions.nowhere")), RemoteError)
 
 
-def test_celerys_own_errors_are_ours_where_celery_is_not_loaded(monkeypatch) -> None:
-    monkeypatch.delitem(__import__("sys").modules, "billiard.exceptions", raising=False)
+@pytest.mark.parametrize("loaded", [True, False])
+def test_celerys_own_errors_are_ours_whether_celery_is_loaded_or_not(monkeypatch, loaded: bool) -> None:
+    theirs = ModuleType("billiard.exceptions")
+    theirs.TimeLimitExceeded = type("TimeLimitExceeded", (Exception,), {})
+    theirs.Odd = type("Odd", (Exception,), {})
+    monkeypatch.setitem(sys.modules, "billiard.exceptions", theirs if loaded else None)
 
     assert isinstance(rebuild(ErrorInfo(type="TimeLimitExceeded", module="billiard.exceptions")), TimeLimitExceeded)
+    assert isinstance(
+        rebuild(ErrorInfo(type="Odd", module="billiard.exceptions")), theirs.Odd if loaded else RemoteError
+    )
+
+
+def test_our_errors_that_celery_has_too_are_written_as_celerys() -> None:
+    written = write_meta(CODEC, id="i", status="FAILURE", error=error_info(TimeLimitExceeded("too long")))
+    own = write_meta(CODEC, id="i", status="FAILURE", error=error_info(RemoteError("Odd", "nowhere")))
+
+    assert json.loads(written)["result"] == {
+        "exc_type": "TimeLimitExceeded",
+        "exc_message": ["too long"],
+        "exc_module": "celery.exceptions",
+    }
+    assert json.loads(own)["result"]["exc_module"] == "leveret.errors"
+    assert isinstance(rebuild(read_document(json.loads(written), "i").error), TimeLimitExceeded)
+
+
+def test_the_shared_errors_are_in_celerys_module_and_in_ours() -> None:
+    import celery.exceptions
+
+    for name in SHARED_ERRORS:
+        assert issubclass(getattr(celery.exceptions, name), BaseException)
+        assert issubclass(getattr(leveret.errors, name), BaseException)
 
 
 @pytest.mark.parametrize(

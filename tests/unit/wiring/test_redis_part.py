@@ -74,7 +74,7 @@ def test_settings_that_cannot_be_are_refused(name, value):
 
 
 def test_redis_py_is_not_imported():
-    """It costs a process 0.3 s and 38 MB (docs/adr/0007)."""
+    """It costs a process 0.3 s and 38 MB (docs/adr/0010)."""
     code = "import sys, leveret.backends.redis; print('redis' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 

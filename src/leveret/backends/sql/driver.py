@@ -2,8 +2,8 @@
 wiring takes `brokers.sql.driver.SqlDriver` alone: it is both, and settles in one transaction."""
 
 from leveret.links.sql.backend import SqlBackend, SqlBlockingBackend
-from leveret.links.sql.chores import SqlChores
 from leveret.links.sql.database import Database
+from leveret.links.sql.fleet.chores import SqlChores
 from leveret.links.sql.fleet.ledger import SqlLedger
 from leveret.model.endpoint import Url
 from leveret.model.options import DriverOptions

@@ -13,12 +13,13 @@ from leveret.links.amqp import declaring, letters, names
 from leveret.links.amqp.address import Failover
 from leveret.links.amqp.aio import AsyncConnection, connect
 from leveret.links.amqp.letters import RAW, Facts, Letter
-from leveret.links.amqp.protocol import frames
+from leveret.links.amqp.protocol import frames, methods
 from leveret.links.amqp.protocol.errors import ProtocolError
 from leveret.links.amqp.protocol.events import Confirmed, Delivered, Returned
 from leveret.links.amqp.publisher import Publisher, follow
 from leveret.model.delivery import DeadLetter, Place, QueueCounts, Whereabouts
 from leveret.model.options import DriverOptions
+from leveret.ports.clock import Clock
 
 MOST_LOOKED_AT = 10_000
 """Dead letters one look goes through."""
@@ -27,8 +28,8 @@ MOST_LOOKED_AT = 10_000
 class AmqpAdmin:
     """`ports.admin.Admin`; each call connects for itself, for operators come seldom."""
 
-    def __init__(self, failover: Failover, options: DriverOptions) -> None:
-        self._failover, self._options = failover, options
+    def __init__(self, failover: Failover, options: DriverOptions, clock: Clock) -> None:
+        self._failover, self._options, self._clock = failover, options, clock
 
     async def _known(self, connection: AsyncConnection) -> tuple[str, ...]:
         """The app's queues, and every queue that has, or had, a worker of ours."""
@@ -84,7 +85,7 @@ class AmqpAdmin:
             for queue in queues:
                 for name in (queue, names.suspects(queue)):
                     if await follow(connection, declaring.look(name)) is not None:
-                        answer = await follow(connection, declaring.one(commands.Queue.Purge(queue=name)))
+                        answer = await follow(connection, declaring.one(methods.Queue.Purge(queue=name)))
                         total += answer.message_count
         return total
 
@@ -106,7 +107,7 @@ class AmqpAdmin:
                 for queue in await self._known(connection):
                     async with self._drawer(connection, names.dead(queue)) as drawer:
                         again = [tag for tag, letter in drawer.by_tag.items() if letter.id in wanted]
-                        await publisher.publish([drawer.again(tag) for tag in again])
+                        await publisher.publish([drawer.again(tag, self._clock.now()) for tag in again])
                         drawer.remove(again)
                         total += len(again)
         finally:
@@ -164,21 +165,21 @@ class Drawer:
     async def open(self) -> None:
         self._channel = await self._connection.channel(self)
         while len(self._messages) < MOST_LOOKED_AT:
-            message = await self._connection.call(self._channel, commands.Basic.Get(queue=self._queue))
+            message = await self._connection.call(self._channel, methods.Basic.Get(queue=self._queue))
             if message is None:
                 return
             self._messages[message.tag] = message
             self.by_tag[message.tag] = dead_letter(message, self._queue.removeprefix(names.DEAD_PREFIX))
 
-    def again(self, tag: int) -> Letter:
-        """The message as it was first sent, for its queue."""
+    def again(self, tag: int, now: float) -> Letter:
+        """The message as it was first sent, for its queue; `now` says until when its past is forgiven."""
         message, letter = self._messages[tag], self.by_tag[tag]
         try:
             encoded, _, read = letters.read(message.properties, message.body)
         except ProtocolError:
             return Letter("", letter.queue, message.properties, message.body, True, letter.queue)
         raw = read.headers.get(RAW)
-        properties = raw if isinstance(raw, bytes) else letters.rewritten(read, encoded, Facts())
+        properties = raw if isinstance(raw, bytes) else letters.rewritten(read, encoded, Facts(at=now))
         return Letter("", letter.queue, properties, message.body, True, letter.queue)
 
     def remove(self, tags: list[int]) -> None:

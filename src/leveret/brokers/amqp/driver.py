@@ -78,7 +78,7 @@ class AmqpDriver:
         return AmqpChores()
 
     def admin(self) -> AmqpAdmin:
-        return AmqpAdmin(self._failover, self._options)
+        return AmqpAdmin(self._failover, self._options, self._clock)
 
     def blocking(self) -> AmqpBlockingBroker:
         return AmqpBlockingBroker(self._sender, self._replies, self._box, self._options, self._clock)

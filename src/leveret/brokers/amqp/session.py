@@ -41,7 +41,7 @@ class Session:
         if not self.quarantine and claim.queues != intake.queues:
             await intake.serve(claim.queues)
         if not self._drawn:
-            for message in await intake.take(claim.credit, claim.idle or claim.credit):
+            for message in await intake.take(claim):
                 delivery = self._hand_over(message)
                 if delivery is not None:
                     self._drawn.append(delivery)
@@ -113,8 +113,10 @@ class Session:
             del holdings.held[delivery.receipt]
             intake.spawn(self._sidings.wait_for_holder(intake, held))
             return None
-        charges = merged(delivery.charges, told.charges)
-        suspect = delivery.suspect or (told.suspect and len(charges) < CHARGES_TO_PARK)
+        # What was laid to it before an operator sent it again is forgiven.
+        laid = tuple(charge for charge in told.charges if charge.at > held.facts.at)
+        charges = merged(delivery.charges, laid)
+        suspect = delivery.suspect or (told.suspect and not held.facts.at and len(charges) < CHARGES_TO_PARK)
         if suspect and not self.quarantine:
             del holdings.held[delivery.receipt]
             intake.spawn(self._move_to_suspects(held, charges))

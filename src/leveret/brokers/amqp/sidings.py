@@ -36,21 +36,25 @@ class Sidings:
             if place.startswith(names.DEAD_PREFIX):
                 await self.make_dead_queue(place.removeprefix(names.DEAD_PREFIX))
             else:
-                await follow(lines.connection, declaring.own_queue(place))
+                async with lines.declaring:
+                    await follow(lines.connection, declaring.own_queue(place))
             lines.declared.add(place)
         await self._publisher.publish(out)
 
     async def make_dead_queue(self, queue: str) -> None:
         """See that dead letters of `queue` have a place, and that operators find it."""
         lines = await self._publisher.open()
-        if await follow(lines.connection, declaring.dead_queue(queue)):
+        async with lines.declaring:
+            made = await follow(lines.connection, declaring.dead_queue(queue))
+        if made:
             await self._publisher.publish([letters.index_entry(queue)])
 
     def later(self, held: Held, delay: float, *, counted: bool) -> Letter:
         """The same message after a while."""
         facts = msgspec.structs.replace(held.facts, count=held.facts.count + counted)
         properties = letters.rewritten(held.read, held.encoded, facts)
-        return letters.delayed(held.queue, delay, properties, held.encoded.body)
+        # Whatever moment a peer wrote: it comes back before, and waits again.
+        return letters.delayed(held.queue, min(delay, names.LONGEST_DELAY), properties, held.encoded.body)
 
     def dead(self, held: Held, reason: str) -> Letter:
         told = self._book.about(held.run[0]) if self._book else None

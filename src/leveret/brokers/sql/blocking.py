@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from leveret.errors import LeveretError, OperationalError, PublishFailed, StoreBusy
-from leveret.links.sql import messages
+from leveret.links.sql import alone, messages
 from leveret.links.sql.connection import Connection
 from leveret.links.sql.database import Database
 from leveret.model.delivery import Posting
@@ -32,7 +32,8 @@ class Publisher:
     """
 
     def __init__(self, database: Database, options: DriverOptions, clock: Clock) -> None:
-        self._database, self._options, self._clock = database, options, clock
+        self._database = database
+        self._now, self._high_first = clock.now, options.high_first
         self._start_over()
 
     def publish(self, postings: Sequence[Posting], timeout: float) -> None:
@@ -41,16 +42,42 @@ class Publisher:
             return
         if self._pid != os.getpid():  # forked while another thread may have held a lock
             self._start_over()
-        deadline = time.monotonic() + timeout
-        if self._leading.acquire(blocking=False):
+        database, error = self._database, None
+        if not self._leading.acquire(False):
+            error = self._follow(time.monotonic() + timeout, Ticket(postings))
+        else:
             try:
-                error = self._lead(deadline, Ticket(postings)) if self._waiting else self._publish(postings, deadline)
+                # `_alone`, spared a call.
+                if (
+                    len(postings) == 1
+                    and not self._waiting
+                    and database.pid == self._pid
+                    and alone.publish(database.durable, postings[0], self._now(), self._high_first)
+                ):
+                    return
+                error = self._take_along(postings, time.monotonic() + timeout)
+            except OperationalError as why:
+                error = failed(why)
             finally:
                 self._leading.release()
-        else:
-            error = self._follow(deadline, Ticket(postings))
         if error is not None:
             raise error
+
+    def publish_at_once(self, postings: Sequence[Posting]) -> bool:
+        """Publish if there is nothing to wait for but the disk. False: it is another's turn, and nothing was sent."""
+        if self._pid != os.getpid():
+            self._start_over()
+        if not self._leading.acquire(False):
+            return False
+        try:
+            if self._waiting:
+                return False
+            error = None if self._alone(postings) else self._publish(postings, 0.0)
+        finally:
+            self._leading.release()
+        if error is not None and not isinstance(error.__cause__, StoreBusy):
+            raise error
+        return error is None
 
     def _start_over(self) -> None:
         self._pid = os.getpid()
@@ -58,8 +85,18 @@ class Publisher:
         self._guard = threading.Lock()
         self._waiting: list[Ticket] = []
 
+    def _alone(self, postings: Sequence[Posting]) -> bool:
+        return (
+            len(postings) == 1
+            and self._database.pid == self._pid
+            and alone.publish(self._database.durable, postings[0], self._now(), self._high_first)
+        )
+
+    def _take_along(self, postings: Sequence[Posting], deadline: float) -> Exception | None:
+        return self._lead(deadline, Ticket(postings)) if self._waiting else self._publish(postings, deadline)
+
     def _publish(self, postings: Sequence[Posting], deadline: float) -> Exception | None:
-        now, high_first = self._clock.now(), self._options.high_first
+        now, high_first = self._now(), self._high_first
         return self._write(lambda connection: messages.publish(connection, postings, now, high_first), deadline)
 
     def _follow(self, deadline: float, ticket: Ticket) -> Exception | None:
@@ -80,7 +117,7 @@ class Publisher:
         """Publish what waits, and one's own ticket; answers what became of that."""
         with self._guard:
             tickets, self._waiting = [*self._waiting, *own], []
-        now, high_first = self._clock.now(), self._options.high_first
+        now, high_first = self._now(), self._high_first
 
         def work(connection: Connection) -> None:
             for ticket in tickets:
@@ -104,9 +141,7 @@ class Publisher:
         try:
             self._database.write(work, deadline=deadline, durable=True)
         except (OperationalError, StoreBusy) as error:
-            failure = PublishFailed(f"nothing was sent: {error}")
-            failure.__cause__ = error
-            return failure
+            return failed(error)
         except LeveretError as error:
             return error
         return None
@@ -123,18 +158,25 @@ class Publisher:
             return
 
 
+def failed(error: Exception) -> PublishFailed:
+    failure = PublishFailed(f"nothing was sent: {error}")
+    failure.__cause__ = error
+    return failure
+
+
 class SqlBlockingBroker:
     """`ports.broker.BlockingBroker`."""
 
     def __init__(self, database: Database, publisher: Publisher) -> None:
-        self._database, self._publisher = database, publisher
-
-    def publish(self, postings: tuple[Posting, ...], *, timeout: float) -> None:
-        self._publisher.publish(postings, timeout)
+        self._database = database
+        self.publish = publisher.publish
 
     def reply_address(self) -> str | None:
         """The address of this process's bell, bound when first asked for and anew after a fork."""
-        return self._database.reply_bell().address
+        bell = self._database.bell
+        if bell is None or bell.pid != os.getpid():
+            bell = self._database.reply_bell()
+        return bell.address
 
     def close(self) -> None:
         self._database.close()

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from leveret.brokers.sql import claims, endings
 from leveret.brokers.sql.blocking import Publisher
-from leveret.brokers.sql.disk import DiskThread
+from leveret.brokers.sql.disk import Disk
 from leveret.errors import BrokerError, OperationalError, PublishFailed
 from leveret.links.sql import idle, messages
 from leveret.links.sql.bell import Bell
@@ -220,7 +220,11 @@ class SqlCallerBroker(SqlBroker):
 
     def __init__(self, database: Database, publisher: Publisher, options: DriverOptions, clock: Clock) -> None:
         super().__init__(database, publisher, options, clock)
-        self._disk = DiskThread(lambda postings: publisher.publish(postings, options.publish_timeout))
+        self._disk = Disk(publisher, options.publish_timeout, clock.monotonic)
 
     async def publish(self, postings: tuple[Posting, ...]) -> None:
         await self._disk.publish(postings)
+
+    async def publish_within(self, postings: tuple[Posting, ...], timeout: float) -> None:
+        """`ports.broker.Punctual`."""
+        await self._disk.publish(postings, timeout)

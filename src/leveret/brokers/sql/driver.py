@@ -5,8 +5,8 @@ from leveret.brokers.sql.blocking import Publisher, SqlBlockingBroker
 from leveret.brokers.sql.broker import CAPABILITIES, SqlBroker, SqlCallerBroker
 from leveret.brokers.sql.leases import SqlLeases
 from leveret.links.sql.backend import SqlBackend, SqlBlockingBackend
-from leveret.links.sql.chores import SqlChores
 from leveret.links.sql.database import Database
+from leveret.links.sql.fleet.chores import SqlChores
 from leveret.model.endpoint import Url
 from leveret.model.options import DriverOptions
 from leveret.ports.clock import Clock

@@ -36,7 +36,7 @@ class ResultView:
         self._attempt = 0
 
     @classmethod
-    def sent(cls, client: Client, id: str, task_name: str, queue: str, *, ignored: bool) -> Self:
+    def sent(cls, client: Client, id: str, task_name: str, queue: str, ignored: bool) -> Self:
         """The handle on a message this client has just published."""
         self = cls.__new__(cls)
         self.id = id

@@ -27,6 +27,17 @@ def checker(function: Callable[..., Any], *, skip_first: bool = False) -> Check 
     return lambda args, kwargs: _bind(signature, name, args, kwargs)
 
 
+def counts(function: Callable[..., Any]) -> range:
+    """How many arguments by position a call without others may have; none where that does not say it all."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (ValueError, TypeError):
+        return range(0)
+    if any(parameter.kind not in _PLAIN for parameter in parameters):
+        return range(0)
+    return range(sum(p.default is inspect.Parameter.empty for p in parameters), len(parameters) + 1)
+
+
 def _by_counting(signature: inspect.Signature, name: str) -> Check:
     most = len(signature.parameters)
     required = frozenset(p.name for p in signature.parameters.values() if p.default is inspect.Parameter.empty)

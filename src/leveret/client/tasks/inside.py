@@ -86,6 +86,24 @@ def retry_delay(client: Client, eta: datetime | None, countdown: calls.Seconds |
     return calls.seconds(default if countdown is None else countdown)
 
 
+def update_state(
+    self: Any, task_id: str | None = None, state: str | None = None, meta: Any = None, **more: Any
+) -> None:
+    """Tell how far the run is (`update_state(state="PROGRESS", meta={"done": 3})`); readers see it as `info`."""
+    client = self.app.client
+    record = progress_record(client, CURRENT.get(), task_id or self.request.id, state or "PROGRESS", meta)
+    client.backend().store((record,))
+
+
+async def aupdate_state(
+    self: Any, task_id: str | None = None, state: str | None = None, meta: Any = None, **more: Any
+) -> None:
+    """As `update_state`, on the running loop's connection."""
+    client = self.app.client
+    record = progress_record(client, CURRENT.get(), task_id or self.request.id, state or "PROGRESS", meta)
+    await client.backend_of_loop().store((record,))
+
+
 def progress_record(client: Client, request: Request | None, id: str, state: str, meta: Any) -> Record:
     """What `update_state` stores: a state under the running attempt, never a terminal one."""
     attempt = 0 if request is None or request.id != id else request.retries

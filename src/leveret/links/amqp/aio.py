@@ -107,9 +107,10 @@ class AsyncConnection(asyncio.Protocol):
         """Send a synchronous method and wait for its answer. Raises `ChannelClosed`, `ConnectionLost`."""
         if self.error is not None:
             raise ConnectionLost(str(self.error)) from self.error
+        data = marshal(channel, method)
         answer = self._loop.create_future()
         self._waiting.setdefault(channel, deque()).append(answer)
-        self.write(marshal(channel, method))
+        self.write(data)
         try:
             return await asyncio.wait_for(answer, REPLY_SECONDS)
         except TimeoutError:
@@ -119,8 +120,9 @@ class AsyncConnection(asyncio.Protocol):
 
     def post(self, channel: int, method: Any) -> None:
         """A synchronous method whose answer nobody waits for; a refusal closes the channel."""
+        data = marshal(channel, method)
         self._waiting.setdefault(channel, deque()).append(self._loop.create_future())
-        self.write(marshal(channel, method))
+        self.write(data)
 
     def send(self, channel: int, method: Any) -> None:
         """A method that is not answered, or whose answer nobody waits for (`nowait`)."""

@@ -5,13 +5,12 @@ the others sleep until it has heard something. It keeps no heartbeat: nobody wou
 at before it is used after a pause.
 """
 
-import select
 import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import msgspec
@@ -19,6 +18,7 @@ from pamqp import commands
 
 from leveret.errors import OperationalError
 from leveret.links.amqp.address import Address, Failover, tune_socket
+from leveret.links.amqp.line import Line
 from leveret.links.amqp.protocol.connection import Connection, marshal
 from leveret.links.amqp.protocol.errors import ChannelClosed, ConnectionLost, ProtocolError
 from leveret.links.amqp.protocol.events import (
@@ -38,7 +38,7 @@ from leveret.links.amqp.protocol.events import (
 _LOOK = 0.05
 """How often one who waits behind a reader looks whether he may read himself."""
 _IDLE_SECONDS = 1.0
-_CHUNK = 262_144
+_DEBT_SECONDS = 1.0
 
 
 class BlockingConnection:
@@ -48,9 +48,9 @@ class BlockingConnection:
         self.address = address
         # No heartbeat: between two sends nobody is there to answer one.
         self._machine = Connection(msgspec.structs.replace(address.credentials, heartbeat=0))
-        self._sock = sock
+        self._line = Line(sock)
         self._writing = threading.Lock()
-        """Guards the socket's sending side and the order of frames."""
+        """Guards the sending side and the order of frames."""
         self._reading = threading.Lock()
         """Held by the one who reads for all."""
         self._heard = threading.Condition()
@@ -73,7 +73,7 @@ class BlockingConnection:
         """Do the handshake."""
         self._machine.begin()
         self.owe(self._machine.data_to_send())
-        self.flush(deadline)
+        self.flush()
         if not self.wait(lambda: self._machine.opened, deadline):
             raise self.error or TimeoutError(f"{self.address.shown} did not finish the handshake in time")
 
@@ -96,47 +96,56 @@ class BlockingConnection:
     def call(self, channel: int, method: Any, deadline: float) -> Any:
         """Send a synchronous method and wait for its answer. Raises `ChannelClosed`, `ConnectionLost`."""
         answer: list[Any] = []
+        data = marshal(channel, method)
         with self._heard:
             self._waiting.setdefault(channel, deque()).append(answer)
-        self.send(marshal(channel, method), deadline)
+        try:
+            self.send(data, deadline)
+        except OperationalError:
+            with self._heard:
+                if waiting := self._waiting.get(channel):
+                    waiting.pop()
+            raise
         if not self.wait(lambda: bool(answer), deadline):
-            self.fail(ConnectionLost(f"{self.address.shown} did not answer {method.name} in time"))
+            why = f" (it takes no messages: {self.blocked})" if self.blocked else ""
+            self.fail(ConnectionLost(f"{self.address.shown} did not answer {method.name} in time{why}"))
         if not answer:
             raise ConnectionLost(str(self.error)) from self.error
         if isinstance(answer[0], Exception):
             raise answer[0]
         return answer[0]
 
-    def send(self, data: bytes, deadline: float) -> None:
-        """Write frames. Raises `ConnectionLost`; what was written in part ends the connection."""
-        with self._writing:
+    def send(self, data: bytes, deadline: float, first: Callable[[], None] = lambda: None) -> None:
+        """Write frames. `first` is called when it is their turn. Raises `ConnectionLost`; what was written in part ends
+        the connection."""
+        with turn(self._writing, deadline, self.address.shown):
+            self.check()
+            first()
             self._write(self._debts() + data if self._owed else data, deadline)
+        self.flush()
 
     def owe(self, data: bytes) -> None:
         """Frames to be sent after the present batch of events, or with the next write."""
         if data:
             self._owed.append(data)
 
-    def flush(self, deadline: float) -> None:
-        """Send what is owed."""
-        if self._owed:
-            with self._writing:
-                data = self._debts()
-                if data:
-                    self._write(data, deadline)
+    def flush(self) -> None:
+        """Send what is owed, where that takes no time: who reads must not wait for who writes. They look again after
+        their own frames."""
+        while self._owed and self._line.writable() and self._writing.acquire(blocking=False):
+            try:
+                self._write(self._debts(), time.monotonic() + _DEBT_SECONDS)
+            finally:
+                self._writing.release()
 
     def _debts(self) -> bytes:
-        parts = []
-        while self._owed:
-            parts.append(self._owed.popleft())
-        return b"".join(parts)
+        return b"".join([self._owed.popleft() for _ in range(len(self._owed))])
 
     def _write(self, data: bytes, deadline: float) -> None:
         self.check()
         self._used = time.monotonic()
         try:
-            self._sock.settimeout(max(deadline - time.monotonic(), 0.001))
-            self._sock.sendall(data)
+            self._line.write(data, deadline)
         except OSError as error:
             lost = ConnectionLost(f"the connection to {self.address.shown} was lost: {error}")
             self.fail(lost)
@@ -153,7 +162,7 @@ class BlockingConnection:
             return False
         if time.monotonic() - self._used > _IDLE_SECONDS and self._reading.acquire(blocking=False):
             try:
-                while self.error is None and readable(self._sock, 0.0):
+                while self.error is None and self._line.readable(0.0):
                     self._read()
             finally:
                 self._reading.release()
@@ -171,7 +180,7 @@ class BlockingConnection:
                 try:
                     # It may have come while the lock changed hands.
                     while not true() and self.error is None and (left := deadline - time.monotonic()) > 0:
-                        if readable(self._sock, left):
+                        if self._line.readable(left):
                             self._read()
                 finally:
                     self._reading.release()
@@ -187,9 +196,9 @@ class BlockingConnection:
     def _read(self) -> None:
         """One read and what it says; by the holder of `_reading`."""
         try:
-            # Readable already: this only bounds a TLS record that comes in parts.
-            self._sock.settimeout(5.0)
-            data = self._sock.recv(_CHUNK)
+            data = self._line.read()
+            if data is None:
+                return
             if not data:
                 raise ConnectionResetError("closed by the broker")
             events = self._machine.receive(data)
@@ -203,7 +212,7 @@ class BlockingConnection:
             self._heard.notify_all()
         # Answers that the protocol owes: tune-ok, close-ok.
         with suppress(ConnectionLost):
-            self.flush(time.monotonic() + 5.0)
+            self.flush()
 
     def _handle(self, event: Event) -> None:
         match event:
@@ -215,8 +224,9 @@ class BlockingConnection:
                 self.on_returned(event)
             case Got(channel=channel, message=message):
                 self._answer(channel, message)
-            case Answered(frame=commands.Basic.Cancel()):
-                return
+            case Answered(channel=channel, frame=commands.Basic.Cancel()):
+                # Its queue is gone: a channel without its consumer is as good as none.
+                self.on_channel_lost(channel, ConnectionLost("the consumer was cancelled"))
             case Answered(channel=channel, frame=frame):
                 if isinstance(frame, commands.Channel.CloseOk):
                     self._free.append(channel)
@@ -244,7 +254,7 @@ class BlockingConnection:
     # The end
 
     def lock(self) -> Any:
-        """For what is shared with the reader's callbacks."""
+        """For what is shared with the reader's callbacks. Nothing may be sent while it is held."""
         return self._heard
 
     def fail(self, error: Exception) -> None:
@@ -261,8 +271,7 @@ class BlockingConnection:
                 answer.append(error)
         self._waiting.clear()
         self.on_lost(error)
-        with suppress(OSError):
-            self._sock.close()
+        self._line.close()
 
     def close(self) -> None:
         """Say goodbye; nobody waits for the answer."""
@@ -270,7 +279,7 @@ class BlockingConnection:
             with suppress(ConnectionLost):
                 self._machine.close()
                 self.owe(self._machine.data_to_send())
-                self.flush(time.monotonic() + 1.0)
+                self.flush()
         self.abort()
 
     def abort(self) -> None:
@@ -279,10 +288,7 @@ class BlockingConnection:
     def drop(self) -> None:
         """In a forked child: let go of a socket that is the parent's, without a word on it."""
         self.error = ConnectionLost("inherited over a fork")
-        with suppress(OSError):
-            # Not close(): under TLS that would say goodbye in the parent's name.
-            descriptor = self._sock.detach()
-            socket.close(descriptor)
+        self._line.let_go()
 
 
 def connect(failover: Failover, deadline: float) -> BlockingConnection:
@@ -316,16 +322,12 @@ def _open(address: Address, deadline: float) -> BlockingConnection:
     return connection
 
 
-def readable(sock: socket.socket, seconds: float) -> bool:
-    """Whether a read would not block, now or within `seconds`. A closed socket is: the read then says so."""
-    pending = getattr(sock, "pending", None)
+@contextmanager
+def turn(lock: threading.Lock, deadline: float, where: str) -> Iterator[None]:
+    """Hold a lock that others may hold for as long as their own deadlines; raises `OperationalError` at ours."""
+    if not lock.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
+        raise OperationalError(f"{where}: other threads were busy with the connection until the deadline")
     try:
-        if pending is not None and pending():
-            return True
-        if hasattr(select, "poll"):
-            poll = select.poll()
-            poll.register(sock, select.POLLIN)
-            return bool(poll.poll(max(0.0, seconds) * 1000))
-        return bool(select.select([sock], [], [], seconds)[0])
-    except (ValueError, OSError):
-        return True
+        yield
+    finally:
+        lock.release()

@@ -54,13 +54,13 @@ class Confirms:
             self._close(self._open.pop(tag), confirm.accepted)
 
     def returned(self, message: Returned) -> None:
-        """Its confirm follows; it belongs to the oldest open batch that sent to that place."""
-        for batch in self._open.values():
-            if any(
-                item.routing_key == message.routing_key and item.exchange == message.exchange for item in batch.items
-            ):
-                batch.returned.append(message)
-                return
+        """Its confirm follows. It belongs to the batch that holds it; where the broker wrote it anew, so that nobody
+        can tell, to every batch for that place: rather one too many fails than one is lost without a word."""
+        place = message.exchange, message.routing_key
+        batches = {id(batch): batch for batch in self._open.values()}.values()
+        there = [batch for batch in batches if any((one.exchange, one.routing_key) == place for one in batch.items)]
+        for batch in [batch for batch in there if _holds(batch, message)][:1] or there:
+            batch.returned.append(message)
 
     def sever(self, error: Exception) -> None:
         """Nothing more will be answered."""
@@ -75,3 +75,13 @@ class Confirms:
         batch.refused += not accepted
         if not batch.open:
             batch.done()
+
+
+def _holds(batch: Batch, message: Returned) -> bool:
+    return any(
+        one.routing_key == message.routing_key
+        and one.exchange == message.exchange
+        and one.properties == message.properties
+        and one.body == message.body
+        for one in batch.items
+    )

@@ -12,10 +12,10 @@ from types import MappingProxyType
 from typing import Any
 
 from msgspec import Struct
-from pamqp import commands
 
 from leveret.errors import OperationalError, QueueNotFound
 from leveret.links.amqp import names
+from leveret.links.amqp.protocol import methods
 from leveret.links.amqp.protocol.errors import ChannelClosed
 from leveret.model.queue import Broadcast, Exchange, Queue, binding
 from leveret.model.topology import Topology
@@ -51,20 +51,23 @@ def queue_and_bindings(topology: Topology, name: str) -> Steps:
         yield from exchange(queue.exchange)
         return None
     found = yield from _queue(queue, topology)
+    if queue.no_declare:
+        # As kombu: neither it nor anything around it.
+        return found
     for bound in _bindings(queue, topology):
         yield from _bind(name, bound)
     return found
 
 
 def _queue(queue: Queue, topology: Topology) -> Steps:
-    found = yield commands.Queue.Declare(queue=queue.name, passive=True)
+    found = yield methods.Queue.Declare(queue=queue.name, passive=True)
     if not isinstance(found, ChannelClosed):
         return _place(found)
     if found.code != NOT_FOUND:
         raise _refusal(f"queue {queue.name!r}", found)
     if queue.no_declare:
         raise QueueNotFound(f"queue {queue.name!r} does not exist, and no_declare says not to make it")
-    made = yield commands.Queue.Declare(
+    made = yield methods.Queue.Declare(
         queue=queue.name,
         durable=queue.durable,
         exclusive=queue.exclusive,
@@ -74,7 +77,7 @@ def _queue(queue: Queue, topology: Topology) -> Steps:
     if not isinstance(made, ChannelClosed):
         return _place(made, made=True)
     # Somebody else made it meanwhile, with other arguments: theirs is as good.
-    found = yield commands.Queue.Declare(queue=queue.name, passive=True)
+    found = yield methods.Queue.Declare(queue=queue.name, passive=True)
     if isinstance(found, ChannelClosed):
         raise _refusal(f"queue {queue.name!r}", made)
     return _place(found)
@@ -100,7 +103,7 @@ def queue_arguments(queue: Queue, topology: Topology) -> dict[str, Any]:
     if topology.max_priority is not None:
         arguments.setdefault("x-max-priority", topology.max_priority)
     if topology.queue_type is not None:
-        if "x-max-priority" not in arguments or topology.celery:
+        if "x-max-priority" not in arguments:
             arguments.setdefault("x-queue-type", topology.queue_type)
     elif not topology.celery and _can_be_quorum(queue, arguments):
         arguments["x-queue-type"] = "quorum"
@@ -135,7 +138,7 @@ def _bind(queue: str, bound: binding) -> Steps:
     if not bound.exchange.name:
         return
     yield from exchange(bound.exchange)
-    answer = yield commands.Queue.Bind(
+    answer = yield methods.Queue.Bind(
         queue=queue,
         exchange=bound.exchange.name,
         routing_key=bound.routing_key,
@@ -147,12 +150,12 @@ def _bind(queue: str, bound: binding) -> Steps:
 
 def exchange(wanted: Exchange) -> Steps:
     """An exchange, unless it is there."""
-    found = yield commands.Exchange.Declare(exchange=wanted.name, exchange_type=wanted.type, passive=True)
+    found = yield methods.Exchange.Declare(exchange=wanted.name, exchange_type=wanted.type, passive=True)
     if not isinstance(found, ChannelClosed):
         return
     if found.code != NOT_FOUND or wanted.passive or wanted.no_declare:
         raise _refusal(f"exchange {wanted.name!r}", found)
-    made = yield commands.Exchange.Declare(
+    made = yield methods.Exchange.Declare(
         exchange=wanted.name,
         exchange_type=wanted.type,
         durable=wanted.durable,
@@ -165,7 +168,7 @@ def exchange(wanted: Exchange) -> Steps:
 
 def look(name: str) -> Steps:
     """The `Place` of a queue that is there, else None."""
-    found = yield commands.Queue.Declare(queue=name, passive=True)
+    found = yield methods.Queue.Declare(queue=name, passive=True)
     if isinstance(found, ChannelClosed):
         if found.code != NOT_FOUND:
             raise _refusal(f"queue {name!r}", found)
@@ -186,9 +189,9 @@ def own_queue(name: str, arguments: Mapping[str, Any] = MappingProxyType({})) ->
     found = yield from look(name)
     if found is not None:
         return found
-    made = yield commands.Queue.Declare(queue=name, durable=True, arguments={"x-queue-type": "quorum", **arguments})
+    made = yield methods.Queue.Declare(queue=name, durable=True, arguments={"x-queue-type": "quorum", **arguments})
     if isinstance(made, ChannelClosed):
-        made = yield commands.Queue.Declare(queue=name, passive=True)
+        made = yield methods.Queue.Declare(queue=name, passive=True)
         if isinstance(made, ChannelClosed):
             raise _refusal(f"queue {name!r}", made)
     return _place(made)
@@ -209,12 +212,12 @@ def ladder(highest: int) -> Steps:
     Kombu's topology under our own prefix: sharing its names means 406 for one side. The delivery exchange has an
     alternate one: without it forty messages for one deleted queue stop the ladder for everybody.
     """
-    found = yield commands.Exchange.Declare(exchange=names.level(highest), exchange_type="topic", passive=True)
+    found = yield methods.Exchange.Declare(exchange=names.level(highest), exchange_type="topic", passive=True)
     if not isinstance(found, ChannelClosed):
         return
     yield from exchange(Exchange(names.UNROUTABLE, "fanout"))
     yield from own_queue(names.UNROUTABLE)
-    yield from _checked(commands.Queue.Bind(queue=names.UNROUTABLE, exchange=names.UNROUTABLE, routing_key=""))
+    yield from _checked(methods.Queue.Bind(queue=names.UNROUTABLE, exchange=names.UNROUTABLE, routing_key=""))
     alternate = {"alternate-exchange": names.UNROUTABLE}
     yield from exchange(Exchange(names.DELIVERY_EXCHANGE, "topic", arguments=alternate))
     for number in range(highest + 1):
@@ -235,14 +238,14 @@ def _rung(number: int) -> Steps:
     )
     # Its exchange last: who sees it must find all of the rung. Bound before anybody publishes to it.
     yield from exchange(Exchange(name, "topic"))
-    yield from _checked(commands.Queue.Bind(queue=name, exchange=name, routing_key=names.rung_key(number, "1")))
-    yield from _checked(commands.Exchange.Bind(destination=below, source=name, routing_key=names.rung_key(number, "0")))
+    yield from _checked(methods.Queue.Bind(queue=name, exchange=name, routing_key=names.rung_key(number, "1")))
+    yield from _checked(methods.Exchange.Bind(destination=below, source=name, routing_key=names.rung_key(number, "0")))
 
 
 def arrival(queue: str) -> Steps:
     """Where a delayed message for `queue` arrives."""
     yield from _checked(
-        commands.Queue.Bind(queue=queue, exchange=names.DELIVERY_EXCHANGE, routing_key=names.arrival_key(queue))
+        methods.Queue.Bind(queue=queue, exchange=names.DELIVERY_EXCHANGE, routing_key=names.arrival_key(queue))
     )
 
 

@@ -56,6 +56,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     broker_reason: str = ""
     """Why the broker itself dead-lettered it last, the ladder included; its own note, never ours to write."""
     at: float = 0.0
+    """Of a dead letter: when it was parked. Of one that was sent again: when."""
     returns: int = 0
     """How often the broker counted it as returned (quorum queues)."""
 
@@ -74,7 +75,7 @@ def letter(posting: Posting, now: float, facts: Facts = PLAIN, mode: int = 2) ->
             headers=headers,
             delivery_mode=mode,
             priority=posting.priority or None,
-            correlation_id=posting.id if encoded.reply_to else "",
+            correlation_id=posting.id,
             reply_to=encoded.reply_to or "",
         )
     )
@@ -111,6 +112,8 @@ def read(properties: bytes, body: bytes) -> tuple[Encoded, Facts, Properties]:
         read.content_type or "application/data",
         read.content_encoding or "utf-8",
         read.reply_to or None,
+        # Celery's client writes 0 for none, which is what RabbitMQ takes an absent one for.
+        read.priority or None,
     )
     return encoded, facts, read
 

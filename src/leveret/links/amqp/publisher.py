@@ -5,12 +5,13 @@ memory, must not stand behind a message there.
 """
 
 import asyncio
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pamqp import commands
 
-from leveret.errors import PublishFailed, PublishUnknown, QueueNotFound
+from leveret.errors import BrokerError, PublishFailed, PublishUnknown, QueueNotFound
 from leveret.links.amqp import declaring, names
 from leveret.links.amqp.address import Failover
 from leveret.links.amqp.aio import AsyncConnection, connect
@@ -22,6 +23,7 @@ from leveret.links.amqp.protocol.errors import ChannelClosed
 from leveret.links.amqp.protocol.events import Confirmed, Delivered, Returned
 from leveret.model.topology import Topology
 
+_SIZE = re.compile(r"message size (\d+)")
 MOST_IN_FLIGHT = 4_000
 """Unconfirmed messages on one channel; more wait here."""
 
@@ -34,6 +36,8 @@ class Lines:
         self.channel = 0
         self.confirms = Confirms()
         self.error: Exception | None = None
+        self.declaring = asyncio.Lock()
+        """Held while something is looked for and made: two at once would both make it."""
         self.declared: set[str] = set()
         """Names of queues known to be there."""
         self.highest = -1
@@ -71,7 +75,8 @@ class Publisher:
         await self.prepare(lines, {letter.queue for letter in letters if letter.queue})
         late = [letter for letter in letters if letter.delay]
         if late:
-            await self._prepare_ladder(lines, late)
+            async with lines.declaring:
+                await self._prepare_ladder(lines, late)
         for start in range(0, len(letters), MOST_IN_FLIGHT):
             await self._send(lines, letters[start : start + MOST_IN_FLIGHT])
 
@@ -98,8 +103,11 @@ class Publisher:
 
     async def prepare(self, lines: Lines, queues: Iterable[str]) -> None:
         """See that these task queues are there."""
-        for queue in queues:
-            if queue not in lines.declared:
+        missing = [queue for queue in queues if queue not in lines.declared]
+        if not missing:
+            return
+        async with lines.declaring:
+            for queue in missing:
                 place = await follow(lines.connection, declaring.queue_and_bindings(self._topology, queue))
                 if place is not None and place.made:
                     await self._enter(lines, queue)
@@ -182,7 +190,7 @@ def judge(batch: Batch, declared: set[str]) -> None:
     """What became of a batch, as an exception where it is not simply there."""
     if isinstance(batch.severed, ChannelClosed):
         declared.clear()
-        raise QueueNotFound(f"nothing was sent: the broker refused: {batch.severed}") from batch.severed
+        raise _refused(batch, batch.severed) from batch.severed
     if batch.severed is not None:
         raise PublishUnknown(f"the connection broke before the broker answered: {batch.severed}") from batch.severed
     if batch.returned:
@@ -201,6 +209,17 @@ def judge(batch: Batch, declared: set[str]) -> None:
             f"the broker refused {batch.refused} of {len(batch.items)} messages (a full queue with x-overflow "
             "reject-publish, or an error of its own); they are not in the queue"
         )
+
+
+def _refused(batch: Batch, closed: ChannelClosed) -> BrokerError | QueueNotFound:
+    """The broker closed the channel over one message; whose it was only its words tell. The others may be there."""
+    others = f" (of {len(batch.items)} messages others may be there)" if len(batch.items) > 1 else ""
+    if any(f"exchange '{one.exchange or 'amq.default'}'" in closed.text for one in batch.items):
+        return QueueNotFound(f"the broker refused: {closed}{others}")
+    too_large = _SIZE.search(closed.text)
+    if too_large and any(len(one.body) == int(too_large[1]) for one in batch.items):
+        return PublishFailed(f"the broker refused: {closed}{others}")
+    return PublishUnknown(f"the broker closed the channel over another message ({closed}); sending again is safe")
 
 
 async def follow(connection: AsyncConnection, steps: Steps) -> Any:

@@ -160,7 +160,8 @@ class BlockingReplies:
 
     def __init__(self, sender: Sender, box: ReplyBox, timeout: float, *, persistent: bool) -> None:
         self._sender, self._box, self._timeout, self._persistent = sender, box, timeout, persistent
-        self._consuming: Wire | None = None
+        self._face = ""
+        """The name of the box that counts us among its faces; another one after a fork."""
 
     def get(self, ids: Sequence[str]) -> Records:
         """What has arrived. What stands in the queue and in the socket is read first."""
@@ -184,7 +185,7 @@ class BlockingReplies:
                 continue
             # Alone, our own socket says all; beside a loop's connection the result may come out there.
             limit = end if self._box.faces <= 1 else min(end, time.monotonic() + _SLICE)
-            wire.connection.wait(ended, limit)
+            _hear(wire, ended, limit)
         return self._box.look(ids)
 
     def store(self, records: tuple[Record, ...]) -> tuple[bool, ...]:
@@ -198,9 +199,9 @@ class BlockingReplies:
         self._box.forget(ids)
 
     def close(self) -> None:
-        if self._consuming is not None:
+        if self._face == self._box.name:
             self._box.faces -= 1
-        self._consuming = None
+        self._face = ""
         self._sender.close()
 
     def prepare(self, wire: Wire, deadline: float) -> None:
@@ -223,12 +224,17 @@ class BlockingReplies:
         connection.call(channel, commands.Basic.Qos(prefetch_count=PREFETCH, global_=False), deadline)
         connection.call(channel, commands.Basic.Consume(queue=box.name, consumer_tag="replies"), deadline)
         wire.reply_channel, wire.reply_queue = channel, box.name
-        if self._consuming is None:
+        if self._face != box.name:
             box.faces += 1
-        self._consuming = wire
+        self._face = box.name
 
     def _consume(self, deadline: float) -> Wire:
         wire = self._sender.wire(deadline)
-        with self._sender.opening():
+        with self._sender.opening(deadline):
             self.prepare(wire, deadline)
         return wire
+
+
+def _hear(wire: Wire, ended: Callable[[], bool], limit: float) -> None:
+    """Until then, or until the replies must be consumed anew."""
+    wire.connection.wait(lambda: ended() or not wire.reply_channel, limit)

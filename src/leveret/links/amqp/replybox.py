@@ -14,11 +14,13 @@ import msgspec
 from msgspec import Struct
 from pamqp import commands
 
+from leveret.errors import DecodeError
 from leveret.links.amqp.declaring import Steps
 from leveret.links.amqp.letters import Letter
 from leveret.links.amqp.protocol.errors import ChannelClosed
 from leveret.links.amqp.protocol.events import Delivered
 from leveret.links.amqp.protocol.properties import PERSISTENT, TRANSIENT, Properties, read_properties, write_properties
+from leveret.logic.wire.foreign import status_of
 from leveret.model.message import TaskId
 from leveret.model.settlement import Record
 from leveret.model.state import READY_STATES
@@ -61,10 +63,14 @@ class ReplyBox:
         self.faces = 0
         """Connections that consume from it: with more than one a waiter must also look what the others got."""
 
-    @property
-    def name(self) -> str:
+    def _own(self) -> None:
+        """After a fork: what was received, and a lock that may be held, are the parent's."""
         if self._pid != os.getpid():
             self._start_over()
+
+    @property
+    def name(self) -> str:
+        self._own()
         return self._name
 
     def declare(self) -> Steps:
@@ -84,45 +90,47 @@ class ReplyBox:
     def take(self, message: Delivered) -> None:
         """Keep what a worker answered; what cannot be read is nobody's result."""
         record = read_reply(message)
-        if record is None:
-            return
-        with self._guard:
-            before = self._records.get(record.id)
-            if before is None or not before.terminal:
-                self._records[record.id] = record
-            while len(self._records) > MOST_KEPT:
-                self._records.popitem(last=False)
-        self.ring()
+        if record is not None:
+            self.keep((record,))
+            self.ring()
 
     def look(self, ids: Sequence[str]) -> tuple[Record | None, ...]:
-        if self._pid != os.getpid():
-            self._start_over()
+        self._own()
         with self._guard:
             return tuple(self._records.get(name) for name in ids)
 
     def keep(self, records: Sequence[Record]) -> None:
-        """What this process itself stored (`update_state` of an eager task)."""
+        """Also what this process itself stored (`update_state` of an eager task). An end stands."""
+        self._own()
         with self._guard:
             for record in records:
-                self._records[record.id] = record
+                before = self._records.get(record.id)
+                if before is None or not before.terminal:
+                    self._records[record.id] = record
+            while len(self._records) > MOST_KEPT:
+                self._records.popitem(last=False)
 
     def forget(self, ids: Sequence[str]) -> None:
+        self._own()
         with self._guard:
             for name in ids:
                 self._records.pop(name, None)
 
     def ring(self) -> None:
         """Wake everybody who waits: what they wait on must be looked at anew."""
+        self._own()
         with self._guard:
             listeners = tuple(self._listeners)
         for listener in listeners:
             listener()
 
     def listen(self, listener: Callable[[], None]) -> None:
+        self._own()
         with self._guard:
             self._listeners.add(listener)
 
     def unlisten(self, listener: Callable[[], None]) -> None:
+        self._own()
         with self._guard:
             self._listeners.discard(listener)
 
@@ -156,10 +164,22 @@ def _head(properties: Properties, body: bytes) -> tuple[str, str]:
     state = properties.headers.get(STATE)
     if isinstance(state, str) and properties.correlation_id:
         return state, properties.correlation_id
-    decode = _DECODERS.get(properties.content_type)
-    # Another serializer is read by whoever asks for the result; only an end is worth waking somebody for.
-    head = decode(body) if decode else _Head()
+    head = _read_head(properties.content_type, body)
     return head.status, properties.correlation_id or head.task_id
+
+
+def _read_head(content_type: str, body: bytes) -> _Head:
+    decode = _DECODERS.get(content_type)
+    try:
+        if decode is not None:
+            return decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        # NaN, Infinity and lone surrogates: Python's json, which is Celery's, writes what msgspec does not read.
+        pass
+    status = status_of(body)
+    if status is None:
+        raise DecodeError("no result document")
+    return _Head(status)
 
 
 def reply(record: Record, persistent: bool) -> Letter:

@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from pamqp import commands
@@ -15,7 +16,7 @@ from pamqp import commands
 from leveret.errors import BrokerError, OperationalError, PublishFailed, PublishUnknown
 from leveret.links.amqp import declaring, names
 from leveret.links.amqp.address import Failover
-from leveret.links.amqp.blocking import BlockingConnection, connect
+from leveret.links.amqp.blocking import BlockingConnection, connect, turn
 from leveret.links.amqp.confirms import Batch, Confirms
 from leveret.links.amqp.declaring import Steps
 from leveret.links.amqp.letters import Letter, index_entry
@@ -28,23 +29,25 @@ MOST_AT_ONCE = 2_000
 
 
 class Wire:
-    """What one process has open: a connection, its confirm channel, what it has declared."""
+    """What one process has open: a connection, its confirm channel, what it has declared. `before` is what had the
+    connection when its channel broke."""
 
-    def __init__(self, connection: BlockingConnection, deadline: float) -> None:
+    def __init__(self, connection: BlockingConnection, deadline: float, before: "Wire | None" = None) -> None:
         self.connection = connection
         self.confirms = Confirms()
+        self.declared: set[str] = set()
+        self.highest: int = before.highest if before else -1
+        self.reply_channel: int = before.reply_channel if before else 0
+        """Where results come in; 0: nobody consumes them."""
+        self.reply_queue: str = before.reply_queue if before else ""
+        self.broken = False
+        self.channel = 0
         connection.on_confirmed = self.confirms.confirmed
         connection.on_returned = self.confirms.returned
         connection.on_lost = self.confirms.sever
+        connection.on_channel_lost = self._forget_channel
         self.channel = connection.open_channel(deadline)
         connection.call(self.channel, commands.Confirm.Select(), deadline)
-        self.declared: set[str] = set()
-        self.highest = -1
-        self.reply_channel = 0
-        """Where results come in; 0: nobody consumes them."""
-        self.reply_queue = ""
-        self.broken = False
-        connection.on_channel_lost = self._forget_channel
 
     def _forget_channel(self, channel: int, error: Exception) -> None:
         if channel == self.reply_channel:
@@ -59,7 +62,7 @@ Prepare = Callable[[Wire, float], None]
 
 
 class Sender:
-    """`_opening` guards connecting and declaring, `_order` the order of confirm numbers and frames."""
+    """`_opening` guards connecting and declaring."""
 
     def __init__(self, failover: Failover, topology: Topology) -> None:
         self._failover, self._topology = failover, topology
@@ -68,7 +71,6 @@ class Sender:
     def _start_over(self) -> None:
         self._pid = os.getpid()
         self._opening = threading.Lock()
-        self._order = threading.Lock()
         self._wire: Wire | None = None
 
     def publish(self, letters: Sequence[Letter], timeout: float, prepare: Prepare | None = None) -> None:
@@ -77,8 +79,10 @@ class Sender:
         deadline = time.monotonic() + timeout
         try:
             wire = self.wire(deadline)
+            # A broker that takes no messages answers no declaration on this connection either.
+            _wait_unblocked(wire.connection, deadline, timeout)
             if prepare is not None:
-                with self._opening:
+                with self.opening(deadline):
                     prepare(wire, deadline)
             self._prepare(wire, letters, deadline)
         except (OperationalError, ConnectionLost) as error:
@@ -86,9 +90,9 @@ class Sender:
         for start in range(0, len(letters), MOST_AT_ONCE):
             self._send(wire, letters[start : start + MOST_AT_ONCE], deadline, timeout)
 
-    def opening(self) -> threading.Lock:
+    def opening(self, deadline: float) -> AbstractContextManager[None]:
         """Held while something is declared or consumed on the connection."""
-        return self._opening
+        return turn(self._opening, deadline, self._failover.shown)
 
     def wire(self, deadline: float) -> Wire:
         """The open connection of this process, made where there is none."""
@@ -96,23 +100,21 @@ class Sender:
         wire = self._wire
         if wire is not None and not wire.broken and wire.connection.alive():
             return wire
-        if not self._opening.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
-            raise OperationalError(f"{self._failover.shown}: another thread is still connecting")
-        try:
+        with self.opening(deadline):
             wire = self._wire
-            if wire is None or wire.broken or wire.connection.error is not None:
-                if wire is not None:
-                    wire.connection.close()
-                connection = connect(self._failover, deadline)
-                try:
-                    wire = Wire(connection, deadline)
-                except BaseException:
-                    connection.abort()
-                    raise
-                self._wire = wire
+            if wire is None or wire.connection.error is not None:
+                wire = self._wire = self._connect(deadline)
+            elif wire.broken:
+                wire = self._wire = Wire(wire.connection, deadline, wire)
             return wire
-        finally:
-            self._opening.release()
+
+    def _connect(self, deadline: float) -> Wire:
+        connection = connect(self._failover, deadline)
+        try:
+            return Wire(connection, deadline)
+        except BaseException:
+            connection.abort()
+            raise
 
     def forget_if_forked(self) -> None:
         """An inherited connection is the parent's: no byte of ours may go out on it."""
@@ -127,7 +129,7 @@ class Sender:
         late = [letter for letter in letters if letter.delay]
         if queues <= wire.declared and not late:
             return
-        with self._opening:
+        with self.opening(deadline):
             for queue in queues - wire.declared:
                 place = follow(wire.connection, declaring.queue_and_bindings(self._topology, queue), deadline)
                 if place is not None and place.made:
@@ -148,21 +150,24 @@ class Sender:
 
     def _send(self, wire: Wire, letters: Sequence[Letter], deadline: float, timeout: float) -> None:
         connection = wire.connection
-        if connection.blocked is not None:
-            reason = connection.blocked
-            if not connection.wait(lambda: connection.blocked is None, deadline):
-                raise PublishFailed(blocked(connection.address.shown, reason, timeout))
+        _wait_unblocked(connection, deadline, timeout)
         batch = Batch(letters, lambda: None)
         data = written(letters, wire.channel, connection.frame_max)
+
+        def count() -> None:
+            # When it is our turn to write, and not before: the broker counts in the order of frames.
+            with connection.lock():
+                if wire.broken:
+                    raise PublishUnknown("the channel was closed while another message was sent; sending again is safe")
+                wire.confirms.add(batch)
+
         try:
-            with self._order:
-                connection.check()
-                with connection.lock():
-                    wire.confirms.add(batch)
-                connection.send(data, deadline)
+            connection.send(data, deadline, count)
             answered = connection.wait(lambda: not batch.open or batch.severed is not None, deadline)
         except ConnectionLost as error:
             raise PublishUnknown(f"the connection broke while sending: {error}") from error
+        except OperationalError as error:
+            raise PublishFailed(f"nothing was sent: {error}") from error
         if not answered:
             reason = f" (it takes no messages: {connection.blocked})" if connection.blocked else ""
             raise PublishUnknown(
@@ -176,6 +181,12 @@ class Sender:
         wire, self._wire = self._wire, None
         if wire is not None:
             wire.connection.close()
+
+
+def _wait_unblocked(connection: BlockingConnection, deadline: float, timeout: float) -> None:
+    reason = connection.blocked
+    if reason is not None and not connection.wait(lambda: connection.blocked is None, deadline):
+        raise PublishFailed(blocked(connection.address.shown, reason, timeout))
 
 
 def follow(connection: BlockingConnection, steps: Steps, deadline: float) -> Any:

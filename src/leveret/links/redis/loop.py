@@ -76,8 +76,7 @@ class LoopConnection(asyncio.Protocol):
             self._outbox.append(data)
         else:
             self._transport.write(data)
-            self._corked = True
-            self._loop.call_soon(self._uncork)
+            self.cork()
         if self._watcher is None:
             self._watch(self._heard, self._loop.time())
 
@@ -85,6 +84,12 @@ class LoopConnection(asyncio.Protocol):
         future: asyncio.Future[list[Any]] = self._loop.create_future()
         self.send(commands, (Exchange(future, len(commands)),) * len(commands))
         return future
+
+    def cork(self) -> None:
+        """Gather what is sent in this turn of the loop into one write at its end."""
+        if not self._corked:
+            self._corked = True
+            self._loop.call_soon(self._uncork)
 
     def _uncork(self) -> None:
         self._corked = False

@@ -36,8 +36,8 @@ class Database:
         self.working = Connection(self.path, "NORMAL")
         self.reading = Connection(self.path, "NORMAL")
         self.ringer = Ringer()
-        self._bell: Bell | None = None
-        self._pid = 0
+        self.bell: Bell | None = None
+        self.pid = 0
         self._inherited: list[object] = []
         _close_before_fork(self)
 
@@ -100,24 +100,24 @@ class Database:
 
     def reply_bell(self) -> Bell:
         """Where this process hears of its results; bound when first asked for, anew after a fork."""
-        if self._bell is None or self._bell.pid != os.getpid():
-            if self._bell is not None:
-                self._bell.close()
-            self._bell = Bell()
-        return self._bell
+        if self.bell is None or self.bell.pid != os.getpid():
+            if self.bell is not None:
+                self.bell.close()
+            self.bell = Bell()
+        return self.bell
 
     @property
     def has_reply_bell(self) -> bool:
-        return self._bell is not None and self._bell.pid == os.getpid()
+        return self.bell is not None and self.bell.pid == os.getpid()
 
     def close(self) -> None:
         for connection in self._connections:
             with connection.lock:
                 connection.close()
         self.ringer.close()
-        if self._bell is not None:
-            self._bell.close()
-            self._bell = None
+        if self.bell is not None:
+            self.bell.close()
+            self.bell = None
 
     # Inside
 
@@ -145,13 +145,13 @@ class Database:
     def _own(self) -> None:
         """Let go of what a fork that bypassed Python's hooks brought into this process."""
         pid = os.getpid()
-        if self._pid == pid:
+        if self.pid == pid:
             return
-        if self._pid:
+        if self.pid:
             self.after_fork()
         else:
             prepare(self.path)
-        self._pid = pid
+        self.pid = pid
 
     def before_fork(self) -> None:
         """A connection carried into a child lets it believe in locks it has not got; then another process's last

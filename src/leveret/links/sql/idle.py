@@ -8,7 +8,9 @@ from leveret.links.sql.connection import Connection
 
 def call(connection: Connection) -> None:
     """Choose idle sessions for the work added in this transaction, one a message, and mark them no longer idle."""
-    for address, names in connection.execute("idle_bells").fetchall():
+    idle = connection.execute("idle_bells").fetchall()
+    connection.more_to_do = bool(idle)
+    for address, names in idle:
         wanted = [number for number in json.loads(names) if connection.added.get(number, 0) > 0]
         if wanted:
             connection.added[wanted[0]] -= 1

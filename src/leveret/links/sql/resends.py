@@ -5,12 +5,13 @@ commit is always known here. So only the
 sender's own memory tells that a message may be a resend; then it is looked for.
 """
 
-from collections import deque
 from collections.abc import Sequence
 
 from leveret.model.delivery import Posting
 
 REMEMBERED = 2000
+FEW = 256
+"""As many are remembered where they come one by one: a small table stays in the processor's cache."""
 _NONE: frozenset[str] = frozenset()
 
 
@@ -18,20 +19,21 @@ class Resends:
     """Touched by whoever publishes; a race between threads costs no more than a missed or needless look."""
 
     def __init__(self) -> None:
-        self._order: deque[str] = deque()
-        self._known: set[str] = set()
+        self.known: dict[str, None] = {}
+        """Ids in the order in which they were sent."""
 
     def doubtful(self, postings: Sequence[Posting]) -> frozenset[str]:
-        known = self._known
+        known = self.known
         if len(postings) == 1 and postings[0].id not in known:
             return _NONE
         return frozenset([posting.id for posting in postings if posting.id in known])
 
     def remember(self, postings: Sequence[Posting]) -> None:
-        known, order = self._known, self._order
-        for posting in postings[-REMEMBERED:]:
-            if posting.id not in known:
-                known.add(posting.id)
-                order.append(posting.id)
-        while len(order) > REMEMBERED:
-            known.discard(order.popleft())
+        """Note what was sent; forget the oldest now and then, and then many at once."""
+        known, latest = self.known, postings[-REMEMBERED:]
+        for posting in latest:
+            known[posting.id] = None
+        keep = max(FEW, len(latest))
+        if len(known) > 2 * keep:
+            for old in list(known)[:-keep]:
+                known.pop(old, None)

@@ -28,7 +28,7 @@ MAX_DEPTH = 64
 """How deep what we send and accept may nest."""
 _CELERY_SHAPE = frozenset((CELERY_TAG, VALUE))
 
-_ATOMS = frozenset((str, int, bool, type(None)))
+ATOMS = frozenset((str, int, bool, type(None)))
 """Exact types msgspec writes as Python's json does (it writes NaN as null, so floats are looked at one by one)."""
 
 
@@ -54,19 +54,19 @@ def is_plain(value: Any, room: int = MAX_DEPTH) -> bool:
         if not room or CELERY_TAG in value or TAG in value:
             return False
         for key, item in value.items():
-            if type(key) is not str or (type(item) not in _ATOMS and not is_plain(item, room - 1)):
+            if type(key) is not str or (type(item) not in ATOMS and not is_plain(item, room - 1)):
                 return False
         return True
     if kind is list or kind is tuple:
         if not room:
             return False
         for item in value:  # noqa: SIM110 - the generator of all() costs twice as much
-            if type(item) not in _ATOMS and not is_plain(item, room - 1):
+            if type(item) not in ATOMS and not is_plain(item, room - 1):
                 return False
         return True
     if kind is float:
         return isfinite(value)
-    return kind in _ATOMS
+    return kind in ATOMS
 
 
 # Writing
@@ -86,7 +86,7 @@ def dress(value: Any, native: frozenset[type] = frozenset(), *, wide: bool = Tru
         return [dress(item, native, wide=wide) for item in value]
     if kind is int:
         return value if wide or -(2**63) <= value < 2**64 else _tag("int", str(value))
-    if kind in _ATOMS or kind is float:
+    if kind in ATOMS or kind is float:
         return value
     known = _WRITERS.get(kind)
     if known is not None:

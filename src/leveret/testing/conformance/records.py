@@ -6,7 +6,7 @@ from dataclasses import replace
 from leveret.model.delivery import Verdict
 from leveret.model.message import TaskId
 from leveret.model.settlement import Joined, Record
-from leveret.model.state import FAILURE, REVOKED, STARTED
+from leveret.model.state import FAILURE, REVOKED, STARTED, SUCCESS
 from leveret.ports.broker import Capability
 from leveret.testing.conformance.case import case
 from leveret.testing.conformance.fleet import OPTIONS
@@ -85,6 +85,16 @@ class TestRecords:
         assert [await rig.store(progress(n)) for n in range(3)] == [(True,)] * 3
         (found,) = await rig.backend.get(["a"])
         assert found is not None and found.meta == b"2"
+
+    @case
+    async def test_a_state_that_a_task_gave_itself_is_no_end(self, rig: Rig) -> None:
+        """`update_state(state="SUCCESS")`: the real outcome is still to come."""
+        own = Record(id=TaskId("a"), attempt=0, state=SUCCESS, meta=b'{"status":"SUCCESS","result":"so far"}')
+
+        assert await rig.store(own) == (True,)
+        (found,) = await rig.backend.get(["a"])
+        assert found is not None and (found.state, found.meta, found.terminal) == (SUCCESS, own.meta, False)
+        assert await rig.store(own, success("a")) == (True, True)
 
     @case
     async def test_a_late_start_does_not_hide_the_retry_of_its_attempt(self, rig: Rig) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from pamqp import commands, frame
 from pamqp.exceptions import PAMQPException
 
+from leveret.errors import EncodeError
 from leveret.links.amqp.protocol import frames
 from leveret.links.amqp.protocol.contents import Contents
 from leveret.links.amqp.protocol.errors import ProtocolError
@@ -223,7 +224,11 @@ class Connection:
 
 
 def marshal(channel: int, method: Any) -> bytes:
-    return frame.marshal(method, channel)
+    """One frame of any method. Raises `EncodeError`, for a name or an argument of the caller's."""
+    try:
+        return frame.marshal(method, channel)
+    except (TypeError, ValueError, struct.error) as error:
+        raise EncodeError(f"{method.name} cannot be written: {error}") from error
 
 
 def _unmarshal(method: bytes, data: bytes) -> Any:

@@ -68,6 +68,7 @@ class Listeners:
     def resume(self, connection: LoopConnection) -> None:
         """A new connection hears nothing yet; and what was published meanwhile has to be read."""
         self.connection, self.error = connection, None
+        connection.cork()
         channels = tuple(self._waiting)
         for start in range(0, len(channels), SUBSCRIBED_AT_ONCE):
             if (wish := self._wish(channels[start : start + SUBSCRIBED_AT_ONCE])) is not None:
@@ -187,7 +188,7 @@ class Waiter:
 
     def hurry(self) -> None:
         """No message will come: look soon."""
-        if self._timer is not None:
+        if self._timer is not None and self._watch.looks:
             self._go_on()
 
     def fail(self, error: LeveretError) -> None:
@@ -202,9 +203,10 @@ class Waiter:
     def _go_on(self) -> None:
         self.stop()
         now = self._listeners.loop.time()
+        if self.future.done():  # cancelled while a look was under way
+            return
         if self._watch.over or now >= self.end:
-            if not self.future.done():
-                self.future.set_result(None)
+            self.future.set_result(None)
         else:
             # Waiters that began together should not look together.
             pause = self._watch.pause(self._listeners.hears(self._watch.channels))

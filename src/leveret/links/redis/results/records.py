@@ -2,7 +2,8 @@
 
 The facts are one line, `attempt flags digest not_before content_type state`, and a tombstone's document behind it.
 Flags: T has ended, B a tombstone, R a retry, E there is no document; `-` is none, here and in the other fields.
-The digest is the document's sha1 where its status cannot be seen at its head.
+The digest is the document's sha1 where its head does not tell whether it has ended: no status is seen there, or one
+that a task gave itself by `update_state`.
 """
 
 import re
@@ -71,7 +72,7 @@ def arguments(record: Record, tombstone_seconds: float) -> tuple[bytes, bytes, i
         raise MessageTooLarge(f"the result of {record.id} has {len(meta):,} bytes; Redis takes at most {MOST_BYTES:,}")
     if record.tombstone:
         return b"", _facts(record) + b"\n" + meta, milliseconds
-    if record.not_before is None and meta:
+    if record.not_before is None and meta and (record.terminal or record.state not in READY_STATES):
         shape = _shape(record.attempt, record.state, record.terminal, record.content_type)
         if meta.startswith(shape.heads):
             return meta, shape.facts, milliseconds
@@ -93,9 +94,11 @@ def _shape(attempt: int, state: str, terminal: bool, content_type: str) -> _Shap
 
 
 def _facts(record: Record) -> bytes:
-    plain = not record.meta or record.tombstone or head_status(record.meta) == record.state
     flags = _flags(record) + ("" if record.meta or record.tombstone else "E")
-    return _line(record, flags, "-" if plain else sha1(record.meta).hexdigest())
+    if not record.meta or record.tombstone:
+        return _line(record, flags, "-")
+    told = head_status(record.meta) == record.state and (record.terminal or record.state not in READY_STATES)
+    return _line(record, flags, "-" if told else _digest(record.meta))
 
 
 def _flags(record: Record) -> str:
@@ -135,7 +138,7 @@ def read(id: str, raw: Raw) -> Record | None:
     if facts.record.tombstone:
         status = status_of(document)
         return _foreign(id, document, facts.record.attempt) if status in READY_STATES else facts.record
-    if head_status(document) == facts.record.state if facts.digest == "-" else _digest(document) == facts.digest:
+    if facts.wrote(document):
         return _with(facts.record, document, facts.record.content_type)
     return _overwritten(id, document, facts)
 
@@ -146,6 +149,12 @@ class Facts(NamedTuple):
     digest: str
     complete: bool
     """There is nothing but the facts. Else a missing document was deleted by a client that does not know them."""
+
+    def wrote(self, document: bytes) -> bool:
+        """Whether it is the document they were written for, or says the same."""
+        if self.digest != "-":
+            return self.digest == _digest(document)
+        return not self.complete and head_status(document) == self.record.state
 
 
 def _parse(id: str, line: bytes) -> Facts | None:

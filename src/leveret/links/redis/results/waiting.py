@@ -35,15 +35,11 @@ def wait(pool: Pool, watch: Watch, timeout: float, channels: Channels, jitter: C
 
 def _wait_on(connection: Connection, watch: Watch, end: float, channels: Channels) -> None:
     listening = _begin(connection, watch, channels)
-    try:
-        while not watch.over and (left := end - time.monotonic()) > 0:
-            messages = connection.listen(min(watch.pause(listening), left))
-            # No message: time for the look behind the channel. Else the first that is not clear by itself asks for one.
-            if not messages or any(watch.heard(*message) for message in messages):
-                watch.saw(good(connection.ask([watch.look()])[0]))
-    except Lost:
-        connection.subscribed.clear()
-        raise
+    while not watch.over and (left := end - time.monotonic()) > 0:
+        messages = connection.listen(min(watch.pause(listening), left))
+        # No message: time for the look behind the channel. Else the first that is not clear by itself asks for one.
+        if not messages or any(watch.heard(*message) for message in messages):
+            watch.saw(good(connection.ask([watch.look()])[0]))
     _leave(connection, watch)
 
 

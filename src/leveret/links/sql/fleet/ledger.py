@@ -137,7 +137,7 @@ def lose_node(connection: Connection, incarnation: str, now: float) -> None:
     for number, name, _, quarantine in connection.execute("node_sessions", (incarnation,)).fetchall():
         if quarantine:
             charge = Charge(reason=NODE_LOST, at=now, session=name)
-            for (id,) in connection.execute("session_runs", (name,)).fetchall():
-                _testify(connection, Testimony(id=id, charges=(charge,)), now)
+            for (run,) in connection.execute("session_runs", (name,)).fetchall():
+                _testify(connection, Testimony(id=run, charges=(charge,)), now)
         connection.execute("drop_session", (number,))
     connection.execute("drop_node", (incarnation,))

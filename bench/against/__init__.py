@@ -1,0 +1,1 @@
+"""Leveret beside other systems and the raw limit of the medium: one file a medium."""
