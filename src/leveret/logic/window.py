@@ -7,6 +7,9 @@ that the worker asks for several at once; nothing at all (paused) once what was 
 
 MOST = 256
 STEP = 4
+AHEAD = 4
+"""Batches of the worker that may be unacknowledged: one runs, one waits, and what has ended is being stored, which
+takes as long as both where tasks hold the interpreter."""
 SHORT = 4
 """Credit per idle slot from which tasks count as short (each takes less than a quarter of the credit's 25 ms)."""
 _LEAST_RUN = 32
@@ -36,7 +39,7 @@ class Window:
         if credit < SHORT * idle:
             # What runs is unacknowledged too, so a window of all slots holds nothing back.
             return slots if self.prefetch > 2 * slots else self.prefetch
-        most = min(MOST, 2 * credit)
+        most = min(MOST, AHEAD * credit)
         if self.prefetch < most and self._taken >= max(_LEAST_RUN, STEP * self.prefetch):
             return min(most, STEP * self.prefetch)
         return self.prefetch

@@ -1,5 +1,6 @@
 import json
 import os
+import pickle
 import threading
 from itertools import count
 from typing import Any
@@ -197,8 +198,9 @@ def test_celerys_answers_are_read(state: str, kind: str) -> None:
         assert (found.id, found.state, found.terminal, found.meta) == ("1", state, state != "STARTED", body)
 
 
-def test_a_document_nobody_here_can_read_is_an_end_for_who_can() -> None:
-    found = read_reply(raw(b"\x80\x04.", content_type="application/x-python-serialize", correlation_id="1"))
+def test_a_pickled_document_says_its_state_without_being_run() -> None:
+    document = pickle.dumps({"status": "SUCCESS", "result": 3, "task_id": "1"})
+    found = read_reply(raw(document, content_type="application/x-python-serialize", correlation_id="1"))
 
     assert found is not None and (found.state, found.terminal) == ("SUCCESS", True)
 
