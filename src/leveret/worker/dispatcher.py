@@ -202,8 +202,11 @@ class Dispatcher:
 
     def lose(self) -> None:
         """The session was reaped: what has not begun belongs to others; what runs goes on."""
-        self._take_back()
+        unstarted = self._take_back()
         self._settler.forget()
+        if self._parts.severable is not None:
+            # It keeps account of what goes on of a lost connection: this does not.
+            self._settler.give_back([Return(receipt=job.receipt) for job in unstarted])
         self.changed.set()
 
     def abandon(self) -> None:

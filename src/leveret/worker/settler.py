@@ -31,6 +31,7 @@ class Settler:
         self._persist = persist
         self._steps = FourSteps(parts.broker, parts.backend, persist)
         self._commit = parts.commit
+        self._severable = parts.severable is not None
         self._pending: list[Commitment] = []
         self._acked: list[Commitment] = []
         self._returns: list[Return] = []
@@ -58,8 +59,9 @@ class Settler:
         self._want()
 
     def forget(self) -> None:
-        """The session was reaped: returning what it held is no longer ours to do."""
-        self._returns.clear()
+        """The session was reaped: returning what it held is no longer ours to do, unless the broker keeps account."""
+        if not self._severable:
+            self._returns.clear()
         self.held.clear()
 
     async def flushed(self) -> None:
