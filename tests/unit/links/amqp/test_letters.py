@@ -41,7 +41,11 @@ def test_a_task_goes_to_its_queue_by_the_default_exchange() -> None:
 
     assert letter == Letter("", "photos", letter.properties, ENCODED.body, True, "photos", 0)
     assert read_properties(letter.properties) == Properties(
-        content_type="application/json", content_encoding="utf-8", headers={"task": "a.b", "id": "1"}, delivery_mode=2
+        content_type="application/json",
+        content_encoding="utf-8",
+        headers={"task": "a.b", "id": "1"},
+        delivery_mode=2,
+        correlation_id="1",
     )
 
 
