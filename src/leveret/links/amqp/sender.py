@@ -151,7 +151,7 @@ class Sender:
     def _send(self, wire: Wire, letters: Sequence[Letter], deadline: float, timeout: float) -> None:
         connection = wire.connection
         _wait_unblocked(connection, deadline, timeout)
-        batch = Batch(letters, lambda: None)
+        batch, began = Batch(letters, lambda: None), time.monotonic()
         data = written(letters, wire.channel, connection.frame_max)
 
         def count() -> None:
@@ -169,6 +169,7 @@ class Sender:
         except OperationalError as error:
             raise PublishFailed(f"nothing was sent: {error}") from error
         if not answered:
+            connection.give_up(began)
             reason = f" (it takes no messages: {connection.blocked})" if connection.blocked else ""
             raise PublishUnknown(
                 f"{connection.address.shown} did not confirm {len(letters)} messages within {timeout:g} s "
