@@ -58,7 +58,8 @@ class BlockingConnection:
         self._waiting: dict[int, deque[list[Any]]] = {}
         self._channels = 0
         self._free: list[int] = []
-        self._used = time.monotonic()
+        self._used = self.heard = time.monotonic()
+        """When it was written to last, and when anything came."""
         self.error: Exception | None = None
         self.blocked: str | None = None
         self.on_delivered: Callable[[Delivered], None] = lambda message: None
@@ -201,6 +202,7 @@ class BlockingConnection:
                 return
             if not data:
                 raise ConnectionResetError("closed by the broker")
+            self.heard = time.monotonic()
             events = self._machine.receive(data)
             self.owe(self._machine.data_to_send())
         except (OSError, ProtocolError) as error:
