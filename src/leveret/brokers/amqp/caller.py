@@ -1,7 +1,9 @@
 """The callers' faces: on their own thread, or on their own loop."""
 
+import asyncio
+
 from leveret.brokers.amqp.broker import CAPABILITIES
-from leveret.errors import ImproperlyConfigured
+from leveret.errors import ImproperlyConfigured, PublishFailed, PublishUnknown
 from leveret.links.amqp import letters
 from leveret.links.amqp.publisher import Publisher
 from leveret.links.amqp.replies import AsyncReplies, BlockingReplies
@@ -56,6 +58,28 @@ class AmqpCallerBroker:
             # The queue must be there before an answer can come.
             await self.replies.consume()
         await self._publisher.publish([letters.letter(one, now, mode=self._mode) for one in postings])
+
+    async def publish_within(self, postings: tuple[Posting, ...], timeout: float) -> None:
+        """`ports.broker.Punctual`: it knows why it had to wait."""
+        began = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(timeout):
+                await self._publish_twice(postings)
+        except TimeoutError as error:
+            raise PublishUnknown(
+                f"{self._publisher.shown} did not confirm {len(postings)} messages within {timeout:g} s "
+                f"(publish_timeout){self._publisher.doubt(began)}; sending them again with the same ids is safe"
+            ) from error
+
+    async def _publish_twice(self, postings: tuple[Posting, ...]) -> None:
+        try:
+            await self.publish(postings)
+        except PublishUnknown as unknown:
+            try:
+                await self.publish(postings)
+            except PublishFailed as failed:
+                # That of the second time: the first may be there all the same.
+                raise PublishUnknown(f"{unknown}; then {failed}") from failed
 
     async def claim(self, claim: Claim) -> tuple[Delivery, ...]:
         raise _not_here()

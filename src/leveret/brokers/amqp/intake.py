@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from leveret.brokers.amqp.consumers import Consumers
 from leveret.brokers.amqp.patience import explained
 from leveret.brokers.amqp.unsettled import Unsettled
+from leveret.errors import BrokerError
 from leveret.links.amqp import declaring
 from leveret.links.amqp.aio import AsyncConnection
 from leveret.links.amqp.protocol import methods
@@ -193,6 +194,12 @@ class Intake:
         self.buffer.clear()
         return back
 
+    def restore(self, messages: list[Delivered]) -> None:
+        """They could not be given back yet."""
+        self.buffer.extendleft(reversed(messages))
+        if messages and self._timer is None and self.error is None:
+            self._timer = self._loop.call_later(UNCLAIMED_SECONDS, self._look_back)
+
     async def _return_unclaimed(self) -> None:
         await self.on_unclaimed(await self.pause())
 
@@ -275,3 +282,17 @@ class Intake:
         if not task.cancelled() and (error := task.exception()) is not None and self.error is None:
             log.warning("%s; connecting anew", error)
             self.connection.abort()
+
+
+async def insist(intake: Intake, call: Callable[[], Awaitable[None]]) -> None:
+    """Repeat until the broker has taken it, or this connection is gone with all that it handed over. A broker that
+    takes no messages must not cost the connection on which others run."""
+    wait = 0.1
+    while intake.error is None:
+        try:
+            await call()
+            return
+        except BrokerError as error:
+            log.log(logging.WARNING if wait == 0.1 else logging.DEBUG, "%s; trying again", error)
+        await asyncio.sleep(wait)
+        wait = min(2 * wait, 2.0)
