@@ -162,7 +162,7 @@ class Sender:
     def _send(self, wire: Wire, letters: Sequence[Letter], deadline: float, timeout: float) -> Batch:
         connection, began = wire.connection, time.monotonic()
         _wait_unblocked(connection, deadline, timeout)
-        batch = Batch(letters, lambda: None)
+        batch, began = Batch(letters, lambda: None), time.monotonic()
         data = written(letters, wire.channel, connection.frame_max)
 
         def count() -> None:
@@ -180,8 +180,9 @@ class Sender:
         except OperationalError as error:
             raise PublishFailed(f"nothing was sent: {error}") from error
         if not answered:
+            connection.give_up(began)
             reason = f" (it takes no messages: {connection.blocked})" if connection.blocked else ""
-            if not connection.blocked and connection.heard < began:
+            if not connection.blocked and connection.heard_at < began:
                 # Nothing at all came back: the next one had better connect anew.
                 connection.fail(ConnectionLost(f"{connection.address.shown} did not answer"))
             raise PublishUnknown(
