@@ -35,9 +35,7 @@ class Vanishing:
         self.worker = fleet.worker(self.name, "-c", "2", broker=door, mutant=mutant, **common)
         callers: dict[str, Any] = {"broker": door, "settings": common, "results": True, "pause": 0.2}
         plan = {"seconds": (0.01, 0.02), "patience": WAIT_SECONDS, **callers}
-        self.callers = [
-            fleet.source(name=f"{self.name}-{face}", face=face, **plan) for face in ("sync", "async")
-        ]
+        self.callers = [fleet.source(name=f"{self.name}-{face}", face=face, **plan) for face in ("sync", "async")]
 
     def vanish(self, dice: random.Random) -> tuple[list[float], list[float]]:
         """Answer after how many seconds its tasks began elsewhere, and how long its callers' calls took at most."""

@@ -105,7 +105,7 @@ class BlockingConnection:
         self._heard = threading.Condition()
         """Guards what events change; notified after each batch of them."""
         self._channels = Channels()
-        self._used = self.heard_at = time.monotonic()
+        self._used = self._heard_at = time.monotonic()
         self.error: Exception | None = None
         self.blocked: str | None = None
         self.on_delivered: Callable[[Delivered], None] = lambda message: None
@@ -252,7 +252,7 @@ class BlockingConnection:
                 return
             if not data:
                 raise ConnectionResetError("closed by the broker")
-            self.heard_at = time.monotonic()
+            self._heard_at = time.monotonic()
             events = self._machine.receive(data)
             self.owe(self._machine.data_to_send())
         except (OSError, ProtocolError) as error:
@@ -301,7 +301,7 @@ class BlockingConnection:
     def give_up(self, began: float) -> None:
         """Who has waited since `began` goes without an answer. Where nothing at all was heard for long, nobody is there
         any more; a shorter silence is no reason to end what others wait on."""
-        if self.blocked is None and self.heard_at < began < time.monotonic() - _SILENT_SECONDS:
+        if self.blocked is None and self._heard_at < began < time.monotonic() - _SILENT_SECONDS:
             self.fail(ConnectionLost(f"{self.address.shown} was silent for {time.monotonic() - began:.1f} s"))
 
     def lock(self) -> Any:

@@ -182,9 +182,6 @@ class Sender:
         if not answered:
             connection.give_up(began)
             reason = f" (it takes no messages: {connection.blocked})" if connection.blocked else ""
-            if not connection.blocked and connection.heard_at < began:
-                # Nothing at all came back: the next one had better connect anew.
-                connection.fail(ConnectionLost(f"{connection.address.shown} did not answer"))
             raise PublishUnknown(
                 f"{connection.address.shown} did not confirm {len(letters)} messages within {timeout:g} s "
                 f"(publish_timeout){reason}; sending them again with the same ids is safe"
