@@ -11,7 +11,14 @@ DRILLS: dict[str, list[str]] = {
     "kill-threads": ["-m", "pytest", "tests/e2e/test_kill.py", "-k", "threads", "-s"],
     "kill-asyncio": ["-m", "pytest", "tests/e2e/test_kill.py", "-k", "asyncio", "-s"],
     "simulation": ["-m", "leveret.testing.simulation", "--seeds", "0:20000", "--json", "bench/results/simulation.json"],
-    "interop": ["-m", "pytest", "tests/interop/rabbitmq/test_mixed.py", "-s"],
+    "interop": [
+        "-m",
+        "pytest",
+        "tests/interop/rabbitmq/test_mixed.py",
+        "tests/interop/rabbitmq/test_garbage.py",
+        "tests/interop/rabbitmq/test_garbage_speed.py",
+        "-s",
+    ],
     "producers": ["-m", "pytest", "tests/e2e/test_producers.py", "-s"],
 }
 

@@ -1,4 +1,7 @@
-"""`python -m tests.e2e.mutants NAME worker ...`: `leveret` with one thing broken, to prove that the kill test sees it."""
+"""`python -m tests.e2e.mutants NAME worker ...`: `leveret` with one thing broken, to prove that a drill sees it.
+
+The broken thing is in the supervisor and in the worker processes forked from it; `mutate` breaks it in any process.
+"""
 
 import sys
 from collections.abc import Callable
@@ -44,6 +47,13 @@ def everybody() -> None:
 
 MUTANTS: dict[str, Callable[[], None]] = {"uncharged": uncharged, "unreaped": unreaped, "everybody": everybody}
 
+
+def mutate(name: str) -> None:
+    """Break one thing in this process; no name, nothing."""
+    if name:
+        MUTANTS[name]()
+
+
 if __name__ == "__main__":
-    MUTANTS[sys.argv.pop(1)]()
+    mutate(sys.argv.pop(1))
     sys.exit(main())

@@ -1,12 +1,15 @@
 """How far a broker that pushes may push: the prefetch of a worker process (docs/adr/0007). Pure.
 
-RabbitMQ applies a prefetch only to consumers that begin after it, so a change costs cancel, qos, consume. It is a dial
-turned rarely: as many as idle slots at first and for long tasks; up in steps of four while tasks are so short that the
-worker asks for several at once; nothing at all (paused) once what was pushed has waited for a slot for 60 ms.
+RabbitMQ applies a prefetch only to consumers that begin after it, so more costs a further consumer and less a pause. It
+is a dial turned rarely: as many as idle slots at first and for long tasks; up in steps of four while tasks are so short
+that the worker asks for several at once; nothing at all (paused) once what was pushed has waited for a slot for 60 ms.
 """
 
 MOST = 256
 STEP = 4
+AHEAD = 4
+"""Batches of the worker that may be unacknowledged: one runs, one waits, and what has ended is being stored, which
+takes as long as both where tasks hold the interpreter."""
 SHORT = 4
 """Credit per idle slot from which tasks count as short (each takes less than a quarter of the credit's 25 ms)."""
 _LEAST_RUN = 32
@@ -27,14 +30,16 @@ class Window:
     def took(self, count: int) -> None:
         self._taken += count
 
-    def wanted(self, credit: int, idle: int) -> int:
-        """The prefetch to change to when the worker asks for `credit` with `idle` slots idle."""
+    def wanted(self, credit: int, idle: int, slots: int) -> int:
+        """The prefetch to change to when the worker asks for `credit` with `idle` of its `slots` idle; less than the
+        present one means a pause."""
         idle = idle or credit
         if not self.prefetch:
             return idle
         if credit < SHORT * idle:
-            return min(self.prefetch, idle) if self.prefetch > 2 * idle else self.prefetch
-        most = min(MOST, 2 * credit)
+            # What runs is unacknowledged too, so a window of all slots holds nothing back.
+            return slots if self.prefetch > 2 * slots else self.prefetch
+        most = min(MOST, AHEAD * credit)
         if self.prefetch < most and self._taken >= max(_LEAST_RUN, STEP * self.prefetch):
             return min(most, STEP * self.prefetch)
         return self.prefetch

@@ -81,6 +81,8 @@ class Claim(Struct, frozen=True, kw_only=True):
     number: int
     suspects: bool = False
     """Only suspects (the quarantine child asks), otherwise everything but suspects."""
+    last: bool = False
+    """The worker ends when this brings nothing: a broker that pushes must make sure that nothing is on its way."""
     idle: int = 0
     """Slots that run nothing; credit beyond it means that tasks are short. 0: not told."""
 

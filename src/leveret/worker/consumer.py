@@ -114,7 +114,7 @@ class Consumer:
             with suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), timeout)
 
-    async def _claim(self, credit: int) -> tuple[Delivery, ...]:
+    async def _claim(self, credit: int, *, last: bool = False) -> tuple[Delivery, ...]:
         async with self._turn:
             claim = Claim(
                 session=self.session.id,
@@ -123,6 +123,7 @@ class Consumer:
                 number=self._number,
                 suspects=self._options.quarantine,
                 idle=self._dispatcher.idle(),
+                last=last,
             )
             try:
                 deliveries = await self._persist("claim", lambda: self._parts.broker.claim(claim))
@@ -161,7 +162,7 @@ class Consumer:
         if self._dispatcher.busy():
             return False
         await self._settler.flushed()
-        return not self._dispatcher.busy() and not await self._claim(self._credit() or 1)
+        return not self._dispatcher.busy() and not await self._claim(self._credit() or 1, last=True)
 
     async def _bell(self) -> None:
         if self._quiet.is_set():

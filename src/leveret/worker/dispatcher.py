@@ -202,8 +202,11 @@ class Dispatcher:
 
     def lose(self) -> None:
         """The session was reaped: what has not begun belongs to others; what runs goes on."""
-        self._take_back()
+        unstarted = self._take_back()
         self._settler.forget()
+        if self._parts.severable is not None:
+            # It keeps account of what goes on of a lost connection: this does not.
+            self._settler.give_back([Return(receipt=job.receipt) for job in unstarted])
         self.changed.set()
 
     def abandon(self) -> None:
@@ -242,10 +245,11 @@ class Dispatcher:
         running, now = self._running(), self._clock.monotonic()
         wait = self._limits.check(running, now)
         if len(running) < self.under_way or self._waiting:
-            if any(now - since >= RETRACT_SECONDS for _, since in running):
+            left = RETRACT_SECONDS - max((now - since for _, since in running), default=0.0)
+            if left <= 0:
                 self.retract()
             else:
-                wait = RETRACT_SECONDS if wait is None else min(wait, RETRACT_SECONDS)
+                wait = left if wait is None else min(wait, left)
         if self.under_way and wait is not None and self._timer is None:
             self._arm(max(wait, 0.001))
 

@@ -31,6 +31,7 @@ class Settler:
         self._persist = persist
         self._steps = FourSteps(parts.broker, parts.backend, persist)
         self._commit = parts.commit
+        self._severable = parts.severable is not None
         self._pending: list[Commitment] = []
         self._acked: list[Commitment] = []
         self._returns: list[Return] = []
@@ -58,8 +59,9 @@ class Settler:
         self._want()
 
     def forget(self) -> None:
-        """The session was reaped: returning what it held is no longer ours to do."""
-        self._returns.clear()
+        """The session was reaped: returning what it held is no longer ours to do, unless the broker keeps account."""
+        if not self._severable:
+            self._returns.clear()
         self.held.clear()
 
     async def flushed(self) -> None:
@@ -104,14 +106,27 @@ class Settler:
         """One impossible commitment must not hold up the others: a batch that fails is tried one by one."""
         try:
             await self._settle(batch, settled=settled)
-        except Exception:
+        except Exception as error:
             if len(batch) > 1:
                 for commitment in batch:
                     await self._guarded((commitment,), settled=settled)
                 return
-            # It stays claimed in the store; the next reconciliation gives it back, as we no longer hold it.
-            log.exception("settlement failed; its message will be handed over again")
-            self.held.discard(batch[0].receipt)
+            await self._park(batch[0], error, settled=settled)
+
+    async def _park(self, commitment: Commitment, error: Exception, *, settled: bool) -> None:
+        """It cannot be settled, now or ever (a link's exchange is not there): a dead letter, which is seen, instead of
+        a run without end."""
+        log.error("settlement failed; its message is parked as a dead letter", exc_info=error)
+        self.held.discard(commitment.receipt)
+        if settled:
+            return
+        reason = f"could not be settled: {error}"
+        parked = Commitment(receipt=commitment.receipt, verdict=Verdict.REJECT, reason=reason)
+        try:
+            await self._settle((parked,), settled=False)
+        except Exception:
+            # It stays claimed; whoever reconciles the session gives it back, as we no longer hold it.
+            log.exception("the message could not be parked; it will be handed over again")
 
     async def _settle(self, batch: tuple[Commitment, ...], *, settled: bool) -> None:
         commit = self._commit

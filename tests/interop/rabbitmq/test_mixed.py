@@ -84,21 +84,27 @@ def waiting(site: Site) -> int:
 
 
 def report(order: tuple[str, str], notes: list[dict[str, Any]], figures: dict[str, Any]) -> None:
-    """One file for both orders."""
-    path = ROOT / "bench" / "results" / "interop.json"
-    known = json.loads(path.read_text()) if path.exists() else {}
     sides: dict[int, list[str]] = {}
     for note in sorted(notes, key=lambda note: note["tries"]):
         sides.setdefault(note["shared"], []).append(note["side"])
-    crossed = sum(1 for ran in sides.values() if len(set(ran)) > 1)
-    known[" then ".join(order)] = {
-        "seed": SEED,
-        "tasks": TASKS,
-        "runs": dict(Counter(note["side"] for note in notes)),
-        "retried": sum(1 for ran in sides.values() if len(ran) > 1),
-        "retried across sides": crossed,
-        "lost": 0,
-        **{name: round(value, 2) if isinstance(value, float) else value for name, value in figures.items()},
-    }
+    record(
+        " then ".join(order),
+        {
+            "seed": SEED,
+            "tasks": TASKS,
+            "runs": dict(Counter(note["side"] for note in notes)),
+            "retried": sum(1 for ran in sides.values() if len(ran) > 1),
+            "retried across sides": sum(1 for ran in sides.values() if len(set(ran)) > 1),
+            "lost": 0,
+            **{name: round(value, 2) if isinstance(value, float) else value for name, value in figures.items()},
+        },
+    )
+
+
+def record(name: str, figures: dict[str, Any]) -> None:
+    """Into the one file of the drill, beside what its other tests wrote."""
+    path = ROOT / "bench" / "results" / "interop.json"
+    known = json.loads(path.read_text()) if path.exists() else {}
+    known[name] = figures
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(known, indent=2) + "\n")

@@ -216,3 +216,30 @@ def test_two_hundred_at_once(line: Line) -> None:
 
     assert [result.get(timeout=30) for result in results] == list(range(1, 201))
     until(lambda: line.worker.process.poll() is None)
+
+
+# Protocol 1: read, never written
+
+V1 = {"INTEROP_SETTINGS": '{"task_protocol": 1}'}
+
+
+def test_protocol_1_is_read(line: Line) -> None:
+    if not line.to_leveret:
+        pytest.skip("we write protocol 2 only")
+    follow = line.client.signature("interop.note", kwargs={"tag": (mark := tag())}, queue=line.queue)
+
+    with line.site.another_client("celery", line.kind.results, **V1) as client:
+        values = [client.send_task("interop.add", (number, 1), queue=line.queue) for number in range(5)]
+        retried = client.send_task("interop.retry", (2,), queue=line.queue)
+        began = time.time()
+        late = client.send_task("interop.who", queue=line.queue, countdown=1)
+        failed = client.send_task("interop.fail", ("ValueError", "boom"), queue=line.queue)
+        linked = client.send_task("interop.echo", ("x",), {"a": 1}, queue=line.queue, link=follow, expires=60)
+
+        assert [value.get(timeout=20) for value in values] == [1, 2, 3, 4, 5]
+        assert retried.get(timeout=20) == [2, retried.id]
+        assert late.get(timeout=20)[2] >= began + 1
+        with pytest.raises(ValueError, match="boom"):
+            failed.get(timeout=20)
+        assert linked.get(timeout=20) == [["x"], {"a": 1}]
+    assert line.notes.wait(tag=mark)[0]["args"] == [[["x"], {"a": 1}]]

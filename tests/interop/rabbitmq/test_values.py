@@ -72,7 +72,9 @@ def test_no_arguments_at_all(line: Line) -> None:
     assert line.run("interop.echo") == [[], {}]
 
 
-@pytest.mark.parametrize("value", [timedelta(days=1, microseconds=1), {1, 2, 3}, frozenset("ab")], ids=repr)
+@pytest.mark.parametrize(
+    "value", [timedelta(days=1, microseconds=1), {1, 2, 3}, frozenset("ab")], ids=lambda v: type(v).__name__
+)
 def test_what_only_we_know_survives_the_way_through_celery(line: Line, value: Any) -> None:
     if line.to_leveret:
         pytest.skip("Celery's client cannot send it")

@@ -105,9 +105,12 @@ def test_an_impossible_commitment_does_not_hold_up_the_others():
             return call
 
     async def scenario(worker):
-        await rig.send("note", "poison")
+        poison = await rig.send("note", "poison")
         ids = [await rig.send("note", n) for n in range(20)]
         assert [(await rig.result(id)).result for id in ids] == list(range(20))
+        await rig.claimed(ready=0, claimed=0)
+        (letter,) = await rig.driver.admin().dead()
+        assert (letter.id, letter.reason) == (poison, "could not be settled: cannot be bound")
 
     rig.run(scenario, commit=Picky(rig.driver.commit(), "commit", failures=0, after=False))
 

@@ -208,10 +208,10 @@ class Drawer:
 
 
 def dead_letter(message: Delivered, queue: str) -> DeadLetter:
-    encoded, facts, _ = letters.read(message.properties, message.body)
-    name = encoded.headers.get("id")
+    encoded, facts, read = letters.read(message.properties, message.body)
+    name = encoded.headers.get("id") or read.correlation_id
     return DeadLetter(
-        id=name if isinstance(name, str) else f"{queue}/{message.tag}",
+        id=name if name and isinstance(name, str) else f"{queue}/{message.tag}",
         queue=facts.queue or queue,
         reason=facts.reason or facts.broker_reason or "unknown",
         at=facts.at,

@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from msgspec.structs import replace
-from pamqp import commands
 
+from leveret.brokers.amqp.consumers import Consumers
 from leveret.brokers.amqp.patience import explained
 from leveret.brokers.amqp.unsettled import Unsettled
 from leveret.links.amqp import declaring
@@ -21,6 +21,7 @@ from leveret.links.amqp.protocol import methods
 from leveret.links.amqp.protocol.events import Confirmed, Delivered, Returned
 from leveret.links.amqp.publisher import follow
 from leveret.logic.window import UNCLAIMED_SECONDS, Window
+from leveret.model.delivery import Claim
 from leveret.model.topology import Topology
 
 log = logging.getLogger("leveret.amqp")
@@ -28,6 +29,7 @@ log = logging.getLogger("leveret.amqp")
 WATCHDOG_SECONDS = 10.0
 """Silence after which the queue is looked at: not empty, and nothing comes, means a dead consumer."""
 _GRACE_SECONDS = 2.0
+_AGAIN_SECONDS = 0.01
 _SETTLING_SECONDS = 0.02
 """How long an idle worker waits before it looks whether its window is still open: acknowledgements are on their way."""
 
@@ -54,9 +56,7 @@ class Intake:
         self.lost_event = asyncio.Event()
         self.news = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self._generation = 0
-        self._names: dict[str, str] = {}
-        """Consumer tag -> queue, of all there ever were."""
+        self._consumers = Consumers(connection, topology, self.unsettled)
         self._timer: asyncio.TimerHandle | None = None
         self._claimed_at = self._heard_at = self._loop.time()
         self._next_queue = 0
@@ -68,16 +68,13 @@ class Intake:
         self.channel = self.unsettled.channel = await self.connection.channel(self)
 
     def queue_of(self, message: Delivered) -> str:
-        return self._names.get(message.consumer, "")
+        return self._consumers.queue_of(message)
 
     # ChannelOwner
 
     def delivered(self, message: Delivered) -> None:
         self._heard_at = self._loop.time()
-        if not self.unsettled.add(message) and not self.window.prefetch:
-            # On its way when the consumers were cancelled.
-            self.spawn(self.on_unclaimed([message]))
-            return
+        self.unsettled.add(message)
         self.buffer.append(message)
         if self._timer is None:
             self._timer = self._loop.call_later(UNCLAIMED_SECONDS, self._look_back)
@@ -90,8 +87,8 @@ class Intake:
         return
 
     def cancelled(self, consumer: str) -> None:
-        queue = self._names.get(consumer, "")
-        if self.unsettled.consumers.pop(consumer, None) is not None:
+        queue = self._consumers.ended(consumer)
+        if queue is not None:
             log.warning("queue %r was deleted under its consumer, or its node left; it is declared again", queue)
             self.spawn(self._revive(queue))
 
@@ -110,16 +107,21 @@ class Intake:
 
     # Claiming
 
-    async def take(self, credit: int, idle: int) -> list[Delivered]:
-        """At most `credit` of what is here, oldest first; turns the dial for what will be asked for next."""
+    async def take(self, claim: Claim) -> list[Delivered]:
+        """At most its credit of what is here, oldest first; turns the dial for what will be asked for next."""
+        credit, idle = claim.credit, claim.idle or claim.credit
+        if claim.last and not self.buffer:
+            self.buffer.extend(await self.pause())
         self._claimed_at = self._loop.time()
         self._slots = max(self._slots, idle)
         if not self.window.prefetch and not self.buffer:
             got = await self._get(credit, idle)
             if got:
                 return got
-        wanted = self.window.wanted(credit, idle)
-        if wanted != self.window.prefetch and self.error is None:
+        wanted = self.window.wanted(credit, idle, self._slots)
+        if wanted < self.window.prefetch:
+            await self._return_unclaimed()
+        elif wanted > self.window.prefetch and self.error is None:
             self.consume(wanted)
         buffer = self.buffer
         if len(buffer) <= credit:
@@ -143,18 +145,13 @@ class Intake:
                 message = await self.connection.call(self.channel, methods.Basic.Get(queue=queue))
                 if message is None:
                     break
-                found = self._named(message, queue)
+                found = replace(message, consumer=f"get.{queue}")
+                self._consumers.got(found, queue)
                 self.unsettled.add(found)
                 taken.append(found)
         if not taken or short:
             self.consume(max(1, (idle or credit) - len(taken)))
         return taken
-
-    def _named(self, message: Delivered, queue: str) -> Delivered:
-        """What a get brought belongs to no consumer; its queue is remembered as if it did."""
-        tag = f"get.{queue}"
-        self._names[tag] = queue
-        return replace(message, consumer=tag)
 
     async def serve(self, queues: tuple[str, ...]) -> None:
         """Consume other queues from now on; what nobody claimed of the old ones goes back."""
@@ -162,7 +159,7 @@ class Intake:
             if queue not in self.queues:
                 await follow(self.connection, declaring.queue_and_bindings(self._topology, queue))
         self.queues = queues
-        await self.on_unclaimed(self.pause())
+        await self._return_unclaimed()
 
     async def bell(self, timeout: float) -> None:
         """Wait for something to claim, or for the end of the connection."""
@@ -183,53 +180,44 @@ class Intake:
     # Consumers
 
     def consume(self, prefetch: int) -> None:
-        """Begin with this prefetch instead of what there is; one write. What was pushed before stays valid."""
-        self._cancel()
+        """Widen the window to that many unacknowledged messages of each queue."""
+        self._consumers.begin(self.queues, prefetch - self.window.prefetch)
         self.window.change(prefetch)
-        self._generation += 1
-        self.connection.post(self.channel, commands.Basic.Qos(prefetch_count=prefetch, global_=False))
-        for queue in self.queues:
-            self._consume(queue)
 
-    def _consume(self, queue: str) -> None:
-        tag = f"{self._generation}.{queue}"
-        self.unsettled.consumers[tag] = 0
-        self._names[tag] = queue
-        arguments = dict(self._topology.queue(queue).consumer_arguments or {})
-        self.connection.post(self.channel, methods.Basic.Consume(queue=queue, consumer_tag=tag, arguments=arguments))
-
-    def _cancel(self) -> None:
-        for tag in self.unsettled.consumers:
-            self.connection.send(self.channel, commands.Basic.Cancel(consumer_tag=tag, nowait=True))
-        self.unsettled.consumers.clear()
-
-    def pause(self) -> list[Delivered]:
+    async def pause(self) -> list[Delivered]:
         """Ask for nothing more; answers what nobody had claimed, which the caller gives back."""
-        self._cancel()
-        self.window.pause()
+        if self.window.prefetch:
+            self.window.pause()
+            await self._consumers.cancel()
         back = list(self.buffer)
         self.buffer.clear()
         return back
 
+    async def _return_unclaimed(self) -> None:
+        await self.on_unclaimed(await self.pause())
+
     def _reopen(self) -> None:
-        """Idle, and the window is full of what runs or belonged to older consumers: begin anew for the idle slots."""
+        """Idle, and the window is full of what runs: widen it for the idle slots."""
         if not self.window.prefetch or self.error is not None:
             return
         if len(self.unsettled) > self._slots:
             # Not settled yet: more would only wait behind the same store or publish.
             return
-        if any(count >= self.window.prefetch for count in self.unsettled.consumers.values()):
-            self.consume(self.window.prefetch)
+        if sum(self.unsettled.consumers.values()) >= self.window.prefetch:
+            self.consume(self.window.prefetch + self._slots)
 
     def _look_back(self) -> None:
         self._timer = None
         if not self.buffer:
             return
-        waited = self._loop.time() - self._claimed_at
-        if waited < UNCLAIMED_SECONDS:
-            self._timer = self._loop.call_later(UNCLAIMED_SECONDS - waited + 0.001, self._look_back)
+        wait = UNCLAIMED_SECONDS - (self._loop.time() - self._claimed_at)
+        if wait <= 0 and len(self.unsettled) - len(self.buffer) > self._slots:
+            # The worker itself holds what has not begun: it gives that back soon, and this with it, in their order.
+            wait = _AGAIN_SECONDS
+        if wait > 0:
+            self._timer = self._loop.call_later(wait + 0.001, self._look_back)
             return
-        self.spawn(self.on_unclaimed(self.pause()))
+        self.spawn(self._return_unclaimed())
 
     # Settling
 
@@ -274,8 +262,7 @@ class Intake:
     async def _revive(self, queue: str) -> None:
         await follow(self.connection, declaring.queue_and_bindings(self._topology, queue))
         if self.window.prefetch and self.error is None:
-            self._generation += 1
-            self._consume(queue)
+            self._consumers.begin((queue,), self.window.prefetch)
 
     def spawn(self, work: Awaitable[None]) -> None:
         """Work beside the claims; when it fails the connection is made anew, and the broker hands over again."""

@@ -78,7 +78,7 @@ class Settling:
     async def give_back(self, returns: tuple[Return, ...]) -> None:
         """Unstarted work; nothing more is asked for until a slot is idle."""
         intake, holdings = self._intake, self._holdings
-        back = intake.pause()
+        back = await intake.pause()
         out: list[Letter] = []
         later: list[Held] = []
         gone: list[Held] = []

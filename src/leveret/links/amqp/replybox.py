@@ -184,11 +184,14 @@ def _read_head(content_type: str, body: bytes) -> _Head:
 
 def reply(record: Record, persistent: bool) -> Letter:
     """An outcome for whoever waits (`celery/backends/rpc.py`); nobody may be there any more: not mandatory."""
+    plain = record.content_type == "application/json"
+    # A JSON document is quickly asked for its state; what the waiter has no decoder for says it in a header.
+    headers = {} if plain else {STATE: record.state}
     properties = write_properties(
         Properties(
             content_type=record.content_type,
-            content_encoding="utf-8" if record.content_type == "application/json" else "binary",
-            headers={STATE: record.state, ATTEMPT: record.attempt} if record.attempt else {STATE: record.state},
+            content_encoding="utf-8" if plain else "binary",
+            headers={**headers, ATTEMPT: record.attempt} if record.attempt else headers,
             delivery_mode=PERSISTENT if persistent else TRANSIENT,
             correlation_id=record.id,
         )
