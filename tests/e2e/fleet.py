@@ -78,7 +78,7 @@ class Fleet:
         self.workers: list[Worker] = []
         self.sources: list[Source] = []
         self._settings = {**settings, **({"result_backend": results} if results else {})}
-        self._environment = {
+        self.environment = {
             **os.environ,
             "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}",
             "KILL_URL": broker,
@@ -115,7 +115,7 @@ class Fleet:
 
     def _as(self, broker: str | None, settings: dict[str, Any]) -> dict[str, str]:
         own = {"KILL_SETTINGS": json.dumps({**self._settings, **settings})}
-        return {**self._environment, **own, **({"KILL_URL": broker} if broker else {})}
+        return {**self.environment, **own, **({"KILL_URL": broker} if broker else {})}
 
     # Questions
 

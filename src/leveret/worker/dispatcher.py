@@ -58,6 +58,7 @@ class Dispatcher:
         """Runs that ended here."""
         self.changed = asyncio.Event()
         """Set whenever capacity may have appeared or the last run ended."""
+        settler.on_room = self.changed.set
         self.expelled = ""
         """Why this process must be replaced: a job it cannot stop."""
         self.outcast = asyncio.Event()
@@ -65,9 +66,9 @@ class Dispatcher:
     # What the consumer and the worker ask
 
     def credit(self) -> int:
-        """How many deliveries to claim now; 0 while anything is unstarted or no slot is idle."""
+        """How many deliveries to claim now; 0 while anything is unstarted, no slot is idle, or outcomes pile up."""
         page = self._parts.page
-        if self._waiting or self._starting or (page is not None and page.hold):
+        if self._waiting or self._starting or self._settler.crowded() or (page is not None and page.hold):
             return 0
         idle = self._executor.idle()
         return min(idle * self._credit.per_slot, max(idle, MOST_AT_ONCE))

@@ -70,7 +70,7 @@ class AsyncConnection(asyncio.Protocol):
         """Numbers of channels that were closed."""
         self._flushing = False
         self._paused: asyncio.Future[None] | None = None
-        self._heard = self._sent = self._loop.time()
+        self.heard = self._sent = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
         self.error: Exception | None = None
         """Why the connection is gone; None while it lives."""
@@ -203,7 +203,7 @@ class AsyncConnection(asyncio.Protocol):
         self._flush()
 
     def data_received(self, data: bytes) -> None:
-        self._heard = self._loop.time()
+        self.heard = self._loop.time()
         try:
             events = self._machine.receive(data)
         except ProtocolError as error:
@@ -298,12 +298,19 @@ class AsyncConnection(asyncio.Protocol):
 
     def _beat(self) -> None:
         every, now = self._machine.heartbeat, self._loop.time()
-        if now - self._heard > 2 * every:
+        if now - self.heard > 2 * every:
             self.fail(ConnectionLost(f"{self.address.shown} was silent for {2 * every} s"))
             return
         if now - self._sent >= every / 2:
             self.write(frames.HEARTBEAT_FRAME)
         self._timer = self._loop.call_later(every / 4, self._beat)
+
+
+def end_for_all(sock: Any) -> None:
+    """A supervisor may hold a duplicate of a socket: closing it here would leave the connection open."""
+    if sock is not None:
+        with suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
 
 
 def _fail(waiting: deque[asyncio.Future[Any]], error: Exception) -> None:

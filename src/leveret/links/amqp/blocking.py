@@ -106,6 +106,7 @@ class BlockingConnection:
         """Guards what events change; notified after each batch of them."""
         self._channels = Channels()
         self._used = self._heard_at = time.monotonic()
+        """When it was written to last, and when anything came."""
         self.error: Exception | None = None
         self.blocked: str | None = None
         self.on_delivered: Callable[[Delivered], None] = lambda message: None
