@@ -19,6 +19,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
+from leveret import Leveret
 from leveret.brokers.sql.driver import SqlDriver
 from leveret.model.delivery import Claim, Encoded, Posting, Verdict
 from leveret.model.endpoint import Url
@@ -99,6 +100,52 @@ def bare_commit(folder: Path) -> None:
             {"name": "one by one, driver / bare FULL commit", "ratios": ratios, "median": statistics.median(ratios)}
         )
     )
+
+
+def delays(folder: Path) -> None:
+    """The whole `delay()` beside the same bare commit, turn by turn in short blocks. `new file`: both logs grow;
+    `long used`: both are written over."""
+    raw = sqlite3.connect(folder / "bare.db", isolation_level=None)
+    raw.executescript(
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE t (id INTEGER PRIMARY KEY, b BLOB)"
+    )
+    blob = os.urandom(400)
+    app = Leveret("bench", broker_url=f"sqlite:///{folder}/queue.db")
+
+    @app.task(name="tasks.add")
+    def add(x: int, y: int) -> int:
+        return x + y
+
+    def commit() -> None:
+        raw.execute("INSERT INTO t (b) VALUES (?)", (blob,))
+
+    def seconds(call: Callable[[], Any], block: int) -> float:
+        start = time.perf_counter()
+        for _ in range(block):
+            call()
+        return time.perf_counter() - start
+
+    def send() -> None:
+        add.delay(1, 2)
+
+    def measure(name: str, block: int, pairs: int) -> None:
+        rounds = []
+        for turn in range(pairs):
+            if turn % 2:
+                bare, ours = seconds(commit, block), seconds(send, block)
+            else:
+                ours, bare = seconds(send, block), seconds(commit, block)
+            rounds.append((bare, ours))
+        bare_us, delay_us = (round(statistics.median(each) / block * 1e6) for each in zip(*rounds, strict=True))
+        ratio = round(statistics.median(ours / bare for bare, ours in rounds), 3)
+        figures = {"block": block, "bare_us": bare_us, "delay_us": delay_us, "median": ratio}
+        print(json.dumps({"name": f"one by one, delay() / bare FULL commit, {name}", **figures}), flush=True)
+
+    measure("new file", 20, 40)
+    seconds(commit, 600)
+    seconds(send, 600)
+    measure("long used", 1, 3000)
+    measure("long used", 20, 150)
 
 
 def bulk(folder: Path) -> None:
@@ -216,8 +263,8 @@ def claims(folder: Path, n: int = 60_000, rounds: int = int(os.environ.get("ROUN
 
 
 def main() -> None:
-    wanted = sys.argv[1:] or ["one", "bulk", "claims"]
-    table = {"one": bare_commit, "bulk": bulk, "claims": claims}
+    wanted = sys.argv[1:] or ["one", "delay", "bulk", "claims"]
+    table = {"one": bare_commit, "delay": delays, "bulk": bulk, "claims": claims}
     for name in wanted:
         with tempfile.TemporaryDirectory(prefix="leveret-raw-") as folder:
             table[name](Path(folder))

@@ -62,12 +62,8 @@ class Sending:
 
     def to_send(self, name: str) -> tuple[Client, TaskDefinition | None]:
         """Client and definition for one call, under one look at the settings."""
-        conf, client, tasks = self.conf, self._client, self.tasks
-        settings = conf.current or conf.settings
-        if client is None or settings is not self._client_settings:
-            client = self._client_under(settings)
-        definition = tasks.definitions.get(name) if settings is tasks.made_under else None
-        return client, definition or tasks.find_under(settings, name)
+        settings = self.conf.settings
+        return self._client_under(settings), self.tasks.find_under(settings, name)
 
     def _client_under(self, settings: Settings) -> Client:
         if settings is self._client_settings and self._client is not None:
@@ -80,6 +76,7 @@ class Sending:
     def substitute(self, make_client: Callable[[Settings], Client] | None) -> None:
         """Have clients made by `make_client` from now on (tests); None: by wiring again."""
         self._make_client, self._client = make_client or self._wired, None
+        self.conf.renew()
 
     @staticmethod
     def _wired(settings: Settings) -> Client:
@@ -234,9 +231,13 @@ class Leveret(Sending):
         return self._add(made)
 
     def _add(self, task: Any) -> Any:
-        refuse_other(self.tasks.peek(task.name), task)
+        replaced = self.tasks.peek(task.name)
+        refuse_other(replaced, task)
         task.attach(self)
         self.tasks.register(task)
+        if replaced is not None:
+            # Decorated again (a notebook cell): who holds the old one sends with the new one's options too.
+            replaced._sender = None
         return task
 
     def gen_task_name(self, name: str, module: str) -> str:

@@ -15,11 +15,14 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from kombu import Connection
+from tests.servers.fixtures import rabbit  # noqa: F401 - fixture
+from tests.servers.rabbit.remote import Rabbit
 
 from leveret.brokers.sql.driver import SqlDriver
 from leveret.model.delivery import Claim, SessionId
@@ -40,10 +43,46 @@ EACH_ONCE = sorted([*range(COUNT)] * ROUNDS)
 BIN = Path(sys.executable).parent
 
 
+class File:
+    """A queue in a file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.url = f"sqlite:///{folder}/queue.db"
+        self.other_url = f"{self.url}.plain"
+        """Where the plain scripts send that the times are held against."""
+
+    def bodies(self) -> list[str | bytes]:
+        return asyncio.run(_read(self.url))
+
+
+class Server:
+    """A queue on RabbitMQ, in a fresh vhost."""
+
+    def __init__(self, broker: Rabbit) -> None:
+        self.url, self.other_url = broker.vhost().url, broker.vhost().url
+
+    def bodies(self) -> list[str | bytes]:
+        """As any client reads them."""
+        with Connection(self.url) as connection:
+            channel, found = connection.channel(), []
+            while (message := channel.basic_get("default", no_ack=True)) is not None:
+                found.append(message.body)
+            return found
+
+
+Place = File | Server
+
+
+@pytest.fixture(params=["sqlite", "rabbitmq"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    return File(tmp_path) if request.param == "sqlite" else Server(request.getfixturevalue("rabbit"))
+
+
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
+def environment(place: Place, tmp_path: Path) -> dict[str, str]:
     places = {
-        "LEVERET_BROKER_URL": f"sqlite:///{tmp_path}/queue.db",
+        "LEVERET_BROKER_URL": place.url,
+        "PLAIN_BROKER_URL": place.other_url,
         "DJANGO_DATABASE": str(tmp_path / "django.db"),
         "PYTHONPATH": os.pathsep.join((str(PROGRAMS), str(PROGRAMS.parents[2] / "src"))),
     }
@@ -51,18 +90,18 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("kind", ["plain", "fork", "threads", "loops", "notebook", "at_exit"])
-def test_a_program_delivers_each_send_once(kind: str, environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_program_delivers_each_send_once(kind: str, environment: dict[str, str], place: Place) -> None:
     processes = 4 if kind == "fork" else 1
 
-    slower = _times_slower(lambda: _finish(_start(kind, COUNT, environment)), environment, processes)
+    slower = _times_slower(lambda: _run(kind, COUNT, environment), environment, processes)
 
-    assert _arrived(tmp_path) == EACH_ONCE
+    assert _arrived(place) == EACH_ONCE
     assert slower <= SLOWER
 
 
 @pytest.mark.skipif(find_spec("gunicorn") is None, reason="gunicorn is not installed")
 def test_gunicorn_preload_delivers_from_the_parent_and_from_every_child(
-    environment: dict[str, str], tmp_path: Path
+    environment: dict[str, str], place: Place
 ) -> None:
     port = _free_port()
     command = [BIN / "gunicorn", "--preload", "-w", "2", "-b", f"127.0.0.1:{port}", "web:wsgi"]
@@ -71,25 +110,25 @@ def test_gunicorn_preload_delivers_from_the_parent_and_from_every_child(
         pids: set[int] = set()
         slower = _times_slower(lambda: _ask(port, pids), environment, processes=2)
 
-    assert _arrived(tmp_path, also=(-2,)) == [-2, *EACH_ONCE]
+    assert _arrived(place, also=(-2,)) == [-2, *EACH_ONCE]
     assert len(pids) == 2
     assert slower <= SLOWER
 
 
 @pytest.mark.skipif(find_spec("uvicorn") is None, reason="uvicorn is not installed")
-def test_uvicorn_with_two_workers_delivers_each_send_once(environment: dict[str, str], tmp_path: Path) -> None:
+def test_uvicorn_with_two_workers_delivers_each_send_once(environment: dict[str, str], place: Place) -> None:
     port = _free_port()
     command = [BIN / "uvicorn", "--workers", "2", "--port", str(port), "--log-level", "warning", "web:asgi"]
 
     with _server(command, environment, port):
         slower = _times_slower(lambda: _ask(port), environment, processes=2)
 
-    assert _arrived(tmp_path) == EACH_ONCE
+    assert _arrived(place) == EACH_ONCE
     assert slower <= SLOWER
 
 
 @pytest.mark.skipif(find_spec("pyuwsgi") is None, reason="pyuwsgi is not installed")
-def test_uwsgi_without_threads_delivers_each_send_once(environment: dict[str, str], tmp_path: Path) -> None:
+def test_uwsgi_without_threads_delivers_each_send_once(environment: dict[str, str], place: Place) -> None:
     port = _free_port()
     arguments = ["--http-socket", f"127.0.0.1:{port}", "--master", "--processes", "2", "--need-app", "--die-on-term"]
     command = [BIN / "uwsgi", *arguments, "--module", "web:wsgi", "--pythonpath", str(PROGRAMS)]
@@ -97,30 +136,30 @@ def test_uwsgi_without_threads_delivers_each_send_once(environment: dict[str, st
     with _server(command, {**environment, "SEND_BEFORE_FORK": "1"}, port):
         slower = _times_slower(lambda: _ask(port), environment, processes=2)
 
-    assert _arrived(tmp_path, also=(-2,)) == [-2, *EACH_ONCE]
+    assert _arrived(place, also=(-2,)) == [-2, *EACH_ONCE]
     assert slower <= SLOWER
 
 
 @pytest.mark.skipif(
     find_spec("gevent") is None or find_spec("django") is None, reason="gevent or Django is not installed"
 )
-def test_gunicorn_gevent_delivers_between_django_queries(environment: dict[str, str], tmp_path: Path) -> None:
+def test_gunicorn_gevent_delivers_between_django_queries(environment: dict[str, str], place: Place) -> None:
     port = _free_port()
     command = [BIN / "gunicorn", "-k", "gevent", "-w", "1", "-b", f"127.0.0.1:{port}", "django_site:application"]
 
     with _server(command, environment, port):
         slower = _times_slower(lambda: _ask(port), environment)
 
-    assert _arrived(tmp_path) == EACH_ONCE
+    assert _arrived(place) == EACH_ONCE
     assert slower <= SLOWER
 
 
-def test_a_broker_that_cannot_work_is_named_within_the_publish_deadline(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("kind", ["sqlite", "rabbitmq"])
+def test_a_broker_that_cannot_work_is_named_within_the_publish_deadline(kind: str, tmp_path: Path) -> None:
     blocked = tmp_path / "a-file"
     blocked.touch()
-    environment = {**environment, "LEVERET_BROKER_URL": f"sqlite:///{blocked}/queue.db"}
+    url = f"sqlite:///{blocked}/queue.db" if kind == "sqlite" else f"amqp://guest:guest@127.0.0.1:{_free_port()}//"
+    environment = {**os.environ, "LEVERET_BROKER_URL": url, "PYTHONPATH": str(PROGRAMS.parents[2] / "src")}
 
     started = time.monotonic()
     done = subprocess.run(
@@ -133,12 +172,29 @@ def test_a_broker_that_cannot_work_is_named_within_the_publish_deadline(
 
     assert done.returncode != 0
     assert time.monotonic() - started < 12
-    assert str(blocked) in done.stderr.splitlines()[-1]
+    said = done.stderr.splitlines()[-1]
+    assert (str(blocked) if kind == "sqlite" else "cannot connect to amqp://guest@127.0.0.1:") in said
 
 
 def _start(kind: str, count: int, environment: dict[str, str]) -> subprocess.Popen[str]:
     command = [sys.executable, PROGRAMS / "program.py", kind, str(count)]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+
+
+def _run(kind: str, count: int, environment: dict[str, str], programs: int = 1) -> float:
+    """Start programs and have them all send at the same time; answers the seconds of the slowest."""
+    started = [_start(kind, count, environment) for _ in range(programs)]
+    for program in started:
+        assert program.stdout is not None
+        program.stdout.readline()
+    for program in started:
+        assert program.stdin is not None
+        # One that has failed says why below.
+        with suppress(BrokenPipeError):
+            program.stdin.write("go\n")
+            program.stdin.flush()
+    return max(_finish(program) for program in started)
 
 
 def _finish(program: subprocess.Popen[str]) -> float:
@@ -149,22 +205,22 @@ def _finish(program: subprocess.Popen[str]) -> float:
 
 def _times_slower(send: Callable[[], float], environment: dict[str, str], processes: int = 1) -> float:
     """`send`'s seconds over those of plain scripts, as many at a time as the producer has processes, turn by turn."""
-    other_file = {**environment, "LEVERET_BROKER_URL": environment["LEVERET_BROKER_URL"] + ".plain"}
-    return statistics.median(send() / _plain(other_file, processes) for _ in range(ROUNDS))
+    elsewhere = {**environment, "LEVERET_BROKER_URL": environment["PLAIN_BROKER_URL"]}
+    return statistics.median(send() / _plain(elsewhere, processes) for _ in range(ROUNDS))
 
 
 def _plain(environment: dict[str, str], processes: int) -> float:
-    programs = [_start("plain", COUNT // processes, environment) for _ in range(processes)]
-    return max(_finish(program) for program in programs)
+    return _run("plain", COUNT // processes, environment, processes)
 
 
-def _arrived(folder: Path, also: tuple[int, ...] = ()) -> list[int]:
+def _arrived(place: Place, also: tuple[int, ...] = ()) -> list[int]:
     """The indices of all messages in the queue, in order; the warm-up's are left out."""
-    return sorted(index for index in asyncio.run(_read(folder)) if index >= 0 or index in also)
+    indices = [json.loads(body)[0][0] for body in place.bodies()]
+    return sorted(index for index in indices if index >= 0 or index in also)
 
 
-async def _read(folder: Path) -> list[int]:
-    driver = SqlDriver(Url(f"sqlite:///{folder}/queue.db"), DriverOptions(), SystemClock())
+async def _read(url: str) -> list[bytes]:
+    driver = SqlDriver(Url(url), DriverOptions(), SystemClock())
     session = Session(id=SessionId("reader"), node="reader", incarnation="1", pid=os.getpid())
     node = Node(name="reader", incarnation="1", boot="reader", pid=os.getpid())
     await driver.leases().register(node, (session,))
@@ -172,7 +228,7 @@ async def _read(folder: Path) -> list[int]:
     while True:
         number += 1
         deliveries = await broker.claim(Claim(session=session.id, queues=("default",), credit=200, number=number))
-        found += [json.loads(delivery.encoded.body)[0][0] for delivery in deliveries]
+        found += [delivery.encoded.body for delivery in deliveries]
         if not deliveries:
             break
     await driver.leases().leave(node)

@@ -15,7 +15,7 @@ from leveret.client.loops import running_loop
 from leveret.client.options import ClientOptions
 from leveret.client.specs import follows
 from leveret.client.waiting import Awaited, WaitFacts
-from leveret.errors import EncodeError, PublishUnknown, ResultIgnored
+from leveret.errors import EncodeError, PublishFailed, PublishUnknown, ResultIgnored
 from leveret.logic.codec import Codec
 from leveret.logic.following import copies
 from leveret.logic.routing import Route, Router
@@ -228,7 +228,11 @@ class Client:
         """Nobody knows what became of the first time. The same ids are safe: the broker stops copies (ports.broker)."""
         if left <= 0:
             raise unknown
-        self.parts.broker.publish(postings, timeout=left)
+        try:
+            self.parts.broker.publish(postings, timeout=left)
+        except PublishFailed as failed:
+            # That of the second time: the first may be there all the same.
+            raise PublishUnknown(f"{unknown}; then {failed}") from failed
 
     async def asubmit(self, messages: Sequence[Message], *, timeout: float | None = None) -> None:
         """As `submit`, on the running loop's own connection."""

@@ -13,6 +13,11 @@ class App(Protocol):
     """What a task, a signature or a result needs of the app it belongs to."""
 
     @property
+    def conf(self) -> Any:
+        """`Configuration`."""
+        ...
+
+    @property
     def client(self) -> Client: ...
 
     @property

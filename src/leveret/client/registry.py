@@ -21,17 +21,16 @@ class TaskRegistry(Mapping[str, Any]):
         self._settings = settings
         self._complete = complete
         self._tasks: dict[str, Any] = {}
-        self.definitions: dict[str, TaskDefinition] = {}
-        """What was made so far, under the settings `made_under`."""
-        self.made_under: TaskDefaults | None = None
+        self._definitions: dict[str, TaskDefinition] = {}
+        self._made_under: TaskDefaults | None = None
 
     def register(self, task: Any) -> None:
         self._tasks[task.name] = task
-        self.definitions.pop(task.name, None)
+        self._definitions.pop(task.name, None)
 
     def changed(self, name: str) -> None:
         """An attribute of the task was set: its definition is made anew."""
-        self.definitions.pop(name, None)
+        self._definitions.pop(name, None)
 
     def find(self, name: str) -> TaskDefinition | None:
         """The definition of a task under the present settings, or None."""
@@ -39,9 +38,9 @@ class TaskRegistry(Mapping[str, Any]):
 
     def find_under(self, settings: TaskDefaults, name: str) -> TaskDefinition | None:
         """As `find`, for who has looked at the settings already (a look costs 2 us)."""
-        if settings is not self.made_under:
-            self.definitions, self.made_under = {}, settings
-        found = self.definitions.get(name)
+        if settings is not self._made_under:
+            self._definitions, self._made_under = {}, settings
+        found = self._definitions.get(name)
         if found is not None:
             return found
         task = self._tasks.get(name)
@@ -50,7 +49,7 @@ class TaskRegistry(Mapping[str, Any]):
             task = self._tasks.get(name)
             if task is None:
                 return None
-        made = self.definitions[name] = define(task, settings)
+        made = self._definitions[name] = define(task, settings)
         return made
 
     def known(self, name: str) -> bool:

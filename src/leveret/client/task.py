@@ -18,7 +18,7 @@ from leveret.client.tasks.bound import BoundTask
 from leveret.client.tasks.declared import Declared
 from leveret.client.tasks.eager import aapply, apply
 from leveret.client.tasks.eager_result import EagerResult
-from leveret.client.tasks.plain import PlainCalls
+from leveret.client.tasks.sender import Sender
 from leveret.errors import Retry
 from leveret.model.message import Message
 from leveret.model.request import CURRENT, Request
@@ -36,7 +36,7 @@ class Task(Declared, Generic[P, R]):
 
     _app: App | None = None
     _check: Check | None = None
-    _plain: PlainCalls | None = None
+    _sender: Sender | None = None
     _counts: range = range(0)  # how many arguments by position need no closer look
 
     def __init__(self) -> None:
@@ -51,6 +51,7 @@ class Task(Declared, Generic[P, R]):
     def attach(self, app: App) -> None:
         """Belong to `app` from now on."""
         self._app = app
+        self._sender = None
         self.prepare()
         self.on_bound(app)
 
@@ -78,6 +79,7 @@ class Task(Declared, Generic[P, R]):
         object.__setattr__(self, name, value)
         if self._app is not None and name in _OPTIONS:
             self._app.tasks.changed(self.name)
+            self._sender = None
 
     @classmethod
     def of_function(cls, function: Callable[..., Any], name: str, options: Mapping[str, Any], *, bind: bool) -> Any:
@@ -173,33 +175,31 @@ class Task(Declared, Generic[P, R]):
         """Send a call whose options are checked."""
         if self._check is not None and (kwargs or len(args) not in self._counts):
             self._check(args, kwargs)
-        client, definition = (self._app or self.app).to_send(self.name)
-        plain = self._plain
-        if plain is None or plain.definition is not definition or plain.client is not client:
-            plain = self._plain = PlainCalls(client, definition)
-        if plain.possible and not options and CURRENT.get() is None:
-            return plain.send(args, kwargs)
+        sender = self._sender
+        if sender is None or sender.settings is not (sender.conf.current or sender.conf.settings):
+            sender = self._sender = Sender(self.app, self.name)
+        if sender.plain and not options and CURRENT.get() is None:
+            return sender.send_plain(args, kwargs)
+        client, definition = sender.client, sender.definition
         if client.options.always_eager:
             return cast(Result[Any], apply(self, args, kwargs, options, None))
         return sending.send(client, self.name, args, kwargs, options, definition)
 
     async def asend(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> Result[Any]:
-        if self._check is not None:
-            self._check(args, kwargs)
-        client, definition = (self._app or self.app).to_send(self.name)
-        plain = self._plain
-        if plain is None or plain.definition is not definition or plain.client is not client:
-            plain = self._plain = PlainCalls(client, definition)
-        if plain.possible and not options and CURRENT.get() is None:
-            return await plain.asend(args, kwargs)
+        self.check(args, kwargs)
+        sender = self._sender
+        if sender is None or sender.settings is not (sender.conf.current or sender.conf.settings):
+            sender = self._sender = Sender(self.app, self.name)
+        if sender.plain and not options and CURRENT.get() is None:
+            return await sender.asend_plain(args, kwargs)
+        client, definition = sender.client, sender.definition
         if client.options.always_eager:
             return cast(Result[Any], await aapply(self, args, kwargs, options, None))
         return await sending.asend(client, self.name, args, kwargs, options, definition)
 
     def message(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> Message:
         """Compose a call without sending it."""
-        if self._check is not None:
-            self._check(args, kwargs)
+        self.check(args, kwargs)
         client, definition = self.app.to_send(self.name)
         return client.compose(self.name, args, kwargs, options, definition)
 

@@ -120,6 +120,10 @@ class Configuration:
 
     # -- changing
 
+    def renew(self) -> None:
+        """Make `settings` anew at the next look, so that whoever holds them notices."""
+        vars(self).update(_cached=None, current=None)
+
     def __setattr__(self, name: str, value: Any) -> None:
         self[name] = value
 
@@ -151,7 +155,7 @@ class Configuration:
         not be ready before. `namespace="CELERY"` takes names that begin with `CELERY_`."""
         with self._lock:
             self._pending.append((source, silent, namespace))
-            vars(self).update(_cached=None, current=None)
+            self.renew()
 
     def config_from_envvar(self, variable: str, *, silent: bool = False, namespace: str | None = None) -> bool:
         """Read the module that an environment variable names; false when it is not set and `silent`."""
@@ -191,7 +195,7 @@ class Configuration:
     def _set(self, origin: str, row: Row, value: Any) -> None:
         with self._lock:
             self._layers[origin][row.name] = _checked(row, value)
-            vars(self).update(_cached=None, current=None)
+            self.renew()
 
     def _origin(self, name: str) -> str:
         for origin in ORIGINS[:-1]:

@@ -38,7 +38,7 @@ class Settings:
     """None: the broker's own store."""
     broker_use_ssl: Any = _option(None, optional(kinds.TLS))
     """True, or a dict with `ca_certs`, `certfile`, `keyfile`, `cert_reqs`, `server_hostname`."""
-    broker_heartbeat: float = _option(20.0, kinds.SECONDS)
+    broker_heartbeat: float = _option(12.0, kinds.SECONDS)
     broker_failover_strategy: str = _option("round-robin", kinds.choice("round-robin", "shuffle"))
     broker_login_method: str | None = _option(None, optional(kinds.choice("PLAIN", "AMQPLAIN", "EXTERNAL")))
     broker_transport_options: Mapping[str, Any] = _option({}, kinds.MAPPING)

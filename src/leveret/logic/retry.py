@@ -44,7 +44,10 @@ def delay(policy: RetryPolicy, attempt: int, jitter: float) -> float:
     return float(policy.default_retry_delay if countdown is None else countdown)
 
 
-def reconnect_delay(failures: int, jitter: float, *, base: float = 0.05, maximum: float = 5.0) -> float:
-    """Seconds before a broker is asked again after `failures` failures in a row: full jitter, never nothing."""
+def reconnect_delay(failures: int, jitter: float, *, base: float = 0.05, maximum: float = 2.0) -> float:
+    """Seconds before a broker is asked again after `failures` failures in a row: full jitter, never nothing.
+
+    The maximum leaves room for connecting and declaring: a fleet works again within five seconds of its broker.
+    """
     ceiling = min(maximum, base * 2.0 ** min(failures, _MOST_DOUBLINGS))
     return max(base / 2, ceiling * jitter)

@@ -32,7 +32,7 @@ class DriverOptions:
     tls: Mapping[str, Any] | bool | None = None
     """`broker_use_ssl`."""
     login_method: str | None = None
-    heartbeat_seconds: float = 20.0
+    heartbeat_seconds: float = 12.0
     failover: str = "round-robin"
     """Of several brokers: `round-robin` keeps their order, `shuffle` does not."""
     transport: Mapping[str, Any] = field(default_factory=dict)

@@ -78,6 +78,11 @@ class NodeParts:
         if self.custody is not None:
             self.custody.release(session)
 
+    def collect(self) -> None:
+        """Take over the connections that processes have made since."""
+        if self.custody is not None:
+            self.custody.collect()
+
     def close(self) -> None:
         if self.custody is not None:
             self.custody.close()
@@ -151,6 +156,7 @@ class Place:
 
     def watch(self) -> None:
         """Look at the pages; called about once a second."""
+        self._parts.collect()
         for child in self.children():
             if child.state is not State.STARTING:
                 self._look(child)

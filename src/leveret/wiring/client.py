@@ -8,7 +8,7 @@ from leveret.client.client import AsyncParts, Client, ClientParts
 from leveret.client.options import ClientOptions
 from leveret.client.waiting import Awaited, WaitFacts
 from leveret.config.settings import Settings
-from leveret.errors import BrokerError, PublishUnknown
+from leveret.errors import BrokerError, OperationalError, PublishFailed, PublishUnknown
 from leveret.logic.routing import Router
 from leveret.model.delivery import Place, Posting, QueueCounts, Whereabouts
 from leveret.model.node import Node
@@ -84,9 +84,12 @@ def _with_deadline(broker: Broker) -> Callable[[tuple[Posting, ...], float], Awa
         async with asyncio.timeout(timeout):
             try:
                 await broker.publish(postings)
-            except PublishUnknown:
+            except PublishUnknown as unknown:
                 # The same ids again are safe: the broker stops the second copy (ports.broker).
-                await broker.publish(postings)
+                try:
+                    await broker.publish(postings)
+                except (PublishFailed, OperationalError) as failed:
+                    raise PublishUnknown(f"{unknown}; then {failed}") from failed
 
     return publish_within
 

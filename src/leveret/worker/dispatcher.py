@@ -58,6 +58,7 @@ class Dispatcher:
         """Runs that ended here."""
         self.changed = asyncio.Event()
         """Set whenever capacity may have appeared or the last run ended."""
+        settler.on_room = self.changed.set
         self.expelled = ""
         """Why this process must be replaced: a job it cannot stop."""
         self.outcast = asyncio.Event()
@@ -65,9 +66,9 @@ class Dispatcher:
     # What the consumer and the worker ask
 
     def credit(self) -> int:
-        """How many deliveries to claim now; 0 while anything is unstarted or no slot is idle."""
+        """How many deliveries to claim now; 0 while anything is unstarted, no slot is idle, or outcomes pile up."""
         page = self._parts.page
-        if self._waiting or self._starting or (page is not None and page.hold):
+        if self._waiting or self._starting or self._settler.crowded() or (page is not None and page.hold):
             return 0
         idle = self._executor.idle()
         return min(idle * self._credit.per_slot, max(idle, MOST_AT_ONCE))
@@ -202,8 +203,11 @@ class Dispatcher:
 
     def lose(self) -> None:
         """The session was reaped: what has not begun belongs to others; what runs goes on."""
-        self._take_back()
+        unstarted = self._take_back()
         self._settler.forget()
+        if self._parts.severable is not None:
+            # It keeps account of what goes on of a lost connection: this does not.
+            self._settler.give_back([Return(receipt=job.receipt) for job in unstarted])
         self.changed.set()
 
     def abandon(self) -> None:

@@ -6,7 +6,7 @@ busy one a hundred.
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from leveret.errors import LeaseLost
 from leveret.model.delivery import Receipt, Return, Verdict
@@ -20,6 +20,8 @@ log = logging.getLogger("leveret.worker")
 
 MOST_AT_ONCE = 500
 """Commitments in one transaction: it must not hold up the store's other writers."""
+MOST_UNSETTLED = 1_000
+"""Outcomes that wait behind the batch in flight; with more of them nothing is claimed, whatever slots are idle."""
 
 
 class Settler:
@@ -31,6 +33,10 @@ class Settler:
         self._persist = persist
         self._steps = FourSteps(parts.broker, parts.backend, persist)
         self._commit = parts.commit
+        self._severable = parts.severable is not None
+        self._bare: set[asyncio.Task[None]] = set()
+        self.on_room: Callable[[], None] = lambda: None
+        """Told when it is not crowded any more."""
         self._pending: list[Commitment] = []
         self._acked: list[Commitment] = []
         self._returns: list[Return] = []
@@ -46,8 +52,15 @@ class Settler:
         self.committed = 0
 
     def add(self, commitments: Iterable[Commitment]) -> None:
+        if self._severable:
+            commitments = self._settle_bare(tuple(commitments))
         self._pending.extend(commitments)
-        self._want()
+        if self._pending:
+            self._want()
+
+    def crowded(self) -> bool:
+        """Whether the store or broker takes outcomes more slowly than they come."""
+        return len(self._pending) + len(self._acked) > MOST_UNSETTLED
 
     def add_acked(self, commitment: Commitment) -> None:
         """The outcome of a delivery that was acknowledged before its run (at most once)."""
@@ -71,8 +84,9 @@ class Settler:
         self._want()
 
     def forget(self) -> None:
-        """The session was reaped: returning what it held is no longer ours to do."""
-        self._returns.clear()
+        """The session was reaped: returning what it held is no longer ours to do, unless the broker keeps account."""
+        if not self._severable:
+            self._returns.clear()
         self.held.clear()
 
     async def flushed(self) -> None:
@@ -80,6 +94,8 @@ class Settler:
         while self._aside:
             await asyncio.wait(self._aside)
         await self._empty.wait()
+        if self._bare:
+            await asyncio.wait(set(self._bare))
 
     async def run(self) -> None:
         """Settle until cancelled."""
@@ -91,6 +107,16 @@ class Settler:
             self.unsettled_since = 0.0
             self._empty.set()
 
+    def _settle_bare(self, batch: tuple[Commitment, ...]) -> tuple[Commitment, ...]:
+        """Acknowledge at once what has no consequences, and answer the rest: a broker that is short of memory takes no
+        results, and acknowledgements, which free it, must not wait behind them."""
+        bare = tuple(one for one in batch if _is_bare(one))
+        if bare:
+            task = asyncio.ensure_future(self._guarded(bare, settled=False))
+            self._bare.add(task)
+            task.add_done_callback(self._bare.discard)
+        return tuple(one for one in batch if not _is_bare(one)) if bare else batch
+
     def _want(self) -> None:
         if self._empty.is_set():
             self._empty.clear()
@@ -98,6 +124,12 @@ class Settler:
             self._wanted.set()
 
     async def _flush(self) -> None:
+        crowded = self.crowded()
+        await self._flush_once()
+        if crowded and not self.crowded():
+            self.on_room()
+
+    async def _flush_once(self) -> None:
         if self._returns:
             returns, self._returns = tuple(self._returns), []
             await self._give_back(returns)
@@ -166,3 +198,12 @@ class Settler:
         if self._commit is not None and commitment.record is not None and not settled:
             # The fence refused the outcome, but the delivery may still be ours: the message is a copy, and done.
             self._pending.append(Commitment(receipt=commitment.receipt, verdict=Verdict.ACK))
+
+
+def _is_bare(commitment: Commitment) -> bool:
+    return (
+        commitment.verdict is Verdict.ACK
+        and commitment.record is None
+        and commitment.seat is None
+        and not commitment.follow
+    )

@@ -141,10 +141,13 @@ class Worker:
         return work
 
     async def _mourn(self, severable: Severable) -> None:
-        """A lost connection took back all it had handed over: nothing of it may begin here any more."""
+        """A lost connection took back all it had handed over: nothing of it may begin here any more. A new one is made
+        now, not when the next slot is idle."""
         while True:
             await severable.severed()
             self._dispatcher.lose()
+            if self._state is WorkerState.CLAIMING:
+                await self._consumer.reconcile()
 
     async def _pulse(self) -> None:
         """Every second: show that the loop lives; less often: beat where nobody else does. It waits for no broker: a

@@ -9,8 +9,8 @@ import threading
 import pytest
 from tests.integration.sql.rig import claim, counts, node, open_driver, posting, send, session, task_id, until
 
+from leveret.brokers.sql import alone
 from leveret.errors import EncodeError, PublishFailed
-from leveret.links.sql import alone
 from leveret.links.sql.messages import UNSORTED
 
 

@@ -1,10 +1,10 @@
 """The worker's face of RabbitMQ: a session is a connection, a receipt is a delivery tag on it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
-from leveret.brokers.amqp.holdings import Holdings
+from leveret.brokers.amqp.holdings import Holdings, Orphans
 from leveret.brokers.amqp.intake import Intake
 from leveret.brokers.amqp.session import Session
 from leveret.brokers.amqp.settling import GONE, Settling
@@ -15,7 +15,7 @@ from leveret.links.amqp import declaring, letters, names
 from leveret.links.amqp.address import Failover
 from leveret.links.amqp.aio import AsyncConnection, connect
 from leveret.links.amqp.publisher import Publisher, follow
-from leveret.model.delivery import Claim, Delivery, Posting, Return
+from leveret.model.delivery import Claim, Delivery, Posting, Receipt, Return, SessionId, Verdict
 from leveret.model.options import DriverOptions
 from leveret.model.settlement import Commitment, Committed, Stale
 from leveret.ports.broker import Capability
@@ -40,6 +40,7 @@ class AmqpBroker:
         self._settling: Settling | None = None
         self._opened = asyncio.Event()
         self._connections = 0
+        self._orphans = Orphans()
         self.on_socket: Callable[[str, Any], None] = lambda session, sock: None
         """Told each new consuming connection's socket: the supervisor holds a duplicate of it."""
 
@@ -62,19 +63,27 @@ class AmqpBroker:
             consumed = tuple(map(names.suspects, queues)) if quarantine else queues
             intake = Intake(connection, consumed, self._options.topology)
             await intake.begin()
+            if present is not None:
+                await self._succeed(present, session)
         except BaseException:
             connection.abort()
             raise
         self.on_socket(session, connection.socket())
         self._connections += 1
-        holdings = Holdings(
-            session, self._connections, frozenset(present.holdings.acknowledged) if present else frozenset()
-        )
+        holdings = Holdings(session, self._connections, present.holdings.acknowledged if present else ())
         self._settling = Settling(intake, holdings, self._publisher, self._sidings, self._ledger)
         intake.on_unclaimed = self._settling.back
         self._session = Session(intake, holdings, self._sidings, self._book, self._ledger)
-        self._session.quarantine = quarantine
+        self._session.quarantine, self._session.orphans = quarantine, self._orphans
         self._opened.set()
+
+    async def _succeed(self, present: Session, session: str) -> None:
+        """What goes on of the session before is the new one's; the rest is anybody's."""
+        self._orphans.take_in(present.holdings)
+        if self._ledger is not None:
+            await self._ledger.end(SessionId(present.holdings.session))
+            if runs := self._orphans.runs():
+                await self._ledger.take(SessionId(session), runs)
 
     async def _declare(self, connection: AsyncConnection, queue: str, *, quarantine: bool) -> None:
         topology = self._options.topology
@@ -87,7 +96,8 @@ class AmqpBroker:
 
     async def _end(self) -> None:
         self._opened.clear()
-        if self._session is not None and self._session.intake.error is None:
+        if self._session is not None and self._session.intake.connection.error is None:
+            # Also where only its channel was lost.
             await self._session.intake.connection.close()
 
     async def leave(self, session: str) -> None:
@@ -101,7 +111,7 @@ class AmqpBroker:
         assert session is not None
         await session.intake.lost_event.wait()
         self._opened.clear()
-        session.holdings.held.clear()
+        self._orphans.take_in(session.holdings)
 
     def check(self, session: str) -> Session:
         """The session of that name; raises `LeaseLost` unless it goes on."""
@@ -122,13 +132,38 @@ class AmqpBroker:
         return await self.check(claim.session).claim(claim)
 
     async def settle(self, commitments: tuple[Commitment, ...]) -> tuple[Committed | Stale, ...]:
-        if self._settling is None or self._session is None or self._session.intake.error is not None:
+        session = self._session
+        if session is None or self._settling is None:
             return (GONE,) * len(commitments)
-        return await self._settling.settle(commitments)
+        gone = session.intake.error is not None
+        if gone:
+            self._orphans.take_in(session.holdings)
+        for one in commitments:
+            self._orphans.settle(one.receipt, session.holdings, ended=one.verdict is Verdict.ACK)
+        return (GONE,) * len(commitments) if gone else await self._settling.settle(commitments)
 
     async def give_back(self, returns: tuple[Return, ...]) -> None:
-        if self._settling is not None and self._session is not None and self._session.intake.error is None and returns:
+        session = self._session
+        if session is None or self._settling is None or not returns:
+            return
+        gone = session.intake.error is not None
+        if gone:
+            self._orphans.take_in(session.holdings)
+        orphans = self._orphans.find(one.receipt for one in returns)
+        if orphans and self._ledger is not None and not gone:
+            # A session that is gone itself is ended as a whole.
+            await self._ledger.take(SessionId(session.holdings.session), (), tuple(orphans.values()))
+        self._orphans.forget(orphans)
+        if not gone:
             await self._settling.give_back(returns)
+
+    async def keep_only(self, session: str, receipts: Collection[Receipt]) -> None:
+        """Give back what nobody here knows of any more: a settlement that could not be carried out."""
+        stray = tuple(
+            Return(receipt=receipt) for receipt in self.check(session).holdings.held if receipt not in receipts
+        )
+        if stray:
+            await self.give_back(stray)
 
     async def bell(self, queues: tuple[str, ...], timeout: float) -> None:
         if self._session is not None:

@@ -1,8 +1,12 @@
 """The callers' faces: on their own thread, or on their own loop."""
 
+import asyncio
+import time
+
 from leveret.brokers.amqp.broker import CAPABILITIES
-from leveret.errors import ImproperlyConfigured
+from leveret.errors import ImproperlyConfigured, PublishFailed, PublishUnknown
 from leveret.links.amqp import letters
+from leveret.links.amqp.protocol.errors import ConnectionLost
 from leveret.links.amqp.publisher import Publisher
 from leveret.links.amqp.replies import AsyncReplies, BlockingReplies
 from leveret.links.amqp.replybox import ReplyBox
@@ -28,7 +32,16 @@ class AmqpBlockingBroker:
         now, mode, own = self._clock.now(), self._mode, self._box.name
         wants_replies = any(posting.encoded.reply_to == own for posting in postings)
         out = [letters.letter(posting, now, mode=mode) for posting in postings]
-        self._sender.publish(out, timeout, self._replies.prepare if wants_replies else None)
+        prepare = self._replies.prepare if wants_replies else None
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                self._sender.publish(out, deadline - time.monotonic(), prepare)
+                return
+            except PublishFailed as failed:
+                if not unreachable(failed) or deadline - time.monotonic() < _PAUSE_SECONDS:
+                    raise
+            time.sleep(_PAUSE_SECONDS)
 
     def reply_address(self) -> str | None:
         return self._box.name
@@ -57,6 +70,36 @@ class AmqpCallerBroker:
             await self.replies.consume()
         await self._publisher.publish([letters.letter(one, now, mode=self._mode) for one in postings])
 
+    async def publish_within(self, postings: tuple[Posting, ...], timeout: float) -> None:
+        """`ports.broker.Punctual`: it knows why it had to wait."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    try:
+                        await self._publish_twice(postings)
+                        return
+                    except PublishFailed as failed:
+                        if not unreachable(failed) or began + timeout - loop.time() < _PAUSE_SECONDS:
+                            raise
+                    await asyncio.sleep(_PAUSE_SECONDS)
+        except TimeoutError as error:
+            raise PublishUnknown(
+                f"{self._publisher.shown} did not confirm {len(postings)} messages within {timeout:g} s "
+                f"(publish_timeout){self._publisher.doubt(began)}; sending them again with the same ids is safe"
+            ) from error
+
+    async def _publish_twice(self, postings: tuple[Posting, ...]) -> None:
+        try:
+            await self.publish(postings)
+        except PublishUnknown as unknown:
+            try:
+                await self.publish(postings)
+            except PublishFailed as failed:
+                # That of the second time: the first may be there all the same.
+                raise PublishUnknown(f"{unknown}; then {failed}") from failed
+
     async def claim(self, claim: Claim) -> tuple[Delivery, ...]:
         raise _not_here()
 
@@ -75,3 +118,20 @@ class AmqpCallerBroker:
 
 def _not_here() -> ImproperlyConfigured:
     return ImproperlyConfigured("this connection only sends: a worker's own claims")
+
+
+_PAUSE_SECONDS = 0.1
+_NEVER = (402, 403, 530)
+"""The broker's reasons to refuse a login or a virtual host."""
+
+
+def unreachable(failed: PublishFailed) -> bool:
+    """Whether nothing was sent because no broker could be reached: one that restarts is back before long, and a
+    connection that broke while nobody looked is made anew."""
+    error, found = failed.__cause__, False
+    while error is not None:
+        if isinstance(error, ConnectionLost) and error.code in _NEVER:
+            return False
+        found = found or isinstance(error, OSError | ConnectionLost)
+        error = error.__cause__
+    return found

@@ -1,6 +1,7 @@
 """What one session answers for: hand-overs by receipt, and what it has just settled."""
 
 from collections import deque
+from collections.abc import Iterable
 
 import msgspec
 
@@ -26,17 +27,53 @@ class Held(msgspec.Struct, frozen=True, gc=False):
 class Holdings:
     """Owned by the worker's loop."""
 
-    def __init__(self, session: str, connection: int, done: frozenset[Run] = frozenset()) -> None:
+    def __init__(self, session: str, connection: int, done: Iterable[Run] = ()) -> None:
         self.session = session
         self.prefix = f"{session}.{connection}"
         """Of receipts: those of an earlier connection never fit again."""
         self.held: dict[Receipt, Held] = {}
         self.acknowledged: deque[Run] = deque(maxlen=_REMEMBERED)
         """What was acknowledged last: if the connection breaks now, the broker may not have heard."""
-        self.done = done
-        """The same of the connection before: what comes again of that is done."""
+        self.done = set(done)
+        """The same of the connection before, and what it left running here and has ended since: what comes again of
+        that is done."""
         self.ended: list[Run] = []
         """Runs the ledger may forget; told with the next claim."""
+
+
+class Orphans:
+    """Runs whose connection is gone and that go on here. The broker hands them over again at once: whoever gets one
+    must not begin it beside us, and needs not at all when it has ended."""
+
+    def __init__(self) -> None:
+        self._runs: dict[Receipt, Run] = {}
+
+    def take_in(self, holdings: Holdings) -> None:
+        """All that a lost connection had handed over; what has not begun is given back before long."""
+        self._runs.update({receipt: held.run for receipt, held in holdings.held.items()})
+        holdings.held.clear()
+
+    def settle(self, receipt: Receipt, holdings: Holdings, *, ended: bool) -> None:
+        """One is over. `ended`: its outcome and what follows are stored or sent."""
+        run = self._runs.pop(receipt, None)
+        if run is not None:
+            holdings.ended.append(run)
+            if ended:
+                holdings.acknowledged.append(run)
+                holdings.done.add(run)
+
+    def find(self, receipts: Iterable[Receipt]) -> dict[Receipt, Run]:
+        return {receipt: self._runs[receipt] for receipt in receipts if receipt in self._runs}
+
+    def forget(self, receipts: Iterable[Receipt]) -> None:
+        for receipt in receipts:
+            self._runs.pop(receipt, None)
+
+    def runs(self) -> tuple[Run, ...]:
+        return tuple(self._runs.values())
+
+    def __contains__(self, run: object) -> bool:
+        return run in self._runs.values()
 
 
 def run_of(encoded: Encoded, read: Properties) -> Run:

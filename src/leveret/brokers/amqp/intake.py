@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from leveret.brokers.amqp.consumers import Consumers
 from leveret.brokers.amqp.patience import explained
 from leveret.brokers.amqp.unsettled import Unsettled
+from leveret.errors import BrokerError
 from leveret.links.amqp import declaring
 from leveret.links.amqp.aio import AsyncConnection
 from leveret.links.amqp.protocol import methods
@@ -26,8 +27,10 @@ from leveret.model.topology import Topology
 
 log = logging.getLogger("leveret.amqp")
 
+FIRST_LOOK_SECONDS = 2.0
 WATCHDOG_SECONDS = 10.0
-"""Silence after which the queue is looked at: not empty, and nothing comes, means a dead consumer."""
+"""Silence after which the queue is looked at, the first time and later on: not empty, and nothing comes, means a dead
+consumer. RabbitMQ 3.10 forgets to tell the consumers of a quorum queue that was deleted and made again at once."""
 _GRACE_SECONDS = 2.0
 _AGAIN_SECONDS = 0.01
 _SETTLING_SECONDS = 0.02
@@ -59,6 +62,7 @@ class Intake:
         self._consumers = Consumers(connection, topology, self.unsettled)
         self._timer: asyncio.TimerHandle | None = None
         self._claimed_at = self._heard_at = self._loop.time()
+        self._patience = FIRST_LOOK_SECONDS
         self._next_queue = 0
         self._slots = 1
         """The most idle slots there ever were."""
@@ -73,18 +77,16 @@ class Intake:
     # ChannelOwner
 
     def delivered(self, message: Delivered) -> None:
-        self._heard_at = self._loop.time()
+        self._heard_at, self._patience = self._loop.time(), FIRST_LOOK_SECONDS
         self.unsettled.add(message)
         self.buffer.append(message)
         if self._timer is None:
             self._timer = self._loop.call_later(UNCLAIMED_SECONDS, self._look_back)
         self.news.set()
 
-    def confirmed(self, confirm: Confirmed) -> None:
-        return
+    def confirmed(self, confirm: Confirmed) -> None: ...
 
-    def returned(self, message: Returned) -> None:
-        return
+    def returned(self, message: Returned) -> None: ...
 
     def cancelled(self, consumer: str) -> None:
         queue = self._consumers.ended(consumer)
@@ -193,6 +195,12 @@ class Intake:
         self.buffer.clear()
         return back
 
+    def restore(self, messages: list[Delivered]) -> None:
+        """They could not be given back yet."""
+        self.buffer.extendleft(reversed(messages))
+        if messages and self._timer is None and self.error is None:
+            self._timer = self._loop.call_later(UNCLAIMED_SECONDS, self._look_back)
+
     async def _return_unclaimed(self) -> None:
         await self.on_unclaimed(await self.pause())
 
@@ -236,28 +244,36 @@ class Intake:
     # Watching
 
     async def _watch(self) -> None:
-        """The queue is not empty and nothing arrives: the connection is no good, whatever it says of itself."""
-        quiet = self._loop.time() - self._heard_at
-        if quiet < WATCHDOG_SECONDS or not self.window.prefetch or len(self.unsettled):
+        """The queue is not empty and nothing arrives: something is no good, whatever the connection says of itself."""
+        if self._loop.time() - self._heard_at < self._patience or not self.window.prefetch:
+            return
+        if sum(self.unsettled.consumers.values()) >= self.window.prefetch:
             return
         waiting = await self._waiting_messages()
         if not waiting:
             self._heard_at = self._loop.time()
+            self._patience = min(2 * self._patience, WATCHDOG_SECONDS)
             return
         self.news.clear()
         try:
             await asyncio.wait_for(self.news.wait(), _GRACE_SECONDS)
         except TimeoutError:
             if await self._waiting_messages() and not self.news.is_set():
-                log.warning("%d messages wait in %s and none arrives: connecting anew", waiting, ", ".join(self.queues))
-                self.connection.abort()
+                await self._begin_anew(waiting)
+
+    async def _begin_anew(self, waiting: int) -> None:
+        log.warning("%d messages wait in %s and none arrives: beginning anew", waiting, ", ".join(self.queues))
+        if not len(self.unsettled):
+            self.connection.abort()
+            return
+        # Others run on this connection.
+        prefetch = self.window.prefetch
+        await self._return_unclaimed()
+        self.consume(prefetch)
 
     async def _waiting_messages(self) -> int:
-        total = 0
-        for queue in self.queues:
-            found = await follow(self.connection, declaring.queue_and_bindings(self._topology, queue))
-            total += found.messages
-        return total
+        steps = [declaring.queue_and_bindings(self._topology, queue) for queue in self.queues]
+        return sum([(await follow(self.connection, one)).messages for one in steps])
 
     async def _revive(self, queue: str) -> None:
         await follow(self.connection, declaring.queue_and_bindings(self._topology, queue))
@@ -275,3 +291,17 @@ class Intake:
         if not task.cancelled() and (error := task.exception()) is not None and self.error is None:
             log.warning("%s; connecting anew", error)
             self.connection.abort()
+
+
+async def insist(intake: Intake, call: Callable[[], Awaitable[None]]) -> None:
+    """Repeat until the broker has taken it, or this connection is gone with all that it handed over. A broker that
+    takes no messages must not cost the connection on which others run."""
+    wait = 0.1
+    while intake.error is None:
+        try:
+            await call()
+            return
+        except BrokerError as error:
+            log.log(logging.WARNING if wait == 0.1 else logging.DEBUG, "%s; trying again", error)
+        await asyncio.sleep(wait)
+        wait = min(2 * wait, 2.0)

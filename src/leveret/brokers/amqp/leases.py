@@ -62,8 +62,8 @@ class AmqpLeases:
         return 0
 
     async def reconcile(self, session: SessionId, held: tuple[Receipt, ...]) -> tuple[Delivery, ...]:
-        """Nothing can be held that this process does not know: deliveries come on its own connection."""
-        self._broker().check(session)
+        """No reply can be lost, since deliveries come on its own connection; only what could not be settled is left."""
+        await self._broker().keep_only(session, frozenset(held))
         return ()
 
     async def release(self, session: SessionId, keep: tuple[Receipt, ...]) -> int:

@@ -4,7 +4,7 @@ import logging
 
 import msgspec
 
-from leveret.brokers.amqp.holdings import Held, Holdings, run_of
+from leveret.brokers.amqp.holdings import Held, Holdings, Orphans, run_of
 from leveret.brokers.amqp.intake import Intake
 from leveret.brokers.amqp.sidings import Sidings
 from leveret.brokers.amqp.testimony import Book, merged
@@ -15,11 +15,12 @@ from leveret.links.amqp.protocol.events import Delivered
 from leveret.model.delivery import Charge, Claim, Delivery, Receipt, SessionId
 from leveret.model.node import Testimony
 from leveret.model.options import CHARGES_TO_PARK
-from leveret.ports.ledger import CLEAR, Ledger
+from leveret.ports.ledger import CLEAR, Ledger, Run
 
 log = logging.getLogger("leveret.amqp")
 
 _UNKNOWN = Testimony(id="")
+_HERE = "an earlier session of this process"
 
 
 class Session:
@@ -29,6 +30,7 @@ class Session:
         self.intake, self.holdings = intake, holdings
         self._sidings, self._book, self._ledger = sidings, book, ledger
         self.quarantine = False
+        self.orphans = Orphans()
         self._number = -1
         self._answer: tuple[Delivery, ...] = ()
         self._drawn: list[Delivery] = []
@@ -49,6 +51,9 @@ class Session:
         if self._ledger is not None and (deliveries or holdings.ended):
             deliveries = await self._consult(self._ledger, deliveries)
         if intake.error is not None:
+            # Nobody has heard of these.
+            for delivery in self._drawn:
+                holdings.held.pop(delivery.receipt, None)
             raise LeaseLost(f"session {holdings.session} is no more: {intake.error}")
         self._drawn.clear()
         self._number, self._answer = claim.number, deliveries
@@ -101,10 +106,15 @@ class Session:
             charges=facts.charges,
             suspect=facts.suspect,
         )
-        told = self._book.about(run[0]) if again and self._book else None
+        told = self._told(run) if again else None
         if told is None and not facts.suspect:
             return delivery
         return self._judge(held, delivery, told or _UNKNOWN)
+
+    def _told(self, run: Run) -> Testimony | None:
+        if run in self.orphans:
+            return Testimony(id=run[0], held_by=_HERE)
+        return self._book.about(run[0]) if self._book else None
 
     def _judge(self, held: Held, delivery: Delivery, told: Testimony) -> Delivery | None:
         """The delivery with what is known of earlier deaths; None where it goes elsewhere."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from leveret.brokers.amqp.holdings import Held, Holdings
-from leveret.brokers.amqp.intake import Intake
+from leveret.brokers.amqp.intake import Intake, insist
 from leveret.brokers.amqp.sidings import Sidings, fresh_copy
 from leveret.links.amqp.letters import Letter
 from leveret.links.amqp.protocol.events import Delivered
@@ -78,7 +78,8 @@ class Settling:
     async def give_back(self, returns: tuple[Return, ...]) -> None:
         """Unstarted work; nothing more is asked for until a slot is idle."""
         intake, holdings = self._intake, self._holdings
-        back = await intake.pause()
+        unclaimed = await intake.pause()
+        back: list[Delivered] = []
         out: list[Letter] = []
         later: list[Held] = []
         gone: list[Held] = []
@@ -93,13 +94,18 @@ class Settling:
                 later.append(held)
             else:
                 back.append(message)
-        await self._let_go(gone)
-        if out:
-            await self._publisher.publish(out)
+        try:
+            await self._let_go(gone)
+            if out:
+                await self._publisher.publish(out)
+        except BaseException:
+            # The caller tries again, or nobody knows of these.
+            intake.restore(unclaimed)
+            raise
         for one in returns:
             holdings.held.pop(one.receipt, None)
         intake.acknowledge([held.tag for held in later])
-        await self.back(back)
+        await self.back([*back, *unclaimed])
 
     async def back(self, messages: Iterable[Delivered]) -> None:
         """To their old places. What the queue has counted often is sent anew, so that no innocent ever reaches its
@@ -115,7 +121,7 @@ class Settling:
                 worn.append((message.tag, fresh))
         intake.refuse(plain)
         if worn:
-            await self._publisher.publish([letter for _, letter in worn])
+            await insist(intake, lambda: self._publisher.publish([letter for _, letter in worn]))
             intake.acknowledge([tag for tag, _ in worn])
 
     async def _let_go(self, gone: list[Held]) -> None:

@@ -6,7 +6,7 @@ import logging
 import msgspec
 
 from leveret.brokers.amqp.holdings import Held
-from leveret.brokers.amqp.intake import Intake
+from leveret.brokers.amqp.intake import Intake, insist
 from leveret.brokers.amqp.testimony import Book, merged
 from leveret.links.amqp import declaring, letters, names
 from leveret.links.amqp.letters import Facts, Letter
@@ -72,19 +72,21 @@ class Sidings:
         """Properties that nobody can read are kept as bytes; the body stays the body."""
         log.error("message on queue %r parked as a dead letter: %s", queue, error)
         letter = letters.unreadable(message, queue, f"undecodable: {error}", self._clock.now())
-        await self.send([letter])
+        await insist(intake, lambda: self.send([letter]))
         intake.acknowledge((message.tag,))
 
     async def move_to_suspects(self, intake: Intake, held: Held, charges: tuple[Charge, ...]) -> None:
         facts = msgspec.structs.replace(held.facts, suspect=True, queue=held.queue, charges=charges)
         properties = letters.rewritten(held.read, held.encoded, facts)
-        await self.send([Letter("", names.suspects(held.queue), properties, held.encoded.body, True)])
+        letter = Letter("", names.suspects(held.queue), properties, held.encoded.body, True)
+        await insist(intake, lambda: self.send([letter]))
         intake.acknowledge((held.tag,))
 
     async def wait_for_holder(self, intake: Intake, held: Held) -> None:
         """It still runs elsewhere: it comes again when that may be over, and its outcome is looked for then."""
         held = msgspec.structs.replace(held, facts=msgspec.structs.replace(held.facts, again=True))
-        await self._publisher.publish([self.later(held, _HOLDER_SECONDS, counted=False)])
+        letter = self.later(held, _HOLDER_SECONDS, counted=False)
+        await insist(intake, lambda: self._publisher.publish([letter]))
         intake.acknowledge((held.tag,))
 
 

@@ -5,8 +5,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from leveret.brokers.sql import alone
 from leveret.errors import LeveretError, OperationalError, PublishFailed, StoreBusy
-from leveret.links.sql import alone, messages
+from leveret.links.sql import messages
 from leveret.links.sql.connection import Connection
 from leveret.links.sql.database import Database
 from leveret.model.delivery import Posting
@@ -26,7 +27,8 @@ class Ticket:
 
 
 class Publisher:
-    """Group commit: whoever gets `_leading` takes everything that waits into one transaction, one fsync.
+    """Group commit: whoever gets the durable connection's lock takes everything that waits into one transaction, one
+    fsync.
 
     `_guard` guards the waiting list.
     """
@@ -34,16 +36,18 @@ class Publisher:
     def __init__(self, database: Database, options: DriverOptions, clock: Clock) -> None:
         self._database = database
         self._now, self._high_first = clock.now, options.high_first
-        self._start_over()
+        self._pid = os.getpid()
+        self._guard = threading.Lock()
+        self._waiting: list[Ticket] = []
 
     def publish(self, postings: Sequence[Posting], timeout: float) -> None:
         """Return when all are durable; fail within `timeout` seconds."""
         if not postings:
             return
-        if self._pid != os.getpid():  # forked while another thread may have held a lock
+        if self._pid != os.getpid():
             self._start_over()
-        database, error = self._database, None
-        if not self._leading.acquire(False):
+        connection, error = self._database.durable, None
+        if not connection.lock.acquire(False):
             error = self._follow(time.monotonic() + timeout, Ticket(postings))
         else:
             try:
@@ -51,15 +55,14 @@ class Publisher:
                 if (
                     len(postings) == 1
                     and not self._waiting
-                    and database.pid == self._pid
-                    and alone.publish(database.durable, postings[0], self._now(), self._high_first)
+                    and alone.publish(connection, postings[0], self._now(), self._high_first)
                 ):
                     return
                 error = self._take_along(postings, time.monotonic() + timeout)
             except OperationalError as why:
                 error = failed(why)
             finally:
-                self._leading.release()
+                connection.lock.release()
         if error is not None:
             raise error
 
@@ -67,30 +70,26 @@ class Publisher:
         """Publish if there is nothing to wait for but the disk. False: it is another's turn, and nothing was sent."""
         if self._pid != os.getpid():
             self._start_over()
-        if not self._leading.acquire(False):
+        connection = self._database.durable
+        if self._waiting or not connection.lock.acquire(False):
             return False
         try:
-            if self._waiting:
-                return False
-            error = None if self._alone(postings) else self._publish(postings, 0.0)
+            error = None if self._alone(connection, postings) else self._publish(postings, 0.0)
         finally:
-            self._leading.release()
+            connection.lock.release()
         if error is not None and not isinstance(error.__cause__, StoreBusy):
             raise error
         return error is None
 
     def _start_over(self) -> None:
-        self._pid = os.getpid()
-        self._leading = threading.Lock()
+        """In a forked child: a thread that is not here may have held a lock."""
+        self._database.own()
         self._guard = threading.Lock()
-        self._waiting: list[Ticket] = []
+        self._waiting = []
+        self._pid = os.getpid()
 
-    def _alone(self, postings: Sequence[Posting]) -> bool:
-        return (
-            len(postings) == 1
-            and self._database.pid == self._pid
-            and alone.publish(self._database.durable, postings[0], self._now(), self._high_first)
-        )
+    def _alone(self, connection: Connection, postings: Sequence[Posting]) -> bool:
+        return len(postings) == 1 and alone.publish(connection, postings[0], self._now(), self._high_first)
 
     def _take_along(self, postings: Sequence[Posting], deadline: float) -> Exception | None:
         return self._lead(deadline, Ticket(postings)) if self._waiting else self._publish(postings, deadline)
@@ -103,14 +102,16 @@ class Publisher:
         """Wait for another thread's commit to take the ticket along, or for the lead."""
         with self._guard:
             self._waiting.append(ticket)
-        if not self._leading.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
+        lock = self._database.durable.lock
+        if not lock.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
             self._give_up(ticket)
             return ticket.error
         try:
             if not ticket.done:
-                self._lead(deadline)
+                # It may have been left in the list of the process this one was forked from.
+                self._lead(deadline, *(() if ticket in self._waiting else (ticket,)))
         finally:
-            self._leading.release()
+            lock.release()
         return ticket.error
 
     def _lead(self, deadline: float, *own: Ticket) -> Exception | None:
@@ -154,7 +155,7 @@ class Publisher:
         if waits:
             raise PublishFailed(f"nothing was sent: {self._database.path} stayed locked until the deadline")
         # Another thread is committing it and has a deadline too: wait for its word, so that it is always known.
-        with self._leading:
+        with self._database.durable.lock:
             return
 
 

@@ -36,7 +36,7 @@ CAPABILITIES = frozenset(
 
 class SqlBroker:
     """`ports.broker.Broker` and `Commit`. Inline it runs its statements on the calling loop, as a worker's I/O loop
-    wants it; else a thread does, so that no caller's loop waits for a disk."""
+    wants it; else (`SqlCallerBroker`) no caller's loop waits for a slow disk."""
 
     capabilities = CAPABILITIES
 
@@ -216,7 +216,7 @@ class SqlBroker:
 
 
 class SqlCallerBroker(SqlBroker):
-    """For loops that serve others: a publish (its fsync) runs in a thread, where it shares a commit with others."""
+    """For loops that serve others: `Disk` decides who waits for the fsync, the loop or a thread."""
 
     def __init__(self, database: Database, publisher: Publisher, options: DriverOptions, clock: Clock) -> None:
         super().__init__(database, publisher, options, clock)

@@ -13,7 +13,7 @@ from leveret.model.delivery import Posting
 QUICK_SECONDS = 0.0005
 QUICK_IN_A_ROW = 20
 """As many commits, none slower, make a disk quick. Handing one over costs two threads 100-130 us of CPU under one GIL,
-which is longer than such a disk takes: the loop stands still for less when it commits itself (docs/adr/0007)."""
+which is longer than such a disk takes: the loop stands still for less when it commits itself (docs/adr/0011)."""
 SLOW_SECONDS = 0.002
 """One commit that took longer sends the next ones to the thread, until it finds the disk quick again."""
 MOST_ON_LOOP = 32

@@ -26,7 +26,8 @@ class SqlDriver:
         self.address = str(self._database.path)
 
     def broker(self, *, inline: bool = True) -> SqlBroker:
-        """`inline=False`: for a loop that serves others (`adelay`): no publish waits for the disk on it."""
+        """`inline=False`: for a loop that serves others (`adelay`): no publish waits there for a slow disk, or for
+        another's turn."""
         if not inline:
             return SqlCallerBroker(self._database, self._publisher, self._options, self._clock)
         self._inline = SqlBroker(self._database, self._publisher, self._options, self._clock)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import socket
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -69,7 +70,7 @@ class AsyncConnection(asyncio.Protocol):
         """Numbers of channels that were closed."""
         self._flushing = False
         self._paused: asyncio.Future[None] | None = None
-        self._heard = self._sent = self._loop.time()
+        self.heard = self._sent = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
         self.error: Exception | None = None
         """Why the connection is gone; None while it lives."""
@@ -163,7 +164,7 @@ class AsyncConnection(asyncio.Protocol):
         """In a forked process: close the inherited descriptor; the connection goes on in the parent."""
         sock = self.socket()
         if sock is not None and sock.fileno() >= 0:
-            os.close(sock.fileno())
+            _close_descriptor(sock.fileno())
 
     def abort(self) -> None:
         self.fail(ConnectionLost("closed here"))
@@ -176,6 +177,7 @@ class AsyncConnection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         if self._transport is not None:
+            _shut_down(self.socket())
             self._transport.abort()
         if not self._opened.done():
             self._opened.set_exception(error)
@@ -201,7 +203,7 @@ class AsyncConnection(asyncio.Protocol):
         self._flush()
 
     def data_received(self, data: bytes) -> None:
-        self._heard = self._loop.time()
+        self.heard = self._loop.time()
         try:
             events = self._machine.receive(data)
         except ProtocolError as error:
@@ -296,12 +298,19 @@ class AsyncConnection(asyncio.Protocol):
 
     def _beat(self) -> None:
         every, now = self._machine.heartbeat, self._loop.time()
-        if now - self._heard > 2 * every:
+        if now - self.heard > 2 * every:
             self.fail(ConnectionLost(f"{self.address.shown} was silent for {2 * every} s"))
             return
         if now - self._sent >= every / 2:
             self.write(frames.HEARTBEAT_FRAME)
         self._timer = self._loop.call_later(every / 4, self._beat)
+
+
+def end_for_all(sock: Any) -> None:
+    """A supervisor may hold a duplicate of a socket: closing it here would leave the connection open."""
+    if sock is not None:
+        with suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
 
 
 def _fail(waiting: deque[asyncio.Future[Any]], error: Exception) -> None:
@@ -311,6 +320,19 @@ def _fail(waiting: deque[asyncio.Future[Any]], error: Exception) -> None:
             with suppress(asyncio.InvalidStateError):
                 future.set_exception(error)
             future.exception()
+
+
+def _shut_down(sock: Any) -> None:
+    """A supervisor may hold a duplicate of it: closing ours would leave the connection open."""
+    with suppress(OSError, AttributeError):
+        sock.shutdown(socket.SHUT_RDWR)
+
+
+def _close_descriptor(number: int) -> None:
+    """Here only. The number stays taken: its owner closes it again some day, and it must not be another's by then."""
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, number, inheritable=False)
+    os.close(null)
 
 
 async def connect(failover: Failover, seconds: float | None = None) -> AsyncConnection:

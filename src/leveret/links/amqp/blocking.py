@@ -39,6 +39,55 @@ _LOOK = 0.05
 """How often one who waits behind a reader looks whether he may read himself."""
 _IDLE_SECONDS = 1.0
 _DEBT_SECONDS = 1.0
+_SILENT_SECONDS = 4.0
+
+
+class NotSent(OperationalError):
+    """The deadline came before our turn to write."""
+
+
+class Channels:
+    """Numbers of channels, and who waits for an answer on each, in the order of asking. `BlockingConnection._heard`
+    guards it."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, deque[list[Any]]] = {}
+        self._highest = 0
+        self.free: list[int] = []
+
+    def number(self) -> int:
+        if self.free:
+            return self.free.pop()
+        self._highest += 1
+        return self._highest
+
+    def ask(self, channel: int) -> list[Any]:
+        """Where the answer will stand: a method, a message or None, or an exception."""
+        answer: list[Any] = []
+        self._waiting.setdefault(channel, deque()).append(answer)
+        return answer
+
+    def withdraw(self, channel: int) -> None:
+        """What was asked for last was not sent."""
+        if waiting := self._waiting.get(channel):
+            waiting.pop()
+
+    def answer(self, channel: int, answer: Any) -> None:
+        waiting = self._waiting.get(channel)
+        if waiting:
+            waiting.popleft().append(answer)
+
+    def lose(self, channel: int, error: Exception) -> None:
+        """The broker closed it."""
+        self.free.append(channel)
+        for answer in self._waiting.pop(channel, ()):
+            answer.append(error)
+
+    def end(self, error: Exception) -> None:
+        for waiting in self._waiting.values():
+            for answer in waiting:
+                answer.append(error)
+        self._waiting.clear()
 
 
 class BlockingConnection:
@@ -55,10 +104,8 @@ class BlockingConnection:
         """Held by the one who reads for all."""
         self._heard = threading.Condition()
         """Guards what events change; notified after each batch of them."""
-        self._waiting: dict[int, deque[list[Any]]] = {}
-        self._channels = 0
-        self._free: list[int] = []
-        self._used = time.monotonic()
+        self._channels = Channels()
+        self._used = self._heard_at = time.monotonic()
         self.error: Exception | None = None
         self.blocked: str | None = None
         self.on_delivered: Callable[[Delivered], None] = lambda message: None
@@ -85,30 +132,34 @@ class BlockingConnection:
 
     def open_channel(self, deadline: float) -> int:
         with self._heard:
-            if self._free:
-                number = self._free.pop()
-            else:
-                self._channels += 1
-                number = self._channels
-        self.call(number, commands.Channel.Open(), deadline)
+            number = self._channels.number()
+        try:
+            self.call(number, commands.Channel.Open(), deadline)
+        except NotSent:
+            self._channels.free.append(number)
+            raise
+        except OperationalError:
+            # Should it be opened after all, nobody uses it: closed, its number is free again.
+            self.owe(marshal(number, commands.Channel.Close(200, "", 0, 0)))
+            raise
         return number
 
     def call(self, channel: int, method: Any, deadline: float) -> Any:
-        """Send a synchronous method and wait for its answer. Raises `ChannelClosed`, `ConnectionLost`."""
-        answer: list[Any] = []
+        """Send a synchronous method and wait for its answer. Raises `ChannelClosed`, or `OperationalError`."""
+        began = time.monotonic()
         data = marshal(channel, method)
         with self._heard:
-            self._waiting.setdefault(channel, deque()).append(answer)
+            answer = self._channels.ask(channel)
         try:
             self.send(data, deadline)
-        except OperationalError:
+        except NotSent:
             with self._heard:
-                if waiting := self._waiting.get(channel):
-                    waiting.pop()
+                self._channels.withdraw(channel)
             raise
         if not self.wait(lambda: bool(answer), deadline):
+            self.give_up(began)
             why = f" (it takes no messages: {self.blocked})" if self.blocked else ""
-            self.fail(ConnectionLost(f"{self.address.shown} did not answer {method.name} in time{why}"))
+            raise OperationalError(f"{self.address.shown} did not answer {method.name} in time{why}")
         if not answer:
             raise ConnectionLost(str(self.error)) from self.error
         if isinstance(answer[0], Exception):
@@ -201,6 +252,7 @@ class BlockingConnection:
                 return
             if not data:
                 raise ConnectionResetError("closed by the broker")
+            self._heard_at = time.monotonic()
             events = self._machine.receive(data)
             self.owe(self._machine.data_to_send())
         except (OSError, ProtocolError) as error:
@@ -223,20 +275,18 @@ class BlockingConnection:
             case Returned():
                 self.on_returned(event)
             case Got(channel=channel, message=message):
-                self._answer(channel, message)
+                self._channels.answer(channel, message)
             case Answered(channel=channel, frame=commands.Basic.Cancel()):
                 # Its queue is gone: a channel without its consumer is as good as none.
                 self.on_channel_lost(channel, ConnectionLost("the consumer was cancelled"))
             case Answered(channel=channel, frame=frame):
                 if isinstance(frame, commands.Channel.CloseOk):
-                    self._free.append(channel)
-                self._answer(channel, frame)
+                    self._channels.free.append(channel)
+                self._channels.answer(channel, frame)
             case ChannelLost(channel=channel, code=code, text=text):
                 error = ChannelClosed(code, text)
-                self._free.append(channel)
                 self.on_channel_lost(channel, error)
-                for answer in self._waiting.pop(channel, deque()):
-                    answer.append(error)
+                self._channels.lose(channel, error)
             case Blocked(reason=reason):
                 self.blocked = reason
             case Unblocked():
@@ -246,12 +296,13 @@ class BlockingConnection:
             case Closed(code=code, text=text):
                 self._end(ConnectionLost(f"{self.address.shown} closed the connection: {code} {text}", code))
 
-    def _answer(self, channel: int, answer: Any) -> None:
-        waiting = self._waiting.get(channel)
-        if waiting:
-            waiting.popleft().append(answer)
-
     # The end
+
+    def give_up(self, began: float) -> None:
+        """Who has waited since `began` goes without an answer. Where nothing at all was heard for long, nobody is there
+        any more; a shorter silence is no reason to end what others wait on."""
+        if self.blocked is None and self._heard_at < began < time.monotonic() - _SILENT_SECONDS:
+            self.fail(ConnectionLost(f"{self.address.shown} was silent for {time.monotonic() - began:.1f} s"))
 
     def lock(self) -> Any:
         """For what is shared with the reader's callbacks. Nothing may be sent while it is held."""
@@ -266,10 +317,7 @@ class BlockingConnection:
         if self.error is not None:
             return
         self.error = error
-        for waiting in self._waiting.values():
-            for answer in waiting:
-                answer.append(error)
-        self._waiting.clear()
+        self._channels.end(error)
         self.on_lost(error)
         self._line.close()
 
@@ -324,9 +372,9 @@ def _open(address: Address, deadline: float) -> BlockingConnection:
 
 @contextmanager
 def turn(lock: threading.Lock, deadline: float, where: str) -> Iterator[None]:
-    """Hold a lock that others may hold for as long as their own deadlines; raises `OperationalError` at ours."""
+    """Hold a lock that others may hold for as long as their own deadlines; raises `NotSent` at ours."""
     if not lock.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
-        raise OperationalError(f"{where}: other threads were busy with the connection until the deadline")
+        raise NotSent(f"{where}: other threads were busy with the connection until the deadline")
     try:
         yield
     finally:

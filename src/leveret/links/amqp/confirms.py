@@ -33,6 +33,10 @@ class Confirms:
     def unanswered(self) -> int:
         return len(self._open)
 
+    @property
+    def oldest(self) -> int | None:
+        return next(iter(self._open), None)
+
     def add(self, batch: Batch) -> None:
         """Call before the batch's frames are written, in the order of writing."""
         for tag in range(self._next, self._next + len(batch.items)):

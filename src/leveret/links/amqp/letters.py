@@ -14,6 +14,7 @@ from leveret.errors import EncodeError, QueueNotFound
 from leveret.links.amqp import names
 from leveret.links.amqp.protocol.events import Delivered
 from leveret.links.amqp.protocol.properties import Properties, read_properties, write_properties
+from leveret.logic.wire.protocol import OUR_HEADER, RESERVED
 from leveret.model.delivery import Charge, Encoded, Posting
 
 COUNT, CHARGES, SUSPECT = "leveret.deliveries", "leveret.crashes", "leveret.suspect"
@@ -26,6 +27,8 @@ _BROKERS = frozenset(("x-death", _DELIVERY_COUNT, "x-acquired-count"))
 _MOST_PROPERTIES = 131_052
 """Bytes that the header frame holds; it cannot be split."""
 _MOST_REASON = 2_000
+_OF_TASKS = RESERVED | {OUR_HEADER, "task", "id"}
+"""Nearly no message has others."""
 
 
 class Letter(Struct, frozen=True, gc=False):
@@ -102,8 +105,7 @@ def read(properties: bytes, body: bytes) -> tuple[Encoded, Facts, Properties]:
     read = read_properties(properties)
     headers = read.headers
     facts = PLAIN
-    # Looked for in the bytes first: nearly no message has any of it.
-    if (b"leveret." in properties or b"x-" in properties) and any(map(_is_ours, headers)):
+    if not _OF_TASKS.issuperset(headers) and any(map(_is_ours, headers)):
         facts = _facts(headers)
         headers = {name: value for name, value in headers.items() if not _is_ours(name)}
     encoded = Encoded(

@@ -5,13 +5,15 @@ memory, must not stand behind a message there.
 """
 
 import asyncio
+import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from pamqp import commands
 
-from leveret.errors import BrokerError, PublishFailed, PublishUnknown, QueueNotFound
+from leveret.errors import BrokerError, OperationalError, PublishFailed, PublishUnknown, QueueNotFound
 from leveret.links.amqp import declaring, names
 from leveret.links.amqp.address import Failover
 from leveret.links.amqp.aio import AsyncConnection, connect
@@ -19,13 +21,16 @@ from leveret.links.amqp.confirms import Batch, Confirms
 from leveret.links.amqp.declaring import Steps
 from leveret.links.amqp.letters import Letter, index_entry
 from leveret.links.amqp.protocol import frames
-from leveret.links.amqp.protocol.errors import ChannelClosed
+from leveret.links.amqp.protocol.errors import ChannelClosed, ConnectionLost
 from leveret.links.amqp.protocol.events import Confirmed, Delivered, Returned
 from leveret.model.topology import Topology
+
+log = logging.getLogger("leveret.amqp")
 
 _SIZE = re.compile(r"message size (\d+)")
 MOST_IN_FLIGHT = 4_000
 """Unconfirmed messages on one channel; more wait here."""
+_SILENCE_SECONDS = 10.0
 
 
 class Lines:
@@ -42,6 +47,25 @@ class Lines:
         """Names of queues known to be there."""
         self.highest = -1
         """The highest rung known to be there."""
+        self._expected: int | None = None
+        """The oldest open confirm when somebody last looked."""
+        self._timer: asyncio.TimerHandle | None = None
+
+    def expect(self) -> None:
+        """Call after a send: that a confirm does not come is told, since whoever waits for it may wait for long."""
+        if self._timer is None:
+            self._expected = self.confirms.oldest
+            self._timer = asyncio.get_running_loop().call_later(_SILENCE_SECONDS, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        oldest = self.confirms.oldest
+        if oldest is None or self.error is not None:
+            return
+        if oldest == self._expected:
+            where, why = self.connection.address.shown, self.connection.blocked or "a queue without a leader?"
+            log.warning("%s still does not confirm %d messages (%s)", where, self.confirms.unanswered, why)
+        self.expect()
 
     def delivered(self, message: Delivered) -> None:
         return
@@ -71,14 +95,30 @@ class Publisher:
     async def publish(self, letters: Sequence[Letter]) -> None:
         """Return when the broker has all of them. Raises `PublishFailed` when it has none of some queue's, and
         `PublishUnknown` when it cannot tell."""
-        lines = await self.open()
+        try:
+            lines = await self.open()
+            await self._prepare(lines, letters)
+        except OperationalError as error:
+            raise PublishFailed(f"nothing was sent: {error}") from error
+        for start in range(0, len(letters), MOST_IN_FLIGHT):
+            with after(start):
+                await self._deliver(lines, letters[start : start + MOST_IN_FLIGHT])
+
+    async def _prepare(self, lines: Lines, letters: Sequence[Letter]) -> None:
         await self.prepare(lines, {letter.queue for letter in letters if letter.queue})
         late = [letter for letter in letters if letter.delay]
         if late:
             async with lines.declaring:
                 await self._prepare_ladder(lines, late)
-        for start in range(0, len(letters), MOST_IN_FLIGHT):
-            await self._send(lines, letters[start : start + MOST_IN_FLIGHT])
+
+    async def _deliver(self, lines: Lines, letters: Sequence[Letter]) -> None:
+        batch = await self._send(lines, letters)
+        again = unrouted(batch)
+        if again:
+            forget(lines.declared, again)
+            await self._prepare(lines, again)
+            batch = await self._send(lines, again)
+        judge(batch, lines.declared)
 
     async def open(self) -> Lines:
         """The confirm channel, connecting first where there is none."""
@@ -116,7 +156,7 @@ class Publisher:
     async def _enter(self, lines: Lines, queue: str) -> None:
         """Into the index of queues, so that operators find it."""
         await follow(lines.connection, declaring.own_queue(names.INDEX))
-        await self._send(lines, [index_entry(queue)])
+        judge(await self._send(lines, [index_entry(queue)]), lines.declared)
 
     async def _prepare_ladder(self, lines: Lines, letters: Sequence[Letter]) -> None:
         highest = names.rung(max(letter.delay for letter in letters))
@@ -128,7 +168,8 @@ class Publisher:
                 await follow(lines.connection, declaring.arrival(queue))
                 lines.declared.add(f"@{queue}")
 
-    async def _send(self, lines: Lines, letters: Sequence[Letter]) -> None:
+    async def _send(self, lines: Lines, letters: Sequence[Letter]) -> Batch:
+        """Answer what became of them: for as long as the connection lives, the broker has them and will tell."""
         connection = lines.connection
         if connection.blocked is not None:
             await self._unblocked(connection)
@@ -141,8 +182,23 @@ class Publisher:
         lines.confirms.add(batch)
         connection.write(data)
         await connection.drain()
+        lines.expect()
         await done
-        judge(batch, lines.declared)
+        return batch
+
+    @property
+    def shown(self) -> str:
+        return self._failover.shown
+
+    def doubt(self, since: float) -> str:
+        """Nothing was confirmed within somebody's deadline: answers why, where that is known. A connection on which
+        nothing at all was heard since then is not used again."""
+        lines = self._lines
+        if lines is None or lines.connection.blocked:
+            return "" if lines is None else f" (it takes no messages: {lines.connection.blocked})"
+        if lines.connection.heard < since:
+            lines.connection.fail(ConnectionLost(f"{lines.connection.address.shown} did not answer"))
+        return ""
 
     async def _unblocked(self, connection: AsyncConnection) -> None:
         reason = connection.blocked
@@ -184,6 +240,40 @@ def blocked(where: str, reason: str | None, seconds: float) -> str:
         f"nothing was sent: {where} takes no messages ({reason}) and did not for {seconds:g} s (publish_timeout); "
         "free its memory or disk, or let its workers catch up"
     )
+
+
+def unrouted(batch: Batch) -> list[Letter]:
+    """Those of a batch that came back although their queue was there before: somebody deleted it meanwhile. Empty where
+    another reason stands behind one of them."""
+    if batch.severed is not None or not batch.returned:
+        return []
+    left = list(batch.items)
+    found: list[Letter] = []
+    for message in batch.returned:
+        place = (message.exchange, message.routing_key, message.body)
+        letter = next((one for one in left if (one.exchange, one.routing_key, one.body) == place), None)
+        if letter is None or not letter.queue:
+            return []
+        left.remove(letter)
+        found.append(letter)
+    return found
+
+
+def forget(declared: set[str], letters: Sequence[Letter]) -> None:
+    """What was declared for these is looked at again."""
+    for letter in letters:
+        declared -= {letter.queue, f"@{letter.queue}"}
+
+
+@contextmanager
+def after(sent: int) -> Iterator[None]:
+    """Behind `sent` messages that are there, nobody can say any more that nothing was sent."""
+    try:
+        yield
+    except PublishFailed as failed:
+        if sent:
+            raise PublishUnknown(f"only the first {sent} messages are there for certain: {failed}") from failed
+        raise
 
 
 def judge(batch: Batch, declared: set[str]) -> None:

@@ -21,7 +21,7 @@ from leveret.links.amqp.confirms import Batch, Confirms
 from leveret.links.amqp.declaring import Steps
 from leveret.links.amqp.letters import Letter, index_entry
 from leveret.links.amqp.protocol.errors import ChannelClosed, ConnectionLost
-from leveret.links.amqp.publisher import blocked, judge, written
+from leveret.links.amqp.publisher import after, blocked, forget, judge, unrouted, written
 from leveret.model.topology import Topology
 
 MOST_AT_ONCE = 2_000
@@ -88,7 +88,17 @@ class Sender:
         except (OperationalError, ConnectionLost) as error:
             raise PublishFailed(f"nothing was sent: {error}") from error
         for start in range(0, len(letters), MOST_AT_ONCE):
-            self._send(wire, letters[start : start + MOST_AT_ONCE], deadline, timeout)
+            with after(start):
+                self._deliver(wire, letters[start : start + MOST_AT_ONCE], deadline, timeout)
+
+    def _deliver(self, wire: Wire, letters: Sequence[Letter], deadline: float, timeout: float) -> None:
+        batch = self._send(wire, letters, deadline, timeout)
+        again = unrouted(batch)
+        if again:
+            forget(wire.declared, again)
+            self._prepare(wire, again, deadline)
+            batch = self._send(wire, again, deadline, timeout)
+        judge(batch, wire.declared)
 
     def opening(self, deadline: float) -> AbstractContextManager[None]:
         """Held while something is declared or consumed on the connection."""
@@ -135,7 +145,8 @@ class Sender:
                 if place is not None and place.made:
                     # Into the index of queues, so that operators find it.
                     follow(wire.connection, declaring.own_queue(names.INDEX), deadline)
-                    self._send(wire, [index_entry(queue)], deadline, max(deadline - time.monotonic(), 0.0))
+                    left = max(deadline - time.monotonic(), 0.0)
+                    judge(self._send(wire, [index_entry(queue)], deadline, left), wire.declared)
                 wire.declared.add(queue)
             if not late:
                 return
@@ -148,10 +159,10 @@ class Sender:
                     follow(wire.connection, declaring.arrival(queue), deadline)
                     wire.declared.add(f"@{queue}")
 
-    def _send(self, wire: Wire, letters: Sequence[Letter], deadline: float, timeout: float) -> None:
+    def _send(self, wire: Wire, letters: Sequence[Letter], deadline: float, timeout: float) -> Batch:
         connection = wire.connection
         _wait_unblocked(connection, deadline, timeout)
-        batch = Batch(letters, lambda: None)
+        batch, began = Batch(letters, lambda: None), time.monotonic()
         data = written(letters, wire.channel, connection.frame_max)
 
         def count() -> None:
@@ -169,12 +180,13 @@ class Sender:
         except OperationalError as error:
             raise PublishFailed(f"nothing was sent: {error}") from error
         if not answered:
+            connection.give_up(began)
             reason = f" (it takes no messages: {connection.blocked})" if connection.blocked else ""
             raise PublishUnknown(
                 f"{connection.address.shown} did not confirm {len(letters)} messages within {timeout:g} s "
                 f"(publish_timeout){reason}; sending them again with the same ids is safe"
             )
-        judge(batch, wire.declared)
+        return batch
 
     def close(self) -> None:
         self.forget_if_forked()

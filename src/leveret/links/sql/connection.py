@@ -11,11 +11,13 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from leveret.errors import ImproperlyConfigured, OperationalError, StoreBusy
+from leveret.links.sql import room
 from leveret.links.sql.dialects import SQLITE, statements
 from leveret.links.sql.resends import Resends
 from leveret.links.sql.schema import migrate
@@ -34,6 +36,8 @@ POLL_MOST_SECONDS = 0.0005
 CHECKPOINT = {"FULL": 1000, "NORMAL": 8000}
 """Pages in the WAL at which a commit moves them into the file. A WAL that is written over and no longer grows halves
 the price of an fsync: so durable commits come to that point early."""
+FIRST_LOOK = 16
+"""Durable commits before the log is first looked at for room: a program that sends one message needs none."""
 CHECKPOINT_FRAMES = 2000
 CHECKPOINT_COMMITS, LEAST_ROWS, MOST_ROWS = 500, 1000, 20_000
 """When the working connection checkpoints by itself, before SQLite would: after commits, or after changed rows."""
@@ -71,6 +75,9 @@ class Connection:
         """The numbers of the queues met so far."""
         self.more_to_do = False
         """Whether the next publish has probably more to do than to write its row (`alone`)."""
+        self.until_look = 0
+        """Durable commits until the next look whether the log needs room (`room`)."""
+        self._log = -1
         self._names: dict[int, str] = {}
 
     # Statements
@@ -164,6 +171,10 @@ class Connection:
 
     def commit(self) -> None:
         raw = self._raw or self._open()
+        if self._log >= 0:
+            self.until_look -= 1
+            if self.until_look <= 0:
+                self.until_look = room.look(self._log)
         raw.execute("COMMIT")
         self.writing = False
         self._end_turn()
@@ -215,7 +226,7 @@ class Connection:
 
     def close(self) -> None:
         raw = self._raw
-        descriptors = [descriptor for descriptor in (self.turn, self.line) if descriptor >= 0]
+        descriptors = [descriptor for descriptor in (self.turn, self.line, self._log) if descriptor >= 0]
         self.abandon()
         if raw is not None:
             raw.close()
@@ -226,7 +237,7 @@ class Connection:
         """Let go without closing; answers what must be kept from the garbage collector."""
         kept = self._raw, self.cursor
         self._raw = self.cursor = None
-        self.turn = self.line = -1
+        self.turn = self.line = self._log = -1
         self.writing = self._in_line = False
         self.queues.clear()
         self._names.clear()
@@ -258,6 +269,10 @@ class Connection:
             raise
         self._raw = raw
         self.cursor = raw.cursor()
+        if self._synchronous == "FULL" and hasattr(os, "pwrite"):
+            with suppress(FileNotFoundError):
+                self._log = os.open(f"{self.path}-wal", os.O_RDWR)
+            self.until_look = FIRST_LOOK
         self._commits = self._changes = 0
 
     def _take_turn(self) -> bool:

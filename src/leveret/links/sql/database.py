@@ -61,7 +61,7 @@ class Database:
 
     def read(self, work: Work[T]) -> T:
         """Run `work` outside of any transaction; each of its statements sees the newest commit."""
-        self._own()
+        self.own()
         with self.reading.lock:
             try:
                 return work(self.reading)
@@ -89,7 +89,7 @@ class Database:
 
     def peek(self, work: Work[T]) -> T:
         """As `read`, on the working connection."""
-        self._own()
+        self.own()
         with self.working.lock:
             try:
                 return work(self.working)
@@ -126,7 +126,7 @@ class Database:
         return self.durable, self.working, self.reading
 
     def _connection(self, durable: bool) -> Connection:
-        self._own()
+        self.own()
         return self.durable if durable else self.working
 
     def _finish(self, connection: Connection, work: Work[T]) -> T:
@@ -142,7 +142,7 @@ class Database:
             self.ringer.ring(connection.rings)
         return result
 
-    def _own(self) -> None:
+    def own(self) -> None:
         """Let go of what a fork that bypassed Python's hooks brought into this process."""
         pid = os.getpid()
         if self.pid == pid:

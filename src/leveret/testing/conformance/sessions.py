@@ -240,6 +240,8 @@ class TestConnections:
         await rig.join("s1")
         olds = await rig.claim("s1")
         await rig.cut("s1")
+        # Nothing of it has begun; what had, would go on, and would not be handed over beside itself.
+        await rig.give_back(*olds)
         heir = await rig.renew("s1")
         news = rig.named(await rig.claim(heir), "a", "b")
         assert [d.redelivered for d in news] == [True, True]

@@ -59,7 +59,7 @@ def test_what_is_not_said_is_rabbitmqs_default() -> None:
     assert (found.credentials.mechanism, found.credentials.virtual_host, found.credentials.heartbeat) == (
         "PLAIN",
         "/",
-        20,
+        12,
     )
 
 

@@ -198,11 +198,13 @@ def test_celerys_answers_are_read(state: str, kind: str) -> None:
         assert (found.id, found.state, found.terminal, found.meta) == ("1", state, state != "STARTED", body)
 
 
-def test_a_pickled_document_says_its_state_without_being_run() -> None:
-    document = pickle.dumps({"status": "SUCCESS", "result": 3, "task_id": "1"})
+@pytest.mark.parametrize(("state", "terminal"), [("FAILURE", True), ("STARTED", False)])
+def test_a_pickled_document_tells_its_state_without_being_unpickled(state: str, terminal: bool) -> None:
+    document = pickle.dumps({"task_id": "1", "status": state, "result": None}, protocol=4)
+
     found = read_reply(raw(document, content_type="application/x-python-serialize", correlation_id="1"))
 
-    assert found is not None and (found.state, found.terminal) == ("SUCCESS", True)
+    assert found is not None and (found.id, found.state, found.terminal) == ("1", state, terminal)
 
 
 @pytest.mark.parametrize(
@@ -212,6 +214,7 @@ def test_a_pickled_document_says_its_state_without_being_run() -> None:
         raw(b"no json", content_type="application/json", correlation_id="1"),
         raw(b'{"status": 5}', content_type="application/json", correlation_id="1"),
         raw(b"{}", content_type="application/json"),
+        raw(b"\x80\x04.", content_type="application/x-python-serialize", correlation_id="1"),
         raw(b"[" * 100_000, content_type="application/json", correlation_id="1"),
     ],
 )

@@ -37,7 +37,7 @@ class Credentials(Struct, frozen=True, kw_only=True):
     password: str = "guest"
     mechanism: str = "PLAIN"
     virtual_host: str = "/"
-    heartbeat: int = 20
+    heartbeat: int = 12
     """Seconds; 0 asks for none. The broker's own is taken where it is shorter."""
     name: str = "leveret"
     """What the broker's management pages show."""

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from leveret.errors import EncodeError
@@ -20,7 +21,9 @@ _I64 = struct.Struct(">q")
 _F64 = struct.Struct(">d")
 _DECIMAL = struct.Struct(">Bi")
 _LONG_STRING = struct.Struct(">cI")
-_unpack_u32 = _U32.unpack_from
+_unpack_u32, _pack_long_string = _U32.unpack_from, _LONG_STRING.pack
+_MOST_CACHED = 40
+"""Characters of a name: what is longer is nobody's habit."""
 _EPOCH, _SECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(seconds=1)
 
 # Writing
@@ -30,23 +33,36 @@ def write_table(table: Mapping[str, Any], path: str = "headers", level: int = 0)
     """Raises `EncodeError` naming the header that AMQP has no type for."""
     if level > MOST_LEVELS:
         raise EncodeError(f"{path}: more than {MOST_LEVELS} levels", path)
-    parts = [b""]
-    size = 0
+    parts: list[bytes] = []
     for key, value in table.items():
-        name = key.encode("utf-8", "surrogatepass")
-        if len(name) > 255:
-            raise EncodeError(f"{path}.{key[:40]}...: a header's name has at most 255 bytes", f"{path}.{key}")
-        data = _text(value) if type(value) is str else _write_value(value, f"{path}.{key}", level)
-        parts.append(b"%c%b%b" % (len(name), name, data))
-        size += len(parts[-1])
-    parts[0] = _U32.pack(size)
-    return b"".join(parts)
+        parts.append(_known_name(key) if len(key) < _MOST_CACHED else _name(key, path))
+        if type(value) is str:
+            try:
+                data = value.encode()
+            except UnicodeEncodeError:
+                data = value.encode("utf-8", "surrogatepass")
+            parts += (_pack_long_string(b"S", len(data)), data)
+        else:
+            parts.append(_write_value(value, f"{path}.{key}", level))
+    payload = b"".join(parts)
+    return _U32.pack(len(payload)) + payload
+
+
+def _name(key: str, path: str = "headers") -> bytes:
+    name = key.encode("utf-8", "surrogatepass")
+    if len(name) > 255:
+        raise EncodeError(f"{path}.{key[:40]}...: a header's name has at most 255 bytes", f"{path}.{key}")
+    return b"%c%b" % (len(name), name)
+
+
+_known_name = lru_cache(maxsize=1024)(_name)
+"""The same few for nearly every message."""
 
 
 def _text(value: str) -> bytes:
     # Lone surrogates are no UTF-8, but kombu's own transport (py-amqp) carries them, in names too.
     data = value.encode("utf-8", "surrogatepass")
-    return _LONG_STRING.pack(b"S", len(data)) + data
+    return _pack_long_string(b"S", len(data)) + data
 
 
 def _write_value(value: Any, path: str, level: int) -> bytes:
@@ -110,19 +126,30 @@ def read_table(data: bytes, start: int, level: int = 0) -> tuple[dict[str, Any],
             raise ProtocolError("a table is longer than its frame")
         table: dict[str, Any] = {}
         while at < end:
-            name_end = at + 1 + data[at]
-            name = str(data[at + 1 : name_end], "utf-8", "surrogatepass")
-            if data[name_end] == 83:  # "S", nearly every header of a task
-                (length,) = _unpack_u32(data, name_end + 1)
-                at = name_end + 5 + length
-                table[name] = _read_text(data[name_end + 5 : at])
+            name_at = at + 1
+            at = name_at + data[at]
+            name = _read_name(data[name_at:at])
+            if data[at] == 83:  # "S", nearly every header of a task
+                (length,) = _unpack_u32(data, at + 1)
+                text_at = at + 5
+                at = text_at + length
+                text = data[text_at:at]
+                try:
+                    table[name] = text.decode()
+                except UnicodeDecodeError:
+                    table[name] = _read_text(text)
             else:
-                table[name], at = _read_value(data, name_end, level)
+                table[name], at = _read_value(data, at, level)
     except (struct.error, IndexError, UnicodeDecodeError) as error:
         raise ProtocolError(f"a table cannot be read: {error}") from error
     if at != end:
         raise ProtocolError("a table's last value runs over its end")
     return table, end
+
+
+@lru_cache(maxsize=1024)
+def _read_name(data: bytes) -> str:
+    return data.decode("utf-8", "surrogatepass")
 
 
 def _read_text(data: bytes) -> Any:

@@ -1,7 +1,8 @@
-"""Calls that say nothing but their arguments: most calls, and those whose speed is asked about.
+"""How the calls of one task are sent under the settings as they are.
 
-The long way (`Client.compose`, `Codec.post`, `Client.submit`, `sending.handle`) is 25 calls of Python: 6 us, but 20 in
-a process that has just waited for the disk, whose caches are cold (docs/adr/0011). This one is six.
+Most calls say nothing but their arguments, and it is their speed that is asked about. The long way (`Client.compose`,
+`Codec.post`, `Client.submit`, `sending.handle`) is 25 calls of Python: 6 us, but 20 in a process that has just waited
+for the disk, whose caches are cold (docs/adr/0011). The short way is six.
 """
 
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from leveret.client.client import NO_OPTIONS, Client
+from leveret.client.current import App
 from leveret.client.result import AsyncResult
 from leveret.client.sending import warn_once
 from leveret.errors import PublishUnknown
@@ -16,21 +18,22 @@ from leveret.logic.routing import Route
 from leveret.model.task import TaskDefinition
 
 
-class PlainCalls:
-    """Sends such calls of one task, as long as its client and definition stay what they are. The caller sees to it that
-    there are no options, and that no task is running (it would be the parent)."""
+class Sender:
+    """Good until `conf` makes other settings, or the task is changed."""
 
     __slots__ = (
-        *("client", "definition", "possible", "_name", "_queue", "_ignored", "_limit"),
+        *("client", "conf", "definition", "plain", "settings"),
+        *("_name", "_queue", "_ignored", "_limit"),
         *("_new_id", "_post", "_publish", "_reply_address", "_monotonic"),
     )
 
-    def __init__(self, client: Client, definition: TaskDefinition | None) -> None:
+    def __init__(self, app: App, name: str) -> None:
+        self.conf, self.settings = app.conf, app.conf.settings
+        client, definition = self.client, self.definition = app.to_send(name)
         parts, route = client.parts, None if definition is None else _plain_route(client, definition)
-        self.client, self.definition = client, definition
-        self.possible = route is not None
-        """False: there is more to these calls than their arguments."""
-        self._name, self._queue = ("", "") if definition is None or route is None else (definition.name, route.queue)
+        self.plain = route is not None
+        """Whether a call without options, made outside of a task, has nothing but its arguments."""
+        self._name, self._queue = name, "" if route is None else route.queue
         self._ignored = client.ignored(NO_OPTIONS, definition)
         self._limit = client.options.publish_timeout
         self._new_id = parts.clock.new_id
@@ -38,7 +41,7 @@ class PlainCalls:
         self._publish, self._reply_address = parts.broker.publish, parts.reply_address
         self._monotonic = parts.clock.monotonic
 
-    def send(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> AsyncResult[Any]:
+    def send_plain(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> AsyncResult[Any]:
         """Return when the broker has it."""
         client, name, queue, ignored = self.client, self._name, self._queue, self._ignored
         task_id = self._new_id()
@@ -54,8 +57,8 @@ class PlainCalls:
             client.publish_again((posting,), unknown, self._limit - (self._monotonic() - started))
         return AsyncResult.sent(client, task_id, name, queue, ignored)
 
-    async def asend(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> AsyncResult[Any]:
-        """As `send`, on the running loop's connection."""
+    async def asend_plain(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> AsyncResult[Any]:
+        """As `send_plain`, on the running loop's connection."""
         client, name, queue, ignored = self.client, self._name, self._queue, self._ignored
         task_id = self._new_id()
         given = kwargs if type(kwargs) is dict else dict(kwargs)

@@ -13,22 +13,25 @@ from collections.abc import Callable
 from leveret.links.sql.connection import AT_ONCE, Connection, explain, fcntl, is_busy
 from leveret.links.sql.dialects import SQLITE, statements
 from leveret.links.sql.messages import ENCODE, UNSORTED, URGENT, unstorable
+from leveret.links.sql.resends import FEW
 from leveret.model.delivery import Posting
 
 _flock: Callable[[int, int], None] | None = None if fcntl is None else fcntl.flock
 _LET_GO = 0 if fcntl is None else fcntl.LOCK_UN
+MANY = 2 * FEW
 _ADD = statements(SQLITE)["add_alone"]
 
 
 def publish(connection: Connection, posting: Posting, now: float, high_first: bool) -> bool:
-    """Answer whether it is there, and durable."""
+    """Answer whether it is there, and durable. Its caller holds the connection's lock."""
     task_id, queue, priority = posting.id, connection.queues.get(posting.queue), posting.priority
+    known = connection.resends.known
     if (
         queue is None
         or connection.more_to_do
         or posting.once
         or posting.not_before is not None
-        or task_id in connection.resends.known
+        or task_id in known
         or not 0 <= priority <= URGENT
         or _flock is None
     ):
@@ -38,12 +41,11 @@ def publish(connection: Connection, posting: Posting, now: float, high_first: bo
     except (OverflowError, TypeError) as error:
         raise unstorable(error) from error
     level = URGENT - priority if high_first else priority
-    if not connection.lock.acquire(False):
+    cursor, line, turn = connection.cursor, connection.line, connection.turn
+    if cursor is None or connection.writing:
         return False
+    connection.writing = True
     try:
-        cursor, line, turn = connection.cursor, connection.line, connection.turn
-        if cursor is None or connection.writing:
-            return False
         # `Connection.try_begin` in short: who waits stands in the line, and comes first.
         _flock(line, AT_ONCE)
         try:
@@ -54,11 +56,6 @@ def publish(connection: Connection, posting: Posting, now: float, high_first: bo
             cursor.execute(_ADD, (task_id, queue, level, posting.attempt, now, blob))
         finally:
             _flock(turn, _LET_GO)
-        if cursor.rowcount != 1:
-            return False
-        connection.resends.known[task_id] = None
-        connection.more_to_do = (cursor.lastrowid or 0) % UNSORTED == 0
-        return True
     except BlockingIOError:
         return False
     except sqlite3.Error as error:
@@ -66,4 +63,12 @@ def publish(connection: Connection, posting: Posting, now: float, high_first: bo
             return False
         raise explain(error, connection.path) from error
     finally:
-        connection.lock.release()
+        connection.writing = False
+    if cursor.rowcount != 1:
+        return False
+    known[task_id] = None
+    if len(known) > MANY:
+        connection.resends.forget(FEW)
+    connection.until_look -= 1
+    connection.more_to_do = connection.until_look <= 0 or (cursor.lastrowid or 0) % UNSORTED == 0
+    return True

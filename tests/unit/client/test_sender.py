@@ -10,7 +10,7 @@ import pytest
 from leveret import Leveret
 from leveret.client.client import Client
 from leveret.client.sending import BlockingInLoop
-from leveret.client.tasks.plain import PlainCalls
+from leveret.client.tasks.sender import Sender
 from leveret.config.settings import Settings
 from leveret.errors import EncodeError, PublishUnknown
 from leveret.model.delivery import Posting
@@ -63,8 +63,8 @@ def app(tape: Tape) -> Iterator[Leveret]:
 
 
 def plain(task: Any) -> bool:
-    calls = task._plain
-    return isinstance(calls, PlainCalls) and calls.possible
+    sender = task._sender
+    return isinstance(sender, Sender) and sender.plain
 
 
 @pytest.mark.parametrize("ignored", [False, True])
