@@ -50,9 +50,7 @@ BROKER: tuple[Row, ...] = (
     unneeded("broker_connection_max_retries", _RECONNECT, 100),
     unneeded("broker_channel_error_retry", _RECONNECT, False),
     works("broker_failover_strategy", "which of several brokers is tried next: `round-robin` or `shuffle`"),
-    differs(
-        "broker_heartbeat", "12 s: RabbitMQ gives up a lost host after three of them at most; 0 turns it off"
-    ),
+    differs("broker_heartbeat", "12 s: RabbitMQ gives up a lost host after three of them at most; 0 turns it off"),
     unneeded("broker_heartbeat_checkrate", "the connection's own loop watches its heartbeat", 3.0),
     works("broker_login_method", "PLAIN, or EXTERNAL (the user is that of the client certificate)"),
     unneeded("broker_native_delayed_delivery_queue_type", "every driver delays messages in its own way", "quorum"),
