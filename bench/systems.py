@@ -58,7 +58,7 @@ def _inherited() -> dict[str, str]:
 LEVERET = System(
     name="leveret",
     peer="leveret",
-    install=("--reinstall-package", "leveret", f"{BENCH.parent}[amqp]"),
+    install=("--reinstall-package", "leveret", f"{BENCH.parent}[amqp,redis]"),
     tasks=40_000,
     calls=300,
 )

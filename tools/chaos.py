@@ -19,6 +19,11 @@ DRILLS: dict[str, list[str]] = {
         "tests/interop/rabbitmq/test_garbage_speed.py",
         "-s",
     ],
+    "kill-rabbitmq": ["-m", "pytest", "tests/e2e/rabbit/test_kill.py", "-s"],
+    **{
+        f"rabbit-{name.replace('_', '-')}": ["-m", "pytest", f"tests/e2e/rabbit/test_{name}.py", "-s"]
+        for name in ("restarts", "cuts", "replies", "alarms", "queue_deleted", "host_lost", "give_backs")
+    },
     "producers": ["-m", "pytest", "tests/e2e/test_producers.py", "-s"],
 }
 

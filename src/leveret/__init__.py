@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from leveret.client.tasks.eager_result import EagerResult
     from leveret.client.tasks.inside import get_task_logger, uuid
     from leveret.model import state as states
-    from leveret.model.queue import Exchange, Queue, binding
+    from leveret.model.queue import Broadcast, Exchange, Queue, binding
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AsyncResult",
+    "Broadcast",
     "EagerResult",
     "Exchange",
     "GroupResult",
@@ -65,13 +66,13 @@ _HOMES = {
     "EagerResult": "leveret.client.tasks.eager_result",
     "get_task_logger": "leveret.client.tasks.inside",
     "uuid": "leveret.client.tasks.inside",
+    "Broadcast": "leveret.model.queue",
     "Exchange": "leveret.model.queue",
     "Queue": "leveret.model.queue",
     "binding": "leveret.model.queue",
 }
 
 _NOT_YET = {
-    "Broadcast": "broadcast queues",
     "crontab": "periodic tasks",
     "schedule": "periodic tasks",
     "signals": "signals",

@@ -15,7 +15,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -93,7 +93,7 @@ def environment(place: Place, tmp_path: Path) -> dict[str, str]:
 def test_a_program_delivers_each_send_once(kind: str, environment: dict[str, str], place: Place) -> None:
     processes = 4 if kind == "fork" else 1
 
-    slower = _times_slower(lambda: _finish(_start(kind, COUNT, environment)), environment, processes)
+    slower = _times_slower(lambda: _run(kind, COUNT, environment), environment, processes)
 
     assert _arrived(place) == EACH_ONCE
     assert slower <= SLOWER
@@ -178,7 +178,23 @@ def test_a_broker_that_cannot_work_is_named_within_the_publish_deadline(kind: st
 
 def _start(kind: str, count: int, environment: dict[str, str]) -> subprocess.Popen[str]:
     command = [sys.executable, PROGRAMS / "program.py", kind, str(count)]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+
+
+def _run(kind: str, count: int, environment: dict[str, str], programs: int = 1) -> float:
+    """Start programs and have them all send at the same time; answers the seconds of the slowest."""
+    started = [_start(kind, count, environment) for _ in range(programs)]
+    for program in started:
+        assert program.stdout is not None
+        program.stdout.readline()
+    for program in started:
+        assert program.stdin is not None
+        # One that has failed says why below.
+        with suppress(BrokenPipeError):
+            program.stdin.write("go\n")
+            program.stdin.flush()
+    return max(_finish(program) for program in started)
 
 
 def _finish(program: subprocess.Popen[str]) -> float:
@@ -194,8 +210,7 @@ def _times_slower(send: Callable[[], float], environment: dict[str, str], proces
 
 
 def _plain(environment: dict[str, str], processes: int) -> float:
-    programs = [_start("plain", COUNT // processes, environment) for _ in range(processes)]
-    return max(_finish(program) for program in programs)
+    return _run("plain", COUNT // processes, environment, processes)
 
 
 def _arrived(place: Place, also: tuple[int, ...] = ()) -> list[int]:

@@ -91,13 +91,15 @@ def watch(
 
 
 def strike(journal: Journal) -> Struck | None:
-    """Kill a process that runs a task now; None when none does, or its task ended just before the blow."""
-    for pid, number in journal.running().items():
-        os.kill(pid, KILL)
+    """Kill a process that runs a task now; None when none does, or it was between two tasks when the blow came."""
+    for pid in journal.running():
+        try:
+            os.kill(pid, KILL)
+        except ProcessLookupError:
+            continue  # it ended since
         time.sleep(0.01)
-        if journal.running().get(pid) == number:
-            return Struck(pid=pid, number=number)
-        return None
+        number = journal.running().get(pid)
+        return None if number is None else Struck(pid=pid, number=number)
     return None
 
 

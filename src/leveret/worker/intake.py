@@ -48,7 +48,7 @@ class Intake:
                     self._warn_of_seat(message)
                 jobs.append(Job(delivery.receipt, message, definition, delivery.count))
         if settled:
-            self._settler.add(settled)
+            self._settler.add_unrun(settled)
         return jobs
 
     async def _decode(

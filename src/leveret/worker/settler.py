@@ -40,6 +40,7 @@ class Settler:
         self._pending: list[Commitment] = []
         self._acked: list[Commitment] = []
         self._returns: list[Return] = []
+        self._aside: set[asyncio.Task[None]] = set()
         self._busy = False
         self._wanted = asyncio.Event()
         self._empty = asyncio.Event()
@@ -66,6 +67,18 @@ class Settler:
         self._acked.append(commitment)
         self._want()
 
+    def add_unrun(self, commitments: list[Commitment]) -> None:
+        """Deliveries that end without a run. What moves elsewhere (early, unknown, unreadable) is first confirmed there
+        unless that is one transaction: beside the others, which need not wait for it."""
+        moving = [] if self._commit is not None else [one for one in commitments if one.verdict is not Verdict.ACK]
+        if moving:
+            task = asyncio.ensure_future(self._guarded(tuple(moving), settled=False))
+            self._aside.add(task)
+            task.add_done_callback(self._aside.discard)
+            commitments = [one for one in commitments if one.verdict is Verdict.ACK]
+        if commitments:
+            self.add(commitments)
+
     def give_back(self, returns: Iterable[Return]) -> None:
         self._returns.extend(returns)
         self._want()
@@ -78,6 +91,8 @@ class Settler:
 
     async def flushed(self) -> None:
         """Wait until everything added so far is settled."""
+        while self._aside:
+            await asyncio.wait(self._aside)
         await self._empty.wait()
         if self._bare:
             await asyncio.wait(set(self._bare))

@@ -1,4 +1,5 @@
-"""`python program.py KIND COUNT`: sends 0..COUNT-1, each kind in its own manner; prints the seconds the sends took."""
+"""`python program.py KIND COUNT`: sends 0..COUNT-1, each kind in its own manner, once it is told to go on by a line of
+input; prints the seconds the sends took."""
 
 import asyncio
 import atexit
@@ -69,6 +70,8 @@ KINDS = {each.__name__: each for each in (plain, fork, threads, loops, notebook,
 if __name__ == "__main__":
     kind, count = KINDS[sys.argv[1]], int(sys.argv[2])
     note.delay(-1)  # Opening the file and its schema is not a send.
+    print("ready", flush=True)
+    sys.stdin.readline()
     if kind is at_exit:
         at_exit(count)
     else:

@@ -8,6 +8,7 @@ import pytest
 from tests.integration.sql.rig import claim, counts, node, open_driver, posting, send, session, task_id
 
 from leveret.errors import ImproperlyConfigured, OperationalError, PublishFailed
+from leveret.links.sql.schema import check, migrate
 from leveret.model.delivery import Verdict
 from leveret.model.settlement import Commitment
 
@@ -82,6 +83,22 @@ def test_a_damaged_row_is_handed_over_and_can_be_parked(tmp_path, blob):
 
 def _send_one(folder, name):
     send(open_driver(folder), name)
+
+
+@pytest.mark.parametrize("moment", [1, 2, 3])
+def test_a_schema_made_at_any_moment_of_the_look_is_ours(tmp_path, moment):
+    path = tmp_path / "queue.db"
+    raw, other = (sqlite3.connect(path, isolation_level=None) for _ in range(2))
+    statements = []
+
+    def at_statement(text):
+        statements.append(text)
+        if len(statements) == moment:
+            migrate(other, path, lambda: True, lambda: None)
+
+    raw.set_trace_callback(at_statement)
+
+    assert check(raw, path) in (0, 1)
 
 
 def test_processes_that_start_together_make_one_schema(tmp_path):

@@ -6,19 +6,21 @@ from typing import Any
 
 from celery import Celery
 from kombu import Queue as KombuQueue
+from kombu.common import Broadcast as KombuBroadcast
 
-from leveret import Leveret, Queue
+from leveret import Broadcast, Leveret, Queue
 
 SAFE = ["json", "msgpack", "yaml"]
 
 
 def make_celery(environment: Mapping[str, str]) -> Celery:
-    """`INTEROP_BROKER`, `_BACKEND`, `_SETTINGS` (JSON) and `_QUEUES` (a JSON list of `Queue`'s arguments)."""
+    """`INTEROP_BROKER`, `_BACKEND`, `_SETTINGS` (JSON) and `_QUEUES` (a JSON list of `Queue`'s arguments, or of
+    `{"broadcast": name}`)."""
     app = Celery("interop", broker=environment["INTEROP_BROKER"], backend=_backend(environment), set_as_current=False)
     app.conf.update(accept_content=SAFE, result_accept_content=SAFE, broker_connection_retry_on_startup=True)
     app.conf.update(_settings(environment))
     if "INTEROP_QUEUES" in environment:
-        app.conf.task_queues = [KombuQueue(**queue) for queue in json.loads(environment["INTEROP_QUEUES"])]
+        app.conf.task_queues = _queues(environment, KombuQueue, KombuBroadcast)
     return app
 
 
@@ -34,7 +36,7 @@ def make_leveret(environment: Mapping[str, str]) -> Leveret:
     )
     app.conf.update(_settings(environment))
     if "INTEROP_QUEUES" in environment:
-        app.conf.task_queues = [Queue(**queue) for queue in json.loads(environment["INTEROP_QUEUES"])]
+        app.conf.task_queues = _queues(environment, Queue, Broadcast)
     return app
 
 
@@ -43,6 +45,11 @@ MAKERS: Mapping[str, Any] = {"celery": make_celery, "leveret": make_leveret}
 
 def _backend(environment: Mapping[str, str]) -> str:
     return environment.get("INTEROP_BACKEND", "rpc://")
+
+
+def _queues(environment: Mapping[str, str], queue: Any, broadcast: Any) -> list[Any]:
+    listed = json.loads(environment["INTEROP_QUEUES"])
+    return [broadcast(one["broadcast"]) if "broadcast" in one else queue(**one) for one in listed]
 
 
 def _settings(environment: Mapping[str, str]) -> dict[str, Any]:

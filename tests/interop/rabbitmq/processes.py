@@ -81,8 +81,13 @@ class Notes:
         self.path.touch()
 
     def all(self, **like: Any) -> list[dict[str, Any]]:
-        lines = [json.loads(line) for line in self.path.read_text().splitlines()]
+        # A line that crosses a page is seen half-written for a moment.
+        whole, _, _ = self.path.read_text().rpartition("\n")
+        lines = [json.loads(line) for line in whole.splitlines()]
         return [line for line in lines if like.items() <= line.items()]
+
+    def forget(self) -> None:
+        self.path.write_text("")
 
     def wait(self, count: int = 1, timeout: float = 15.0, **like: Any) -> list[dict[str, Any]]:
         """Wait for that many lines that have these fields."""

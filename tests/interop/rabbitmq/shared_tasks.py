@@ -96,6 +96,13 @@ def define_plain(app: Any, side: str) -> None:
             raise self.retry(countdown=0)
         return [number, side, tries]
 
+    @app.task(name="interop.work", ignore_result=True)
+    def work(number: int, seconds: float, tag: str) -> None:
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            pass
+        note(tag=tag, number=number, at=time.time())
+
     @app.task(name="interop.child", bind=True)
     def child(self: Any, x: int) -> Any:
         return app.tasks["interop.add"].delay(x, 1).id

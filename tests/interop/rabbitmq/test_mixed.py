@@ -72,6 +72,18 @@ def test_both_run_their_share_and_nothing_is_lost(order: tuple[str, str], site: 
         report(order, notes, {"ended by": dict(ended_by), "sending": sent - began, "total": time.time() - began})
 
 
+@pytest.mark.skipif(not FULL, reason="waits 30 s; LEVERET_CHAOS=full")
+def test_a_task_that_only_celery_knows_gets_there_in_the_end(site: Site) -> None:
+    for side in ("leveret", "celery"):
+        site.start(side, side, ["-P", "solo", "-c", "1", "-Q", QUEUE])
+        site.until_run_by(side, QUEUE)
+
+    results = [site.client("celery").send_task("interop.only.celery", queue=QUEUE) for _ in range(20)]
+
+    assert [result.get(timeout=120) for result in results] == ["celery"] * 20
+    assert any("unregistered task" in worker.log for worker in site.workers())
+
+
 def send(site: Site, call: Call) -> Any:
     options = {} if call.countdown is None else {"countdown": call.countdown}
     client = site.client(call.sender)

@@ -218,6 +218,23 @@ def test_two_hundred_at_once(line: Line) -> None:
     until(lambda: line.worker.process.poll() is None)
 
 
+EVERYBODY = '[{"broadcast": "reload"}, {"name": "celery"}]'
+
+
+@pytest.mark.parametrize("sender", ["celery", "leveret"])
+def test_a_broadcast_reaches_the_workers_of_both_sides(sender: str, site: Site) -> None:
+    for side in ("celery", "leveret"):
+        site.start(side, side, ["-P", "solo"], INTEROP_QUEUES=EVERYBODY)
+        site.until_run_by(side, "celery")
+
+    with site.another_client(sender, INTEROP_QUEUES=EVERYBODY) as client:
+        for number in range(3):
+            client.send_task("interop.note", (number,), {"tag": "all"}, queue="reload")
+
+    heard = sorted((note["side"], note["args"][0]) for note in site.notes.wait(6, tag="all", timeout=60))
+    assert heard == [(side, number) for side in ("celery", "leveret") for number in range(3)]
+
+
 # Protocol 1: read, never written
 
 V1 = {"INTEROP_SETTINGS": '{"task_protocol": 1}'}

@@ -7,11 +7,13 @@ from leveret.links.amqp.protocol.events import Delivered
 
 
 class Unsettled:
-    """Deliveries by tag. Tags only grow, so the order is the broker's."""
+    """Deliveries by tag."""
 
     def __init__(self) -> None:
         self.channel = 0
         self._open: dict[int, Delivered] = {}
+        """By tag, in the broker's order."""
+        self._newest = 0
         self.consumers: dict[str, int] = {}
         """How many are open of each present consumer, which is what its prefetch counts."""
 
@@ -24,6 +26,11 @@ class Unsettled:
     def add(self, message: Delivered) -> bool:
         """Answers whether it came through a present consumer."""
         self._open[message.tag] = message
+        if message.tag < self._newest:
+            # Taken in late (an answer to basic.get, behind what was pushed): an ack of many must find it in its place.
+            self._open = dict(sorted(self._open.items()))
+        else:
+            self._newest = message.tag
         count = self.consumers.get(message.consumer)
         if count is None:
             return False

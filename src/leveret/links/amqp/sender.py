@@ -204,7 +204,7 @@ class Sender:
                     wire.declared.add(f"@{queue}")
 
     def _send(self, wire: Wire, letters: Sequence[Letter], deadline: float, timeout: float) -> Batch:
-        connection, began = wire.connection, time.monotonic()
+        connection = wire.connection
         _wait_unblocked(connection, deadline, timeout)
         batch, began = Batch(letters, lambda: None), time.monotonic()
         data = written(letters, wire.channel, connection.frame_max)

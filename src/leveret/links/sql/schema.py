@@ -11,6 +11,10 @@ from leveret.links.sql.dialects import SQLITE, migration
 APPLICATION_ID = 0x4C565254
 """`LVRT`: tells our file from another program's database."""
 PATIENCE_SECONDS = 10.0
+_LOOK = (
+    "SELECT user_version, application_id, (SELECT count(*) FROM sqlite_master) "
+    "FROM pragma_user_version, pragma_application_id"
+)
 
 
 def migrate(raw: sqlite3.Connection, path: Path, take_turn: Callable[[], bool], end_turn: Callable[[], None]) -> None:
@@ -65,9 +69,9 @@ def _run_steps(raw: sqlite3.Connection, done: int) -> None:
 
 def check(raw: sqlite3.Connection, path: Path) -> int:
     """Answer the file's version; refuse a file that is not ours or comes from a newer Leveret."""
-    version = int(raw.execute("PRAGMA user_version").fetchone()[0])
-    owner = int(raw.execute("PRAGMA application_id").fetchone()[0])
-    if owner != APPLICATION_ID and (version or raw.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]):
+    # One statement sees one commit: another process may be making the schema.
+    version, owner, tables = map(int, raw.execute(_LOOK).fetchone())
+    if owner != APPLICATION_ID and (version or tables):
         raise ImproperlyConfigured(f"{path} is another program's database: give Leveret a file of its own")
     newest = len(SQLITE.migrations)
     if version > newest:
