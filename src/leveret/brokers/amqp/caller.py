@@ -3,13 +3,15 @@
 import asyncio
 import time
 
+from msgspec.structs import replace
+
 from leveret.brokers.amqp.broker import CAPABILITIES
 from leveret.errors import ImproperlyConfigured, PublishFailed, PublishUnknown
 from leveret.links.amqp import letters
-from leveret.links.amqp.protocol.errors import ConnectionLost
+from leveret.links.amqp.protocol.errors import ChannelClosed, ConnectionLost
 from leveret.links.amqp.publisher import Publisher
 from leveret.links.amqp.replies import AsyncReplies, BlockingReplies
-from leveret.links.amqp.replybox import ReplyBox
+from leveret.links.amqp.replybox import ReplyBox, ReplyQueueMoved
 from leveret.links.amqp.sender import Sender
 from leveret.model.delivery import Claim, Delivery, Posting, Return
 from leveret.model.options import DriverOptions
@@ -29,19 +31,23 @@ class AmqpBlockingBroker:
     def publish(self, postings: tuple[Posting, ...], *, timeout: float) -> None:
         if not postings:
             return
-        now, mode, own = self._clock.now(), self._mode, self._box.name
-        wants_replies = any(posting.encoded.reply_to == own for posting in postings)
-        out = [letters.letter(posting, now, mode=mode) for posting in postings]
-        prepare = self._replies.prepare if wants_replies else None
         deadline = time.monotonic() + timeout
         while True:
+            own = self._box.name
             try:
-                self._sender.publish(out, deadline - time.monotonic(), prepare)
+                self._publish(postings, own, deadline - time.monotonic())
                 return
             except PublishFailed as failed:
                 if not unreachable(failed) or deadline - time.monotonic() < _PAUSE_SECONDS:
                     raise
             time.sleep(_PAUSE_SECONDS)
+            postings = readdressed(postings, own, self._box.name)
+
+    def _publish(self, postings: tuple[Posting, ...], own: str, timeout: float) -> None:
+        now, mode = self._clock.now(), self._mode
+        wants_replies = any(posting.encoded.reply_to == own for posting in postings)
+        out = [letters.letter(posting, now, mode=mode) for posting in postings]
+        self._sender.publish(out, timeout, self._replies.prepare if wants_replies else None)
 
     def reply_address(self) -> str | None:
         return self._box.name
@@ -67,7 +73,11 @@ class AmqpCallerBroker:
         now, own = self._clock.now(), self._box.name
         if any(posting.encoded.reply_to == own for posting in postings):
             # The queue must be there before an answer can come.
-            await self.replies.consume()
+            try:
+                await self.replies.consume()
+            except ReplyQueueMoved:
+                postings = readdressed(postings, own, self._box.name)
+                await self.replies.consume()
         await self._publisher.publish([letters.letter(one, now, mode=self._mode) for one in postings])
 
     async def publish_within(self, postings: tuple[Posting, ...], timeout: float) -> None:
@@ -125,6 +135,16 @@ _NEVER = (402, 403, 530)
 """The broker's reasons to refuse a login or a virtual host."""
 
 
+def readdressed(postings: tuple[Posting, ...], old: str, new: str) -> tuple[Posting, ...]:
+    """The same with another place for their replies."""
+    if old == new:
+        return postings
+    return tuple(
+        replace(one, encoded=replace(one.encoded, reply_to=new)) if one.encoded.reply_to == old else one
+        for one in postings
+    )
+
+
 def unreachable(failed: PublishFailed) -> bool:
     """Whether nothing was sent because no broker could be reached: one that restarts is back before long, and a
     connection that broke while nobody looked is made anew."""
@@ -132,6 +152,7 @@ def unreachable(failed: PublishFailed) -> bool:
     while error is not None:
         if isinstance(error, ConnectionLost) and error.code in _NEVER:
             return False
-        found = found or isinstance(error, OSError | ConnectionLost)
+        node_down = isinstance(error, ChannelClosed) and error.home_is_down
+        found = found or node_down or isinstance(error, OSError | ConnectionLost)
         error = error.__cause__
     return found

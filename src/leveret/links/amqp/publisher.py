@@ -7,6 +7,7 @@ memory, must not stand behind a message there.
 import asyncio
 import logging
 import re
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -31,6 +32,7 @@ _SIZE = re.compile(r"message size (\d+)")
 MOST_IN_FLIGHT = 4_000
 """Unconfirmed messages on one channel; more wait here."""
 _SILENCE_SECONDS = 10.0
+_CHANNEL_SECONDS = 1.0
 
 
 class Lines:
@@ -50,6 +52,11 @@ class Lines:
         self._expected: int | None = None
         """The oldest open confirm when somebody last looked."""
         self._timer: asyncio.TimerHandle | None = None
+        self._since = time.monotonic()
+
+    @property
+    def age(self) -> float:
+        return time.monotonic() - self._since
 
     def expect(self) -> None:
         """Call after a send: that a confirm does not come is told, since whoever waits for it may wait for long."""
@@ -82,6 +89,13 @@ class Lines:
     def lost(self, error: Exception) -> None:
         self.error = error
         self.confirms.sever(error)
+
+
+async def _begin(connection: AsyncConnection) -> Lines:
+    lines = Lines(connection)
+    lines.channel = await connection.channel(lines)
+    await connection.call(lines.channel, commands.Confirm.Select())
+    return lines
 
 
 class Publisher:
@@ -118,7 +132,20 @@ class Publisher:
             forget(lines.declared, again)
             await self._prepare(lines, again)
             batch = await self._send(lines, again)
+        if batch.refused and not lines.confirms.unanswered and lines.age > _CHANNEL_SECONDS:
+            await self._leave_channel(lines)
         judge(batch, lines.declared)
+
+    async def _leave_channel(self, lines: Lines) -> None:
+        """As `sender.Wire.leave_channel`."""
+        assert self._opening is not None
+        async with self._opening:
+            if self._lines is not lines or lines.error is not None:
+                return
+            self._lines = await _begin(lines.connection)
+            if not lines.confirms.unanswered:
+                lines.error = ConnectionLost("its channel was left for another")
+                lines.connection.send(lines.channel, commands.Channel.Close(200, "", 0, 0))
 
     async def open(self) -> Lines:
         """The confirm channel, connecting first where there is none."""
@@ -131,14 +158,11 @@ class Publisher:
             if lines is not None:
                 lines.connection.abort()
             connection = await connect(self._failover, self._timeout)
-            lines = Lines(connection)
             try:
-                lines.channel = await connection.channel(lines)
-                await connection.call(lines.channel, commands.Confirm.Select())
+                lines = self._lines = await _begin(connection)
             except BaseException:
                 connection.abort()
                 raise
-            self._lines = lines
             return lines
 
     async def prepare(self, lines: Lines, queues: Iterable[str]) -> None:
@@ -176,7 +200,7 @@ class Publisher:
         done = asyncio.get_running_loop().create_future()
         batch = Batch(letters, lambda: None if done.done() else done.set_result(None))
         if lines.error is not None:
-            raise PublishFailed(f"nothing was sent: {lines.error}")
+            raise PublishFailed(f"nothing was sent: {lines.error}") from lines.error
         # Before it is counted: what is too large is refused here.
         data = written(letters, lines.channel, connection.frame_max)
         lines.confirms.add(batch)

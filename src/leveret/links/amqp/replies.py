@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 
 from pamqp import commands
 
-from leveret.errors import BrokerError, ImproperlyConfigured, OperationalError
+from leveret.errors import BrokerError, ImproperlyConfigured
 from leveret.links.amqp.aio import AsyncConnection
 from leveret.links.amqp.protocol import frames
-from leveret.links.amqp.protocol.errors import ChannelClosed, ConnectionLost
+from leveret.links.amqp.protocol.errors import ConnectionLost
 from leveret.links.amqp.protocol.events import Confirmed, Delivered, Returned
 from leveret.links.amqp.publisher import Lines, Publisher, follow
 from leveret.links.amqp.replybox import PREFETCH, ReplyBox, over, reply
@@ -113,10 +113,7 @@ class _Reader:
     @classmethod
     async def begin(cls, lines: Lines, box: ReplyBox) -> "_Reader":
         connection = lines.connection
-        try:
-            await follow(connection, box.declare())
-        except ChannelClosed as closed:
-            raise OperationalError(f"the reply queue: the broker refused: {closed}") from closed
+        await follow(connection, box.declare())
         reader = cls(connection, box)
         reader._channel = await connection.channel(reader)
         connection.post(reader._channel, commands.Basic.Qos(prefetch_count=PREFETCH, global_=False))
@@ -209,10 +206,7 @@ class BlockingReplies:
         box = self._box
         if wire.reply_channel and wire.reply_queue == box.name:
             return
-        try:
-            follow_blocking(wire.connection, box.declare(), deadline)
-        except ChannelClosed as closed:
-            raise OperationalError(f"the reply queue: the broker refused: {closed}") from closed
+        follow_blocking(wire.connection, box.declare(), deadline)
         channel = wire.connection.open_channel(deadline)
         connection = wire.connection
 

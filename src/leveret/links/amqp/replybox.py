@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 from pamqp import commands
 
-from leveret.errors import DecodeError
+from leveret.errors import DecodeError, OperationalError
 from leveret.links.amqp.declaring import Steps
 from leveret.links.amqp.letters import Letter
 from leveret.links.amqp.protocol.errors import ChannelClosed
@@ -47,6 +47,10 @@ _DECODERS: dict[str, Callable[[bytes], _Head]] = {
 }
 
 
+class ReplyQueueMoved(OperationalError):
+    """Who gave the old name as the address for a reply must give the new one."""
+
+
 class ReplyBox:
     """Shared by every face of one process; a forked child begins its own. `_guard` guards the records."""
 
@@ -74,7 +78,8 @@ class ReplyBox:
         return self._name
 
     def declare(self) -> Steps:
-        """The queue; again after a reconnect, under its old name. Answers whether it was there."""
+        """The queue; again after a reconnect, under its old name. Raises `ReplyQueueMoved` where its node of a cluster
+        is down: from then on another name is the one to give."""
         arguments: dict[str, Any] = {
             "x-expires": QUEUE_EXPIRES_SECONDS * 1000,
             "x-max-length": MOST_WAITING,
@@ -84,7 +89,10 @@ class ReplyBox:
             arguments["x-message-ttl"] = max(1, int(self._expires * 1000))
         made = yield commands.Queue.Declare(queue=self.name, durable=True, arguments=arguments)
         if isinstance(made, ChannelClosed):
-            raise made
+            if made.home_is_down:
+                was, self._name = self._name, f"leveret.reply.{self._new_id()}"
+                raise ReplyQueueMoved(f"{was} was on a node that is down") from made
+            raise OperationalError(f"the reply queue: the broker refused: {made}") from made
         return made
 
     def take(self, message: Delivered) -> None:

@@ -20,12 +20,16 @@ from leveret.links.amqp.blocking import BlockingConnection, connect, turn
 from leveret.links.amqp.confirms import Batch, Confirms
 from leveret.links.amqp.declaring import Steps
 from leveret.links.amqp.letters import Letter, index_entry
+from leveret.links.amqp.protocol.connection import marshal
 from leveret.links.amqp.protocol.errors import ChannelClosed, ConnectionLost
 from leveret.links.amqp.publisher import after, blocked, forget, judge, unrouted, written
 from leveret.model.topology import Topology
 
 MOST_AT_ONCE = 2_000
 """Messages written before their confirms are read: the broker's and our buffers must not fill from both ends."""
+
+
+_CHANNEL_SECONDS = 1.0
 
 
 class Wire:
@@ -41,6 +45,7 @@ class Wire:
         """Where results come in; 0: nobody consumes them."""
         self.reply_queue: str = before.reply_queue if before else ""
         self.broken = False
+        self._since = time.monotonic()
         self.channel = 0
         connection.on_confirmed = self.confirms.confirmed
         connection.on_returned = self.confirms.returned
@@ -49,6 +54,16 @@ class Wire:
         self.channel = connection.open_channel(deadline)
         connection.call(self.channel, commands.Confirm.Select(), deadline)
 
+    def leave_channel(self) -> None:
+        """The next send opens another. After its queue's leader is gone, RabbitMQ 3.10 refuses all that comes for that
+        queue on a channel which had not sent to it before, and nothing on a new one."""
+        with self.connection.lock():
+            # Not at every refusal: a full queue may have the same to say for long.
+            if self.broken or self.confirms.unanswered or time.monotonic() - self._since < _CHANNEL_SECONDS:
+                return
+            self.broken = True
+        self.connection.owe(marshal(self.channel, commands.Channel.Close(200, "", 0, 0)))
+
     def _forget_channel(self, channel: int, error: Exception) -> None:
         if channel == self.reply_channel:
             self.reply_channel = 0
@@ -56,6 +71,10 @@ class Wire:
             # Published to an exchange that is not there: what stood behind it on the channel is gone too.
             self.broken = True
             self.confirms.sever(error)
+
+
+class _ChannelLeft(Exception):
+    """The channel is not to be used any more."""
 
 
 Prepare = Callable[[Wire, float], None]
@@ -78,26 +97,45 @@ class Sender:
         connection before anything is sent."""
         deadline = time.monotonic() + timeout
         try:
-            wire = self.wire(deadline)
-            # A broker that takes no messages answers no declaration on this connection either.
-            _wait_unblocked(wire.connection, deadline, timeout)
-            if prepare is not None:
-                with self.opening(deadline):
-                    prepare(wire, deadline)
-            self._prepare(wire, letters, deadline)
+            wire = self._open(letters, deadline, timeout, prepare)
         except (OperationalError, ConnectionLost) as error:
             raise PublishFailed(f"nothing was sent: {error}") from error
         for start in range(0, len(letters), MOST_AT_ONCE):
             with after(start):
                 self._deliver(wire, letters[start : start + MOST_AT_ONCE], deadline, timeout)
 
+    def _open(self, letters: Sequence[Letter], deadline: float, timeout: float, prepare: Prepare | None) -> Wire:
+        """The connection, with all that these letters need."""
+        while True:
+            wire = self.wire(deadline)
+            # A broker that takes no messages answers no declaration on this connection either.
+            _wait_unblocked(wire.connection, deadline, timeout)
+            if prepare is not None:
+                with self.opening(deadline):
+                    prepare(wire, deadline)
+            try:
+                self._prepare(wire, letters, deadline)
+            except _ChannelLeft:
+                continue
+            return wire
+
     def _deliver(self, wire: Wire, letters: Sequence[Letter], deadline: float, timeout: float) -> None:
-        batch = self._send(wire, letters, deadline, timeout)
+        try:
+            batch = self._send(wire, letters, deadline, timeout)
+        except _ChannelLeft:
+            # Another thread's message ended it; nothing of these was written.
+            self._deliver(self._wire_again(deadline), letters, deadline, timeout)
+            return
         again = unrouted(batch)
         if again:
             forget(wire.declared, again)
-            self._prepare(wire, again, deadline)
-            batch = self._send(wire, again, deadline, timeout)
+            try:
+                self._prepare(wire, again, deadline)
+                batch = self._send(wire, again, deadline, timeout)
+            except _ChannelLeft:
+                raise PublishUnknown("the channel was closed over another message; sending again is safe") from None
+        if batch.refused:
+            wire.leave_channel()
         judge(batch, wire.declared)
 
     def opening(self, deadline: float) -> AbstractContextManager[None]:
@@ -117,6 +155,12 @@ class Sender:
             elif wire.broken:
                 wire = self._wire = Wire(wire.connection, deadline, wire)
             return wire
+
+    def _wire_again(self, deadline: float) -> Wire:
+        try:
+            return self.wire(deadline)
+        except OperationalError as error:
+            raise PublishFailed(f"nothing was sent: {error}") from error
 
     def _connect(self, deadline: float) -> Wire:
         connection = connect(self._failover, deadline)
@@ -169,7 +213,7 @@ class Sender:
             # When it is our turn to write, and not before: the broker counts in the order of frames.
             with connection.lock():
                 if wire.broken:
-                    raise PublishUnknown("the channel was closed while another message was sent; sending again is safe")
+                    raise _ChannelLeft
                 wire.confirms.add(batch)
 
         try:

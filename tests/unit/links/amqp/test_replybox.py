@@ -9,11 +9,12 @@ import msgspec
 import pytest
 from pamqp import commands
 
+from leveret.errors import OperationalError
 from leveret.links.amqp import replybox
 from leveret.links.amqp.protocol.errors import ChannelClosed
 from leveret.links.amqp.protocol.events import Delivered
 from leveret.links.amqp.protocol.properties import Properties, read_properties, write_properties
-from leveret.links.amqp.replybox import ReplyBox, over, read_reply, reply
+from leveret.links.amqp.replybox import ReplyBox, ReplyQueueMoved, over, read_reply, reply
 from leveret.model.message import TaskId
 from leveret.model.settlement import Record
 
@@ -67,8 +68,18 @@ def test_a_refused_queue_is_the_brokers_error(box: ReplyBox) -> None:
     steps = box.declare()
     steps.send(None)
 
-    with pytest.raises(ChannelClosed, match="403"):
+    with pytest.raises(OperationalError, match="403"):
         steps.send(ChannelClosed(403, "ACCESS_REFUSED"))
+
+
+def test_a_queue_whose_node_is_down_is_left_for_another(box: ReplyBox) -> None:
+    name = box.name
+    steps = box.declare()
+    steps.send(None)
+
+    with pytest.raises(ReplyQueueMoved):
+        steps.send(ChannelClosed(404, f"NOT_FOUND - home node 'b@c' of durable queue '{name}' is down or inaccessible"))
+    assert box.name != name
 
 
 # What came in

@@ -21,3 +21,8 @@ class ChannelClosed(BrokerError):
     def __init__(self, code: int, text: str) -> None:
         super().__init__(f"{code} {text}")
         self.code, self.text = code, text
+
+    @property
+    def home_is_down(self) -> bool:
+        """A classic queue of a cluster is there, and its node is not."""
+        return self.code == 404 and "down or inaccessible" in self.text
