@@ -22,7 +22,7 @@ DRILLS: dict[str, list[str]] = {
     "kill-rabbitmq": ["-m", "pytest", "tests/e2e/rabbit/test_kill.py", "-s"],
     **{
         f"rabbit-{name.replace('_', '-')}": ["-m", "pytest", f"tests/e2e/rabbit/test_{name}.py", "-s"]
-        for name in ("restarts", "cuts", "replies", "alarms", "queue_deleted", "host_lost", "give_backs")
+        for name in ("restarts", "cuts", "replies", "alarms", "queue_deleted", "host_lost", "give_backs", "cluster")
     },
     "producers": ["-m", "pytest", "tests/e2e/test_producers.py", "-s"],
 }
