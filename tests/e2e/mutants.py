@@ -92,18 +92,14 @@ def unfenced(patch: Patch) -> None:
 
 
 def forgetful(patch: Patch) -> None:
-    """The queue for replies goes with its connection."""
-    right = ReplyBox.declare
+    """Who reconnects waits at another queue than the one it gave as its address."""
+    right, asked = ReplyBox.declare, set()
 
     def wrong(self: ReplyBox) -> Any:
-        steps = right(self)
-        method = next(steps)
-        method.auto_delete = True
-        answer = yield method
-        try:
-            steps.send(answer)
-        except StopIteration as stop:
-            return stop.value
+        if id(self) in asked:
+            self._name = f"{self._name}."
+        asked.add(id(self))
+        return right(self)
 
     patch(ReplyBox, "declare", wrong)
 

@@ -20,8 +20,8 @@ WORKERS = 3
 
 
 class Leaders:
-    def __init__(self, cluster: RabbitCluster, fleet: Fleet) -> None:
-        self.cluster, self.fleet = cluster, fleet
+    def __init__(self, cluster: RabbitCluster, fleet: Fleet, patience: float) -> None:
+        self.cluster, self.fleet, self.patience = cluster, fleet, patience
         self.dice = random.Random(SEED)
         self.struck, self.running = 0, 0
         self.backs: list[float] = []
@@ -44,12 +44,12 @@ class Leaders:
                         backs[line.node] = min(line.at - killed, backs.get(line.node, 600.0))
             return len(backs) == WORKERS
 
-        fleet.until(all_back, 90.0, lambda: f"only {backs} consume again")
+        fleet.until(all_back, self.patience, lambda: f"only {backs} consume again")
         self.backs += backs.values()
         self.cluster.restart(leader)
 
 
-def drill(cluster: RabbitCluster, folder: Path, kills: int, mutant: str = "") -> dict[str, Any]:
+def drill(cluster: RabbitCluster, folder: Path, kills: int, mutant: str = "", patience: float = 90.0) -> dict[str, Any]:
     urls = ";".join(node.url for node in cluster.nodes)
     with Fleet(folder, urls, result_persistent=True, broker_failover_strategy="shuffle") as fleet:
         for number in range(WORKERS):
@@ -60,7 +60,7 @@ def drill(cluster: RabbitCluster, folder: Path, kills: int, mutant: str = "") ->
         fleet.ready()
         for node in cluster.nodes:
             node.sync()
-        leaders = Leaders(cluster, fleet)
+        leaders = Leaders(cluster, fleet, patience)
         for _ in range(kills):
             leaders.once()
         figures = fleet.stop_sources()

@@ -30,7 +30,7 @@ async def on_loop():
         result = await kill_app.work.adelay(float(seconds), key)
         kill_app.note("confirmed", result.id, key=key)
         print("sent", flush=True)
-        print(await result.aget(timeout=30), flush=True)
+        print(await result.aget(timeout=float(sys.argv[3])), flush=True)
 
 def on_thread():
     for line in iter(sys.stdin.readline, ""):
@@ -38,7 +38,7 @@ def on_thread():
         result = kill_app.work.delay(float(seconds), key)
         kill_app.note("confirmed", result.id, key=key)
         print("sent", flush=True)
-        print(result.get(timeout=30), flush=True)
+        print(result.get(timeout=float(sys.argv[3])), flush=True)
 
 mutate(sys.argv[2])
 asyncio.run(on_loop()) if sys.argv[1] == "async" else on_thread()
@@ -46,9 +46,9 @@ asyncio.run(on_loop()) if sys.argv[1] == "async" else on_thread()
 
 
 class Caller:
-    def __init__(self, face: str, environment: dict[str, str], mutant: str) -> None:
+    def __init__(self, face: str, environment: dict[str, str], mutant: str, patience: float) -> None:
         self.face = face
-        command = [sys.executable, "-c", CALLER, face, mutant]
+        command = [sys.executable, "-c", CALLER, face, mutant, str(patience)]
         self.process = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )
@@ -68,13 +68,15 @@ class Caller:
         self.process.wait()
 
 
-def drill(rabbit: Rabbit, vhost: Vhost, folder: Path, cuts: int, mutant: str = "") -> dict[str, Any]:
+def drill(
+    rabbit: Rabbit, vhost: Vhost, folder: Path, cuts: int, mutant: str = "", patience: float = 30.0
+) -> dict[str, Any]:
     dice = random.Random(SEED)
     lost, struck, waits = [], 0, []
     with Proxy(rabbit.port) as door, Fleet(folder, vhost.url) as fleet:
         environment = {**fleet.environment, "KILL_URL": rabbit.url_of(vhost.name, port=door.port)}
         fleet.worker("w0", "-c", "2")
-        callers = [Caller(face, environment, mutant) for face in ("sync", "async")]
+        callers = [Caller(face, environment, mutant, patience) for face in ("sync", "async")]
         try:
             for number in range(2 * cuts):
                 caller, key = callers[number % 2], f"{number}"
