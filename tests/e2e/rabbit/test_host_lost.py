@@ -23,6 +23,7 @@ LIMIT = 40.0 * HEARTBEAT / SHIPPED
 ROUNDS = size(10, 1)
 PUBLISH_TIMEOUT = size(10.0, 3.0)
 WAIT_SECONDS = size(15.0, 4.0)
+MOST_LONG = 16
 
 
 class Vanishing:
@@ -41,7 +42,9 @@ class Vanishing:
         """Answer after how many seconds its tasks began elsewhere, and how long its callers' calls took at most."""
         fleet, history = self.fleet, self.fleet.history
         fleet.ready()
-        long = fleet.source(name=f"{self.name}-long", count=8, seconds=(LIMIT * 3, LIMIT * 3), ignored=True, pause=0.0)
+        # One after the other, until both slots of the host are taken: the broker decides who gets each.
+        seconds = (LIMIT * 3, LIMIT * 3)
+        long = fleet.source(name=f"{self.name}-long", count=MOST_LONG, seconds=seconds, ignored=True, pause=0.3)
         fleet.sources.remove(long)
 
         def mine() -> list[str]:
@@ -64,9 +67,6 @@ class Vanishing:
         figures = []
         for caller in self.callers:
             fleet.sources.remove(caller)
-            assert caller.process.stdin is not None
-            caller.process.stdin.close()
-            caller.process.stdin = None
             figures.append(caller.stop(PUBLISH_TIMEOUT * 2 + WAIT_SECONDS * 2))
         self.worker.end()
         fleet.workers.remove(self.worker)
