@@ -50,11 +50,17 @@ def test_what_pythons_json_writes_is_read_with_nan_surrogates_and_any_integer(va
     assert wv.same(JSON.loads(json.dumps(value).encode()), value)
 
 
-@given(st.lists(st.sampled_from(["list", "dict", "pair"]), max_size=40))
+@given(st.lists(st.sampled_from(["list", "dict", "pair", "shut", "quoted"]), max_size=40))
 def test_depth_is_told_exactly_whatever_strings_hold(layers: list[str]) -> None:
     value: object = "]]}["
     for layer in layers:
-        value = {"list": [value], "dict": {'[["\\': value}, "pair": ["[[[[[{", value, [[]]]}[layer]
+        value = {
+            "list": [value],
+            "dict": {'[["\\': value},
+            "pair": ["[[[[[{", value, [[]]],
+            "shut": ["]", value],
+            "quoted": ['\\"}', "", value, '"'],
+        }[layer]
     real = _depth(value)
 
     assert is_too_deep(json.dumps(value).encode(), 20) == (real > 20)

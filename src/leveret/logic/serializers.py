@@ -89,9 +89,9 @@ _encode_stdlib = json.JSONEncoder(separators=(",", ":"), check_circular=False).e
 _decode_tagged = json.JSONDecoder(object_hook=undress_one).decode
 _decode_stdlib = json.JSONDecoder().decode
 
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_STRINGS = re.compile(rb'"[^"]*"?')
 _BRACES_AS_BRACKETS = bytes.maketrans(b"{}", b"[]")
-_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_NOT_NESTING = bytes(set(range(256)) - set(b'[]{}"'))
 _AS_STEPS = bytes.maketrans(b"[]", b"\x01\xff")
 _PEELS = 5
 
@@ -167,13 +167,7 @@ def is_too_deep(data: bytes, depth: int = MAX_DEPTH) -> bool:
     # Nothing can nest deeper than it opens and closes; this ends nearly every call in 0.1 us.
     if len(data) <= 2 * depth or data.count(b"[") + data.count(b"{") <= depth:
         return False
-    return _deeper(data, depth) and _deeper(_STRINGS.sub(b"", data), depth)
-
-
-def _deeper(data: bytes, depth: int) -> bool:
-    """Peel leaf levels off the bare brackets. Brackets inside strings may make it say yes too often, never too
-    rarely once strings are removed."""
-    bare = data.translate(_BRACES_AS_BRACKETS, _NO_BRACKETS)
+    bare = _brackets(data)
     if b"[" * (depth + 1) in bare:
         return True
     for _ in range(_PEELS):
@@ -181,10 +175,19 @@ def _deeper(data: bytes, depth: int) -> bool:
         if not peeled:
             return False
         if len(peeled) == len(bare):
-            return bare.count(b"[") > depth  # unbalanced: no JSON, unless brackets in strings are in the way
+            return bare.count(b"[") > depth  # unbalanced: no JSON
         bare = peeled
     # Made to be slow, or of a strange producer: one look at each bracket instead of one pass for each level.
     return max(accumulate(memoryview(bare.translate(_AS_STEPS)).cast("b"))) + _PEELS > depth
+
+
+def _brackets(data: bytes) -> bytes:
+    """What opens and closes in JSON text, all of it as "[" and "]"; strings may hold brackets that do neither."""
+    if b"\\" in data:
+        data = data.replace(rb"\\", b"").replace(rb"\"", b"")
+    # Once only quotes and brackets are left, a string without brackets is two quotes in a row.
+    bare = data.translate(_BRACES_AS_BRACKETS, _NOT_NESTING).replace(b'""', b"")
+    return _STRINGS.sub(b"", bare) if b'"' in bare else bare
 
 
 def shape_complaint(value: Any, depth: int = MAX_DEPTH, items: int = MAX_ITEMS) -> str:

@@ -250,6 +250,15 @@ def test_what_is_nested_too_deep_is_not_read(serializer, opening: bytes, closing
         serializer.loads(opening * 65 + one + closing * 65)
 
 
+@pytest.mark.parametrize("opening", [b'["]",', b'["\\"]",', b'["\\\\","]","",', b'{"}":'])
+def test_brackets_in_strings_do_not_hide_how_deep_json_nests(opening: bytes) -> None:
+    closing = b"}" if opening.startswith(b"{") else b"]"
+
+    assert JSON.loads(opening * 64 + b"1" + closing * 64)
+    with pytest.raises(DecodeError, match="64"):
+        JSON.loads(opening * 65 + b"1" + closing * 65)
+
+
 def test_a_yaml_bomb_is_refused_quickly() -> None:
     bomb = "a0: &a0 [1,1,1,1,1,1,1,1,1,1]\n" + "".join(
         f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10)
