@@ -1,4 +1,4 @@
-"""A WSGI and an ASGI program: `GET /?start=S&count=N` sends S..S+N-1 and answers its pid and the seconds it took.
+"""A WSGI and an ASGI program: `GET /?start=S&count=N` sends S..S+N-1 and answers its pid and when it began and ended.
 
 Imported before the fork under `--preload`: -2 is then sent by the parent.
 """
@@ -17,7 +17,7 @@ if os.environ.get("SEND_BEFORE_FORK"):
 
 
 def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    started = time.perf_counter()
+    started = time.monotonic()
     send(*_asked(environ["QUERY_STRING"]))
     start_response("200 OK", [("Content-Type", "application/json")])
     return [_answer(started)]
@@ -28,7 +28,7 @@ async def asgi(
 ) -> None:
     if scope["type"] != "http":
         return
-    started = time.perf_counter()
+    started = time.monotonic()
     await asend(*_asked(scope["query_string"].decode()))
     await write({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
     await write({"type": "http.response.body", "body": _answer(started)})
@@ -40,4 +40,4 @@ def _asked(query: str) -> tuple[int, int]:
 
 
 def _answer(started: float) -> bytes:
-    return json.dumps({"pid": os.getpid(), "seconds": time.perf_counter() - started}).encode()
+    return json.dumps({"pid": os.getpid(), "began": started, "ended": time.monotonic()}).encode()
