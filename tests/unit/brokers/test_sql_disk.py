@@ -8,9 +8,12 @@ from typing import Any, cast
 import pytest
 
 from leveret.brokers.sql.blocking import Publisher
-from leveret.brokers.sql.disk import MOST_ON_LOOP, QUICK_IN_A_ROW, Disk
+from leveret.brokers.sql.disk import MOST_ON_LOOP, Disk
 from leveret.errors import EncodeError
 from leveret.model.delivery import Encoded, Posting
+
+UNTIL_QUICK = 11
+"""Commits of 0.1 ms until it is clear that the disk usually takes less than 0.5."""
 
 
 class Bench:
@@ -48,7 +51,7 @@ class Bench:
         await self.disk.publish(tuple(map(posting, names)), timeout)
 
     async def make_quick(self) -> None:
-        for _ in range(QUICK_IN_A_ROW):
+        for _ in range(3 * UNTIL_QUICK):
             await self.send("x")
         self.commits.clear()
 
@@ -68,27 +71,29 @@ def run(main: Coroutine[Any, Any, None]) -> None:
 
 def test_the_loop_commits_once_the_thread_has_found_the_disk_quick(bench: Bench) -> None:
     async def main() -> None:
-        for _ in range(QUICK_IN_A_ROW + 2):
+        for _ in range(UNTIL_QUICK + 2):
             await bench.send("a")
 
     run(main())
 
-    assert [who for who, _ in bench.commits] == ["thread"] * QUICK_IN_A_ROW + ["loop"] * 2
+    assert [who for who, _ in bench.commits] == ["thread"] * UNTIL_QUICK + ["loop"] * 2
 
 
-def test_a_slow_commit_gives_the_next_ones_to_the_thread(bench: Bench) -> None:
+def test_one_slow_commit_is_forgiven_and_two_in_a_row_give_the_next_ones_to_the_thread(bench: Bench) -> None:
     async def main() -> None:
         await bench.make_quick()
-        bench.seconds = 0.003
-        await bench.send("slow")
-        await bench.send("a")
+        for seconds in (0.1, *[0.0001] * 12, 0.1, 0.1):
+            bench.seconds = seconds
+            await bench.send("a")
         bench.seconds = 0.0001
-        for _ in range(QUICK_IN_A_ROW + 1):
+        for _ in range(UNTIL_QUICK + 1):
             await bench.send("b")
 
     run(main())
 
-    assert [who for who, _ in bench.commits] == ["loop", "thread", *["thread"] * QUICK_IN_A_ROW, "loop"]
+    who = [who for who, _ in bench.commits]
+    assert who[:16] == [*["loop"] * 15, "thread"]
+    assert who[-1] == "loop"
 
 
 def test_what_a_loop_sends_in_one_turn_shares_a_commit(bench: Bench) -> None:

@@ -11,11 +11,14 @@ from leveret.brokers.sql.blocking import Publisher
 from leveret.model.delivery import Posting
 
 QUICK_SECONDS = 0.0005
-QUICK_IN_A_ROW = 20
-"""As many commits, none slower, make a disk quick. Handing one over costs two threads 100-130 us of CPU under one GIL,
-which is longer than such a disk takes: the loop stands still for less when it commits itself (docs/adr/0011)."""
-SLOW_SECONDS = 0.002
-"""One commit that took longer sends the next ones to the thread, until it finds the disk quick again."""
+"""A disk that usually takes less is quick. Handing a commit over costs two threads 100-130 us of CPU under one GIL,
+longer than such a disk takes: the loop stands still for less when it commits itself (docs/adr/0011)."""
+SLOW_SECONDS = 0.001
+"""A disk that usually takes more is so no longer: the thread has it, until it finds the disk quick again."""
+_MOST_COUNTED = 0.004
+"""One commit that took long makes no slow disk; two in a row do."""
+_SHARE = 0.2
+"""Of the latest commit in what is usual."""
 MOST_ON_LOOP = 32
 """Messages the loop commits itself: 0.3 ms of CPU."""
 
@@ -58,8 +61,9 @@ class Disk:
         self._sendings: SimpleQueue[Sending] = SimpleQueue()
         # Guards the start: loops of several threads may share this.
         self._starting = threading.Lock()
-        self._quick = 0
-        """How many quick commits there were in a row; written by the thread, and by the loop when it has none."""
+        self._usual = _MOST_COUNTED
+        """Seconds of a commit, a moving average; written by the thread, and by the loop when it has none."""
+        self._quick = False
 
     async def publish(self, postings: tuple[Posting, ...], timeout: float | None = None) -> None:
         """Return when all are durable; TimeoutError after `timeout` seconds. Cancelling the wait does not cancel the
@@ -68,7 +72,7 @@ class Disk:
         if self._loop is None:
             self._loop = loop
         sending = Sending(postings, loop, timeout)
-        if loop is self._loop and (self._turn or (self._quick >= QUICK_IN_A_ROW and not self._away)):
+        if loop is self._loop and (self._turn or (self._quick and not self._away)):
             # Not at once: others of this turn may send too, and one commit is enough for all.
             self._turn.append(sending)
             if len(self._turn) == 1:
@@ -96,12 +100,17 @@ class Disk:
             return False
         started = self._monotonic()
         try:
-            return self._publisher.publish_at_once(postings)
+            done = self._publisher.publish_at_once(postings)
         except Exception:  # somebody waits, whatever it was: the thread will meet it again, and tell whom it concerns
             return False
-        finally:
-            if self._monotonic() - started > SLOW_SECONDS:
-                self._quick = 0
+        if done:
+            self._learn(self._monotonic() - started)
+        return done
+
+    def _learn(self, seconds: float) -> None:
+        """Note how long a commit took."""
+        self._usual += (min(seconds, _MOST_COUNTED) - self._usual) * _SHARE
+        self._quick = self._usual < (SLOW_SECONDS if self._quick else QUICK_SECONDS)
 
     def _hand_over(self, sending: Sending) -> None:
         if self._pid != os.getpid():
@@ -147,5 +156,5 @@ class Disk:
                 return [error]
             # One of them failed: each alone, so that only the guilty hears of it.
             return [self._errors([sending])[0] for sending in batch]
-        self._quick = self._quick + 1 if self._monotonic() - started < QUICK_SECONDS else 0
+        self._learn(self._monotonic() - started)
         return [None] * len(batch)
