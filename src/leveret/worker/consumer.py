@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import msgspec
 
-from leveret.errors import LeaseLost
+from leveret.errors import BrokerError, LeaseLost
 from leveret.model.delivery import Claim, Delivery, Return, SessionId
 from leveret.model.options import WorkerOptions
 from leveret.worker.context import WorkerParts
@@ -43,8 +43,8 @@ class Consumer:
         self._outages = 0
         self._turn = asyncio.Lock()
         self._quiet = asyncio.Event()
-        self._sleep: asyncio.Future[None] | None = None
-        """The wait for the bell; `quiet` ends it."""
+        self._asleep: asyncio.Task[None] | None = None
+        """`run`'s task while it waits for the bell; `quiet` ends the wait."""
         self.reason = ""
         """Why it ended by itself."""
         self.on_registered: Callable[[str], None] = lambda session: None
@@ -53,8 +53,9 @@ class Consumer:
         """Claim nothing more; `run` returns when the claim under way is answered."""
         self._quiet.set()
         self._dispatcher.changed.set()
-        if self._sleep is not None:
-            self._sleep.cancel()
+        task, self._asleep = self._asleep, None
+        if task is not None:
+            task.cancel()
 
     async def run(self) -> None:
         """Claim until `quiet`, or until this process has had its share of tasks, or (burst) nothing is left."""
@@ -112,7 +113,8 @@ class Consumer:
         if not self._credit() and (self._share() > 0 or self._dispatcher.busy()) and not self._quiet.is_set():
             timeout = LINGER_SECONDS if self._share() <= 0 and self._options.slots > 1 else None
             with suppress(TimeoutError):
-                await asyncio.wait_for(changed.wait(), timeout)
+                async with asyncio.timeout(timeout):
+                    await changed.wait()
 
     async def _claim(self, credit: int, *, last: bool = False) -> tuple[Delivery, ...]:
         async with self._turn:
@@ -168,14 +170,18 @@ class Consumer:
         if self._quiet.is_set():
             return
         began = self._parts.clock.monotonic()
-        bell = self._sleep = asyncio.ensure_future(self._parts.broker.bell(self._options.queues, BELL_SECONDS))
+        # In this task: each one between the bell and the claim costs an idle worker a turn of the loop.
+        task = self._asleep = asyncio.current_task()
+        assert task is not None
         try:
-            await asyncio.wait((bell,))
-        finally:
-            self._sleep = None
-            bell.cancel()
-        if not bell.cancelled() and bell.exception() is not None:
+            await self._parts.broker.bell(self._options.queues, BELL_SECONDS)
+        except asyncio.CancelledError:
+            if not self._quiet.is_set() or task.uncancel():
+                raise
+        except (BrokerError, OSError) as error:
             # The claim that follows meets the same outage and waits it out.
-            log.debug("bell: %s", bell.exception())
+            log.debug("bell: %s", error)
+        finally:
+            self._asleep = None
         if self._parts.clock.monotonic() - began >= BELL_SECONDS:
             self._dispatcher.rest()

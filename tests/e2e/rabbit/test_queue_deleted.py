@@ -50,8 +50,8 @@ class Deletions:
 def drill(rabbit: Rabbit, vhost: Vhost, folder: Path, deletions: int, mutant: str = "") -> dict[str, Any]:
     with Fleet(folder, vhost.url) as fleet:
         for number in range(WORKERS):
-            fleet.worker(f"w{number}", "-c", "1", mutant=mutant)
-        common: dict[str, Any] = {"seconds": (0.02, 0.06), "pause": 0.15, "mutant": mutant}
+            fleet.worker(f"w{number}", "-c", "2", mutant=mutant)
+        common: dict[str, Any] = {"seconds": (0.08, 0.2), "pause": 0.15, "mutant": mutant}
         fleet.source(name="threads", threads=2, ignored=True, **common)
         fleet.source(name="loop", face="async", threads=3, results=True, patience=6.0, **common)
         fleet.ready()

@@ -9,7 +9,7 @@ from leveret.brokers.amqp.broker import CAPABILITIES
 from leveret.errors import ImproperlyConfigured, PublishFailed, PublishUnknown
 from leveret.links.amqp import letters
 from leveret.links.amqp.protocol.errors import ChannelClosed, ConnectionLost
-from leveret.links.amqp.publisher import Publisher
+from leveret.links.amqp.publisher import Nacked, Publisher
 from leveret.links.amqp.replies import AsyncReplies, BlockingReplies
 from leveret.links.amqp.replybox import ReplyBox, ReplyQueueMoved
 from leveret.links.amqp.sender import Sender
@@ -31,14 +31,14 @@ class AmqpBlockingBroker:
     def publish(self, postings: tuple[Posting, ...], *, timeout: float) -> None:
         if not postings:
             return
-        deadline = time.monotonic() + timeout
+        began = time.monotonic()
         while True:
             own = self._box.name
             try:
-                self._publish(postings, own, deadline - time.monotonic())
+                self._publish(postings, own, began + timeout - time.monotonic())
                 return
             except PublishFailed as failed:
-                if not unreachable(failed) or deadline - time.monotonic() < _PAUSE_SECONDS:
+                if not worth_another(failed, time.monotonic() - began, timeout):
                     raise
             time.sleep(_PAUSE_SECONDS)
             postings = readdressed(postings, own, self._box.name)
@@ -91,7 +91,7 @@ class AmqpCallerBroker:
                         await self._publish_twice(postings)
                         return
                     except PublishFailed as failed:
-                        if not unreachable(failed) or began + timeout - loop.time() < _PAUSE_SECONDS:
+                        if not worth_another(failed, loop.time() - began, timeout):
                             raise
                     await asyncio.sleep(_PAUSE_SECONDS)
         except TimeoutError as error:
@@ -131,6 +131,8 @@ def _not_here() -> ImproperlyConfigured:
 
 
 _PAUSE_SECONDS = 0.1
+_NACKED_SECONDS = 2.0
+"""A quorum queue that several make at once, or whose leader has died, refuses for a moment; a full one for longer."""
 _NEVER = (402, 403, 530)
 """The broker's reasons to refuse a login or a virtual host."""
 
@@ -143,6 +145,13 @@ def readdressed(postings: tuple[Posting, ...], old: str, new: str) -> tuple[Post
         replace(one, encoded=replace(one.encoded, reply_to=new)) if one.encoded.reply_to == old else one
         for one in postings
     )
+
+
+def worth_another(failed: PublishFailed, waited: float, timeout: float) -> bool:
+    """Whether the same may be sent again within its deadline: nothing of it is there, and that may pass."""
+    if timeout - waited < _PAUSE_SECONDS:
+        return False
+    return waited < _NACKED_SECONDS if isinstance(failed, Nacked) else unreachable(failed)
 
 
 def unreachable(failed: PublishFailed) -> bool:

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from msgspec.structs import replace
@@ -168,16 +169,19 @@ class Intake:
         if self.buffer or self.error is not None:
             return
         self.news.clear()
-        try:
-            await asyncio.wait_for(self.news.wait(), min(timeout, _SETTLING_SECONDS))
-        except TimeoutError:
-            self._reopen()
-        else:
+        if await self._hears(min(timeout, _SETTLING_SECONDS)):
             return
-        try:
-            await asyncio.wait_for(self.news.wait(), timeout)
-        except TimeoutError:
+        self._reopen()
+        if not await self._hears(timeout):
             await self._watch()
+
+    async def _hears(self, seconds: float) -> bool:
+        """Whether anything comes within that time."""
+        # No `wait_for`: it would make a task of its own of each wait, which costs two turns of the loop.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.news.wait()
+        return self.news.is_set()
 
     # Consumers
 
@@ -255,11 +259,8 @@ class Intake:
             self._patience = min(2 * self._patience, WATCHDOG_SECONDS)
             return
         self.news.clear()
-        try:
-            await asyncio.wait_for(self.news.wait(), _GRACE_SECONDS)
-        except TimeoutError:
-            if await self._waiting_messages() and not self.news.is_set():
-                await self._begin_anew(waiting)
+        if not await self._hears(_GRACE_SECONDS) and await self._waiting_messages() and not self.news.is_set():
+            await self._begin_anew(waiting)
 
     async def _begin_anew(self, waiting: int) -> None:
         log.warning("%d messages wait in %s and none arrives: beginning anew", waiting, ", ".join(self.queues))

@@ -9,8 +9,8 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -18,6 +18,7 @@ from pamqp import commands
 
 from leveret.errors import OperationalError
 from leveret.links.amqp.address import Address, Failover, tune_socket
+from leveret.links.amqp.channels import Channels
 from leveret.links.amqp.line import Line
 from leveret.links.amqp.protocol.connection import Connection, marshal
 from leveret.links.amqp.protocol.errors import ChannelClosed, ConnectionLost, ProtocolError
@@ -34,60 +35,11 @@ from leveret.links.amqp.protocol.events import (
     Returned,
     Unblocked,
 )
+from leveret.links.amqp.reading import NotSent, Reading, acquire
 
-_LOOK = 0.05
-"""How often one who waits behind a reader looks whether he may read himself."""
 _IDLE_SECONDS = 1.0
 _DEBT_SECONDS = 1.0
 _SILENT_SECONDS = 4.0
-
-
-class NotSent(OperationalError):
-    """The deadline came before our turn to write."""
-
-
-class Channels:
-    """Numbers of channels, and who waits for an answer on each, in the order of asking. `BlockingConnection._heard`
-    guards it."""
-
-    def __init__(self) -> None:
-        self._waiting: dict[int, deque[list[Any]]] = {}
-        self._highest = 0
-        self.free: list[int] = []
-
-    def number(self) -> int:
-        if self.free:
-            return self.free.pop()
-        self._highest += 1
-        return self._highest
-
-    def ask(self, channel: int) -> list[Any]:
-        """Where the answer will stand: a method, a message or None, or an exception."""
-        answer: list[Any] = []
-        self._waiting.setdefault(channel, deque()).append(answer)
-        return answer
-
-    def withdraw(self, channel: int) -> None:
-        """What was asked for last was not sent."""
-        if waiting := self._waiting.get(channel):
-            waiting.pop()
-
-    def answer(self, channel: int, answer: Any) -> None:
-        waiting = self._waiting.get(channel)
-        if waiting:
-            waiting.popleft().append(answer)
-
-    def lose(self, channel: int, error: Exception) -> None:
-        """The broker closed it."""
-        self.free.append(channel)
-        for answer in self._waiting.pop(channel, ()):
-            answer.append(error)
-
-    def end(self, error: Exception) -> None:
-        for waiting in self._waiting.values():
-            for answer in waiting:
-                answer.append(error)
-        self._waiting.clear()
 
 
 class BlockingConnection:
@@ -100,10 +52,9 @@ class BlockingConnection:
         self._line = Line(sock)
         self._writing = threading.Lock()
         """Guards the sending side and the order of frames."""
-        self._reading = threading.Lock()
-        """Held by the one who reads for all."""
-        self._heard = threading.Condition()
-        """Guards what events change; notified after each batch of them."""
+        self._heard = threading.RLock()
+        """Guards what events change."""
+        self._reading = Reading(self._line, self._heard, self._hear, self._lose)
         self._channels = Channels()
         self._used = self._heard_at = time.monotonic()
         self.error: Exception | None = None
@@ -166,14 +117,33 @@ class BlockingConnection:
             raise answer[0]
         return answer[0]
 
-    def send(self, data: bytes, deadline: float, first: Callable[[], None] = lambda: None) -> None:
-        """Write frames. `first` is called when it is their turn. Raises `ConnectionLost`; what was written in part ends
-        the connection."""
-        with turn(self._writing, deadline, self.address.shown):
+    def send(self, data: bytes, deadline: float, first: Callable[[], bytes] = bytes) -> bytes:
+        """Write frames. `first` is called when it is their turn; answers what it did. Raises `ConnectionLost`; what was
+        written in part ends the connection."""
+        if not self._writing.acquire(blocking=False):
+            acquire(self._writing, deadline, self.address.shown)
+        try:
             self.check()
-            first()
+            answer = first()
             self._write(self._debts() + data if self._owed else data, deadline)
-        self.flush()
+        finally:
+            self._writing.release()
+        if self._owed:
+            self.flush()
+        return answer
+
+    def exchange(self, data: bytes, deadline: float, first: Callable[[], bytes]) -> bool:
+        """Send frames and wait for what comes back first; true where that is exactly what `first` answered, and nobody
+        else reads: then it is no event. Whatever else comes is heard as usual. Raises as `send`."""
+
+        def send() -> bytes | None:
+            answer = self.send(data, deadline, first)
+            return None if self._machine.expects_more else answer
+
+        if not self._reading.first(send, deadline):
+            return False
+        self._heard_at = time.monotonic()
+        return True
 
     def owe(self, data: bytes) -> None:
         """Frames to be sent after the present batch of events, or with the next write."""
@@ -211,60 +181,39 @@ class BlockingConnection:
         """Whether it can be used; after a pause the socket is looked at first: it may have been closed meanwhile."""
         if self.error is not None:
             return False
-        if time.monotonic() - self._used > _IDLE_SECONDS and self._reading.acquire(blocking=False):
-            try:
-                while self.error is None and self._line.readable(0.0):
-                    self._read()
-            finally:
-                self._reading.release()
+        if time.monotonic() - self._used > _IDLE_SECONDS:
+            self._reading.look()
         return self.error is None
 
     # Waiting
 
     def wait(self, true: Callable[[], bool], deadline: float) -> bool:
-        """Read, or let another thread read, until `true()`, the deadline or the end of the connection."""
-        while not true():
-            left = deadline - time.monotonic()
-            if left <= 0 or self.error is not None:
-                return true()
-            if self._reading.acquire(blocking=False):
-                try:
-                    # It may have come while the lock changed hands.
-                    while not true() and self.error is None and (left := deadline - time.monotonic()) > 0:
-                        if self._line.readable(left):
-                            self._read()
-                finally:
-                    self._reading.release()
-                with self._heard:
-                    # Somebody else must read now, if anybody still waits.
-                    self._heard.notify_all()
-            else:
-                with self._heard:
-                    if not true():
-                        self._heard.wait(min(left, _LOOK))
-        return True
+        """Until `true()`, the deadline or the end of the connection."""
+        return self._reading.wait(true, deadline)
 
-    def _read(self) -> None:
-        """One read and what it says; by the holder of `_reading`."""
-        try:
-            data = self._line.read()
-            if data is None:
-                return
-            if not data:
-                raise ConnectionResetError("closed by the broker")
-            self._heard_at = time.monotonic()
-            events = self._machine.receive(data)
-            self.owe(self._machine.data_to_send())
-        except (OSError, ProtocolError) as error:
-            self.fail(ConnectionLost(f"the connection to {self.address.shown} was lost: {error}"))
+    def _lose(self, error: Exception) -> None:
+        self.fail(ConnectionLost(f"the connection to {self.address.shown} was lost: {error}"))
+
+    def _hear(self, data: bytes) -> None:
+        """What was read; by the holder of `_reading`."""
+        if not data:
+            self._lose(ConnectionResetError("closed by the broker"))
             return
+        self._heard_at = time.monotonic()
+        try:
+            events = self._machine.receive(data)
+        except ProtocolError as error:
+            self._lose(error)
+            return
+        self.owe(self._machine.data_to_send())
         with self._heard:
             for event in events:
                 self._handle(event)
-            self._heard.notify_all()
-        # Answers that the protocol owes: tune-ok, close-ok.
-        with suppress(ConnectionLost):
-            self.flush()
+            self._reading.sleepers.wake()
+        if self._owed:
+            # Answers that the protocol owes: tune-ok, close-ok.
+            with suppress(ConnectionLost):
+                self.flush()
 
     def _handle(self, event: Event) -> None:
         match event:
@@ -311,12 +260,13 @@ class BlockingConnection:
     def fail(self, error: Exception) -> None:
         with self._heard:
             self._end(error)
-            self._heard.notify_all()
+            self._reading.sleepers.wake_all()
 
     def _end(self, error: Exception) -> None:
         if self.error is not None:
             return
         self.error = error
+        self._reading.over = True
         self._channels.end(error)
         self.on_lost(error)
         self._line.close()
@@ -336,6 +286,7 @@ class BlockingConnection:
     def drop(self) -> None:
         """In a forked child: let go of a socket that is the parent's, without a word on it."""
         self.error = ConnectionLost("inherited over a fork")
+        self._reading.over = True
         self._line.let_go()
 
 
@@ -368,14 +319,3 @@ def _open(address: Address, deadline: float) -> BlockingConnection:
         sock.close()
         raise
     return connection
-
-
-@contextmanager
-def turn(lock: threading.Lock, deadline: float, where: str) -> Iterator[None]:
-    """Hold a lock that others may hold for as long as their own deadlines; raises `NotSent` at ours."""
-    if not lock.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
-        raise NotSent(f"{where}: other threads were busy with the connection until the deadline")
-    try:
-        yield
-    finally:
-        lock.release()

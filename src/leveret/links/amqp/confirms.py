@@ -37,11 +37,18 @@ class Confirms:
     def oldest(self) -> int | None:
         return next(iter(self._open), None)
 
-    def add(self, batch: Batch) -> None:
-        """Call before the batch's frames are written, in the order of writing."""
+    def add(self, batch: Batch) -> int:
+        """Call before the batch's frames are written, in the order of writing. Answers the first one's number."""
+        first = self._next
         for tag in range(self._next, self._next + len(batch.items)):
             self._open[tag] = batch
         self._next += len(batch.items)
+        return first
+
+    def accept(self, batch: Batch) -> None:
+        """The broker has taken a batch of one."""
+        for tag in [tag for tag, one in self._open.items() if one is batch]:
+            self._close(self._open.pop(tag), True)
 
     def confirmed(self, confirm: Confirmed) -> None:
         if not confirm.multiple:

@@ -10,18 +10,21 @@ import time
 from contextlib import nullcontext, suppress
 from typing import Any
 
-_CHUNK = 262_144
+_CHUNK = 65_536
 
 
 class Line:
-    """Plain, or already under TLS."""
+    """Plain, or already under TLS. One thread at a time reads, one writes."""
 
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
         self._sock = sock
+        self._buffer = bytearray(_CHUNK)
+        self._incoming = _Poll(sock, writing=False)
+        self._pending: Any = getattr(sock, "pending", None)
         self._again: tuple[type[OSError], ...] = (BlockingIOError,)
         self._turn: Any = nullcontext()
-        if hasattr(sock, "pending"):
+        if self._pending is not None:
             import ssl  # there already, or the socket were none of its kind
 
             self._again = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -32,9 +35,10 @@ class Line:
         """What is here; b"" at the end, None where it is not enough to tell (part of a TLS record)."""
         try:
             with self._turn:
-                return self._sock.recv(_CHUNK)
+                count = self._sock.recv_into(self._buffer)
         except self._again:
             return None
+        return bytes(memoryview(self._buffer)[:count])
 
     def write(self, data: bytes, deadline: float) -> None:
         """All of it. Raises `TimeoutError` at the deadline, when part of it may be gone."""
@@ -46,22 +50,22 @@ class Line:
             except self._again as error:
                 left = deadline - time.monotonic()
                 # TLS may want to hear something before it says more.
-                if left <= 0 or not _ready(self._sock, left, writing=type(error).__name__ != "SSLWantReadError"):
+                if left <= 0 or not _Poll(self._sock, writing=type(error).__name__ != "SSLWantReadError").ready(left):
                     raise TimeoutError(f"{len(rest)} bytes could not be written in time") from error
 
     def readable(self, seconds: float) -> bool:
         """Whether a read would say something, now or within `seconds`. A closed socket is: the read then says so."""
-        pending = getattr(self._sock, "pending", None)
+        pending = self._pending
         try:
             if pending is not None and pending():
                 return True
         except (ValueError, OSError):
             return True
-        return _ready(self._sock, seconds)
+        return self._incoming.ready(seconds)
 
     def writable(self) -> bool:
         """Whether a little would leave at once."""
-        return _ready(self._sock, 0.0, writing=True)
+        return _Poll(self._sock, writing=True).ready(0.0)
 
     def close(self) -> None:
         with suppress(OSError):
@@ -76,13 +80,25 @@ class Line:
             socket.close(self._sock.detach())
 
 
-def _ready(sock: socket.socket, seconds: float, *, writing: bool = False) -> bool:
-    """Also for a socket that was closed."""
-    try:
-        if not hasattr(select, "poll"):  # Windows
-            return any(select.select([] if writing else [sock], [sock] if writing else [], [], max(0.0, seconds)))
-        poll = select.poll()
-        poll.register(sock, select.POLLOUT if writing else select.POLLIN)
-        return bool(poll.poll(max(0.0, seconds) * 1000))
-    except (ValueError, OSError):
-        return True
+class _Poll:
+    """Waits for one direction of a socket; used by one thread at a time."""
+
+    def __init__(self, sock: socket.socket, *, writing: bool) -> None:
+        self._sock, self._writing = sock, writing
+        self._poll = select.poll() if hasattr(select, "poll") else None  # Windows has none
+        if self._poll is not None:
+            with suppress(ValueError, OSError):  # closed already: `ready` sees it
+                self._poll.register(sock, select.POLLOUT if writing else select.POLLIN)
+
+    def ready(self, seconds: float) -> bool:
+        """Also for a socket that was closed."""
+        sock, poll = self._sock, self._poll
+        try:
+            if sock.fileno() < 0:
+                return True
+            if poll is None:
+                ends = ([], [sock]) if self._writing else ([sock], [])
+                return any(select.select(*ends, [], max(0.0, seconds)))
+            return bool(poll.poll(seconds * 1000 if seconds > 0 else 0))
+        except (ValueError, OSError):
+            return True

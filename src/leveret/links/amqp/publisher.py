@@ -35,6 +35,10 @@ _SILENCE_SECONDS = 10.0
 _CHANNEL_SECONDS = 1.0
 
 
+class Nacked(PublishFailed):
+    """The broker has refused all of it, as a full queue does, or one that is just being made or has lost its leader."""
+
+
 class Lines:
     """The confirm channel of one connection, as its `ChannelOwner`."""
 
@@ -109,14 +113,27 @@ class Publisher:
     async def publish(self, letters: Sequence[Letter]) -> None:
         """Return when the broker has all of them. Raises `PublishFailed` when it has none of some queue's, and
         `PublishUnknown` when it cannot tell."""
-        try:
-            lines = await self.open()
-            await self._prepare(lines, letters)
-        except OperationalError as error:
-            raise PublishFailed(f"nothing was sent: {error}") from error
+        lines = self._at_hand(letters)
+        if lines is None:
+            try:
+                lines = await self.open()
+                await self._prepare(lines, letters)
+            except OperationalError as error:
+                raise PublishFailed(f"nothing was sent: {error}") from error
         for start in range(0, len(letters), MOST_IN_FLIGHT):
             with after(start):
                 await self._deliver(lines, letters[start : start + MOST_IN_FLIGHT])
+
+    def _at_hand(self, letters: Sequence[Letter]) -> Lines | None:
+        """The channel, where nothing is to be done before these are sent."""
+        lines = self._lines
+        if lines is None or lines.error is not None or lines.connection.error is not None:
+            return None
+        declared = lines.declared
+        for letter in letters:
+            if letter.delay or (letter.queue and letter.queue not in declared):
+                return None
+        return lines
 
     async def _prepare(self, lines: Lines, letters: Sequence[Letter]) -> None:
         await self.prepare(lines, {letter.queue for letter in letters if letter.queue})
@@ -319,7 +336,8 @@ def judge(batch: Batch, declared: set[str]) -> None:
             f"{place}, queue {first.routing_key!r}): bind a queue there, or send to another"
         )
     if batch.refused:
-        raise PublishFailed(
+        kind = Nacked if batch.refused == len(batch.items) else PublishFailed
+        raise kind(
             f"the broker refused {batch.refused} of {len(batch.items)} messages (a full queue with x-overflow "
             "reject-publish, or an error of its own); they are not in the queue"
         )

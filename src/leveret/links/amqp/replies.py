@@ -203,9 +203,17 @@ class BlockingReplies:
 
     def prepare(self, wire: Wire, deadline: float) -> None:
         """See that the reply queue is there and consumed before a message names it."""
-        box = self._box
-        if wire.reply_channel and wire.reply_queue == box.name:
+        if not self._is_consumed(wire):
+            with self._sender.opening(deadline):
+                self._begin(wire, deadline)
+
+    def _is_consumed(self, wire: Wire) -> bool:
+        return bool(wire.reply_channel) and wire.reply_queue == self._box.name
+
+    def _begin(self, wire: Wire, deadline: float) -> None:
+        if self._is_consumed(wire):
             return
+        box = self._box
         follow_blocking(wire.connection, box.declare(), deadline)
         channel = wire.connection.open_channel(deadline)
         connection = wire.connection
@@ -224,8 +232,7 @@ class BlockingReplies:
 
     def _consume(self, deadline: float) -> Wire:
         wire = self._sender.wire(deadline)
-        with self._sender.opening(deadline):
-            self.prepare(wire, deadline)
+        self.prepare(wire, deadline)
         return wire
 
 

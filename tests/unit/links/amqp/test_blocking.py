@@ -346,8 +346,8 @@ def test_what_a_reader_owes_is_sent(server: Server) -> None:
 def test_an_end_wakes_everybody_who_waits(server: Server) -> None:
     connection = opened(server.url)
     waits = [Doing(lambda: connection.wait(lambda: False, at(LONG))) for _ in range(4)]
-    while connection._reading.acquire(blocking=False):
-        connection._reading.release()
+    while connection._reading.turn.acquire(blocking=False):
+        connection._reading.turn.release()
 
     with Clock() as clock:
         connection.abort()
@@ -369,6 +369,61 @@ def test_another_thread_reads_on_when_the_reader_has_what_it_wanted(server: Serv
         server.links[0].send(deliver(1, name))
 
     assert all(wait.over(5) and wait.answer for wait in waits)
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("said", "alone", "others"),
+    [
+        (method(Basic.Ack(7), 1), True, []),
+        (method(Basic.Ack(7, True), 1), False, [7]),
+        (method(Basic.Nack(7), 1), False, [7]),
+        (method(Basic.Ack(6), 1) + method(Basic.Ack(7), 1), False, [6, 7]),
+        (deliver(1) + method(Basic.Ack(7), 1), False, [7]),
+    ],
+)
+def test_a_lone_answer_that_was_expected_is_no_event_and_all_else_is(
+    server: Server, said: bytes, alone: bool, others: list[int]
+) -> None:
+    def talk(link: Link) -> None:
+        link.shake()
+        link.read()
+        link.send(said)
+        link.read()
+
+    server.on_link = talk
+    heard: list[int] = []
+    connection = opened(server.url)
+    connection.on_confirmed = lambda confirm: heard.append(confirm.tag)
+
+    answer = connection.exchange(method(Basic.Ack(1), 1), at(5), lambda: method(Basic.Ack(7), 1))
+
+    assert answer is alone
+    assert connection.wait(lambda: heard == others, at(5))
+    connection.close()
+
+
+def test_who_sends_while_another_reads_has_its_answer_heard_by_that_one(server: Server) -> None:
+    def talk(link: Link) -> None:
+        link.shake()
+        link.read()
+        link.say(Basic.Ack(7), 1)
+        link.read()
+
+    server.on_link = talk
+    heard: list[int] = []
+    connection = opened(server.url)
+    connection.on_confirmed = lambda confirm: heard.append(confirm.tag)
+    reader = Doing(lambda: connection.wait(lambda: heard == [7], at(LONG)))
+    while connection._reading.turn.acquire(blocking=False):
+        connection._reading.turn.release()
+
+    with Clock() as clock:
+        assert not connection.exchange(method(Basic.Ack(1), 1), at(5), lambda: method(Basic.Ack(7), 1))
+        assert connection.wait(lambda: heard == [7], at(LONG))
+
+    assert reader.over(5)
+    assert clock.seconds < 2
     connection.close()
 
 

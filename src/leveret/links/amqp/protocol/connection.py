@@ -82,6 +82,11 @@ class Connection:
         """The broker's own words about itself (`version`, `capabilities`)."""
         return self._handshake.server
 
+    @property
+    def expects_more(self) -> bool:
+        """Whether part of a frame or of a message has come."""
+        return bool(self._early) or self._contents.under_way
+
     # Out
 
     def begin(self) -> None:

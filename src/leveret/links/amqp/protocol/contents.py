@@ -95,6 +95,11 @@ class Contents:
 
     # Frame by frame
 
+    @property
+    def under_way(self) -> bool:
+        """Whether a message has begun and is not whole."""
+        return bool(self._partial)
+
     def check_free(self, channel: int) -> None:
         """Raises `ProtocolError` where a method would stand between the frames of a message."""
         if channel in self._partial:
