@@ -73,6 +73,11 @@ class Settings:
     task_default_routing_key: str | None = _option(None, optional(kinds.TEXT))
     task_default_queue_type: str | None = _option(None, optional(kinds.choice("classic", "quorum")))
     """None: quorum for our own on RabbitMQ, classic under the celery profile."""
+    task_create_missing_queue_type: str | None = _option(None, optional(kinds.choice("classic", "quorum")))
+    """None: as `task_default_queue_type`; classic under the celery profile."""
+    task_create_missing_queue_exchange_type: str | None = _option(
+        None, optional(kinds.choice("direct", "topic", "fanout", "headers"))
+    )
     task_default_delivery_mode: int = _option(2, kinds.DELIVERY_MODE)
     task_queue_max_priority: int | None = _option(None, optional(kinds.PRIORITY))
     task_queues: Any = _option(None, kinds.ANY)

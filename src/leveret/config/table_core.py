@@ -24,7 +24,7 @@ CORE: tuple[Row, ...] = (
     works("include", "modules imported when a worker starts, after `imports`"),
 )
 
-_AMQP = "comes with the RabbitMQ driver"
+_ONE_URL = "both directions use `broker_url` so far"
 _RECONNECT = "every connection reconnects by itself for as long as it takes, with jitter"
 
 BROKER: tuple[Row, ...] = (
@@ -41,8 +41,8 @@ BROKER: tuple[Row, ...] = (
     ours("message_max_bytes", "a larger serialised message is refused at the call"),
     ours("lease_seconds", "a node silent for this long is lost and its work goes to others"),
     ours("dead_letter_expires", "seconds a dead letter is kept; None keeps it"),
-    later("broker_read_url", _AMQP),
-    later("broker_write_url", _AMQP),
+    later("broker_read_url", _ONE_URL),
+    later("broker_write_url", _ONE_URL),
     unneeded("broker_transport", "the scheme of `broker_url` names the driver"),
     unneeded("broker_connection_timeout", "`publish_timeout` bounds a send, connecting included", 4),
     unneeded("broker_connection_retry", _RECONNECT, True),

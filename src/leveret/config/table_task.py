@@ -2,7 +2,6 @@
 
 from leveret.config.row import Row, differs, later, ours, unneeded, works
 
-_AMQP = "comes with the RabbitMQ driver"
 _CONFIRMED = "every publish is confirmed, and resent safely until `publish_timeout`"
 _LATE = "a message is settled once its outcome is stored, whatever the outcome"
 _LIMITS = "enforced once rate limits come; until then one warning at start"
@@ -42,8 +41,10 @@ TASK: tuple[Row, ...] = (
         "which task goes to which queue: dict (names, globs, regular expressions), callables or a list of them",
     ),
     works("task_create_missing_queues", "a queue that `task_queues` does not list is created when it is named"),
-    later("task_create_missing_queue_type", _AMQP, "classic"),
-    later("task_create_missing_queue_exchange_type", _AMQP),
+    differs(
+        "task_create_missing_queue_type", "their kind on RabbitMQ; as `task_default_queue_type` unless said otherwise"
+    ),
+    works("task_create_missing_queue_exchange_type", "binds them to an exchange of their name and this type"),
     differs("task_default_queue_type", "on RabbitMQ quorum unless said otherwise; classic under the celery profile"),
     works("task_default_delivery_mode", "on RabbitMQ; elsewhere every message is durable"),
     differs("task_queue_max_priority", "on RabbitMQ, where it makes the queues classic; elsewhere all have priorities"),

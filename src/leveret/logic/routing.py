@@ -226,6 +226,8 @@ class Router:
                 if queue and not isinstance(queue, str)
                 else self.find_queue(queue or self.default_queue)
             )
+            if not self._strict:
+                self._check_listed(place)
             if not exchange_name and _is_direct(place):
                 return Route(queue=place.name, priority=priority, queues=(place.name,), options=options)
             exchange_name = exchange_name or place.bound[0].exchange.name
@@ -241,6 +243,18 @@ class Router:
             options=options,
         )
 
+    def _check_listed(self, place: Queue) -> None:
+        """A broker holds each declaration against the first: only `task_queues` tells every process the same."""
+        if place.name in self.queues:
+            return
+        plain = Queue(place.name)
+        said = [name for name in _OF_DECLARATION if getattr(place, name) != getattr(plain, name)]
+        if said:
+            raise ImproperlyConfigured(
+                f"queue {place.name!r} is described only where it is sent to ({', '.join(said)}), and nobody else who "
+                "declares it knows that: list it in task_queues, and name it here"
+            )
+
     def _reached(self, exchange: str, key: str, place: Queue | None, headers: Any) -> tuple[str, ...]:
         known = dict(self.queues)
         if place is not None:
@@ -252,6 +266,12 @@ class Router:
                 f"the message would reach nobody"
             )
         return reached
+
+
+_OF_DECLARATION = (
+    *("queue_arguments", "durable", "exclusive", "auto_delete", "expires", "message_ttl"),
+    *("max_length", "max_length_bytes", "max_priority"),
+)
 
 
 def _bound(queue: Queue, default: binding) -> Queue:

@@ -18,6 +18,10 @@ class Topology:
     celery: bool = False
     queue_type: str | None = None
     """`task_default_queue_type` of our own queues: classic or quorum; None: quorum."""
+    missing_type: str | None = None
+    """`task_create_missing_queue_type`, of queues nobody lists."""
+    missing_exchange_type: str | None = None
+    """`task_create_missing_queue_exchange_type`: such a queue is bound to an exchange of its name and this type."""
     exchange_type: str = "direct"
     exchange: str | None = None
     """`task_default_exchange`, for the default queue; None: named as the queue."""
@@ -38,4 +42,11 @@ class Topology:
         for queue in self.queues.values():
             if isinstance(queue, Broadcast) and name.startswith(f"{queue.name}."):
                 return queue.for_worker(name.removeprefix(f"{queue.name}."))
-        return Queue(name)
+        return Queue(name) if name == self.default_queue else self._missing(name)
+
+    def _missing(self, name: str) -> Queue:
+        """As `celery/app/amqp.py:Queues.new_missing`."""
+        kind, exchange_type = self.missing_type, self.missing_exchange_type
+        exchange = Exchange(name, exchange_type) if exchange_type else None
+        arguments = {"x-queue-type": kind} if kind and not (self.celery and kind == "classic") else None
+        return Queue(name, exchange, name if exchange else "", queue_arguments=arguments)

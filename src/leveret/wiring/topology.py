@@ -23,6 +23,8 @@ def build_topology(settings: Settings) -> Topology:
         queues=queues,
         celery=celery,
         queue_type=kind,
+        missing_type=settings.task_create_missing_queue_type,
+        missing_exchange_type=settings.task_create_missing_queue_exchange_type,
         exchange=settings.task_default_exchange,
         exchange_type=settings.task_default_exchange_type,
         routing_key=settings.task_default_routing_key,

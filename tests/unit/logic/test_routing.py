@@ -169,3 +169,15 @@ def test_a_broadcast_has_a_queue_for_every_worker() -> None:
     assert news.for_worker("w1") == Queue("bcast.news.w1", Exchange("news", "fanout"), auto_delete=True, alias="news")
     assert Broadcast("news", queue="mine").for_worker("w1").name == "mine"
     assert hash(Queue("a", queue_arguments={"x-max-priority": 1}))
+
+
+def test_a_queue_described_only_at_the_call_is_refused_where_a_broker_declares_it() -> None:
+    described, plain = Queue("urgent", max_priority=9), Queue("urgent")
+
+    with pytest.raises(ImproperlyConfigured, match=r"'urgent' .*max_priority.*task_queues"):
+        Router(exchanges=True).route("t", options={"queue": described})
+    listed = Router((described,), exchanges=True)
+
+    assert listed.route("t", options={"queue": described}).queue == "urgent"
+    assert Router(exchanges=True).route("t", options={"queue": plain}).queue == "urgent"
+    assert Router().route("t", options={"queue": described}).queue == "urgent"

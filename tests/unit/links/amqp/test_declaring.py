@@ -146,6 +146,13 @@ SAID: dict[str, dict[str, Any]] = {
         "task_default_queue_type": "quorum",
         "task_queues": lambda kit: [kit.Queue("celery", kit.Exchange("celery"), "celery"), kit.Queue("other")],
     },
+    "missing ones quorum": {"task_create_missing_queue_type": "quorum"},
+    "missing ones classic": {"task_create_missing_queue_type": "classic"},
+    "missing ones with a topic exchange": {
+        "task_create_missing_queue_type": "quorum",
+        "task_create_missing_queue_exchange_type": "topic",
+        "task_default_queue_type": "quorum",
+    },
     "quorum with priorities": {"task_default_queue_type": "quorum", "task_queue_max_priority": 7},
     "listed": {
         "task_queues": lambda kit: [
