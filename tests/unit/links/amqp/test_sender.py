@@ -18,6 +18,7 @@ from leveret.errors import ImproperlyConfigured, MessageTooLarge, PublishFailed,
 from leveret.links.amqp import blocking, names
 from leveret.links.amqp import sender as sending
 from leveret.links.amqp.letters import Letter
+from leveret.links.amqp.publisher import Nacked
 from leveret.links.amqp.sender import Sender
 from leveret.model.topology import Topology
 
@@ -314,7 +315,7 @@ def test_each_thread_hears_of_its_own_messages(server: Server, sender: Sender) -
         link.say(Basic.Ack(found.tag), found.channel)
 
     server.on_publish = by_name
-    kinds = {"good": None, "bad": PublishFailed, "lost": QueueNotFound}
+    kinds = {"good": None, "bad": Nacked, "lost": QueueNotFound}
 
     def send(kind: str, name: int) -> list[type | None]:
         found: list[type | None] = []
