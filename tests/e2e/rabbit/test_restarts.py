@@ -66,8 +66,8 @@ def drill(server: RabbitServer, folder: Path, kills: int, mutant: str = "") -> d
         for number in range(WORKERS):
             fleet.worker(f"w{number}", "-c", "1", mutant=mutant)
         common: dict[str, Any] = {"seconds": (0.01, 0.05), "mutant": mutant}
-        # More than five slots can do, so that whoever is back finds work at once.
-        fleet.source(name="steady", threads=3, pause=0.02, ignored=True, **common)
+        # Nearly as much as five slots can do: whoever is back finds work at once, and no result waits behind a backlog.
+        fleet.source(name="steady", threads=3, pause=0.04, ignored=True, **common)
         fleet.source(name="late", threads=1, pause=0.05, late=0.5, twice=0.5, ignored=True, **common)
         fleet.source(name="asking", face="async", threads=5, pause=0.05, results=True, **common)
         fleet.ready()

@@ -6,7 +6,7 @@ import time
 from msgspec.structs import replace
 
 from leveret.brokers.amqp.broker import CAPABILITIES
-from leveret.errors import ImproperlyConfigured, PublishFailed, PublishUnknown
+from leveret.errors import ImproperlyConfigured, OperationalError, PublishFailed, PublishUnknown
 from leveret.links.amqp import letters
 from leveret.links.amqp.protocol.errors import ChannelClosed, ConnectionLost
 from leveret.links.amqp.publisher import Nacked, Publisher
@@ -72,13 +72,20 @@ class AmqpCallerBroker:
             return
         now, own = self._clock.now(), self._box.name
         if any(posting.encoded.reply_to == own for posting in postings):
-            # The queue must be there before an answer can come.
+            postings = await self._expect_replies(postings, own)
+        await self._publisher.publish([letters.letter(one, now, mode=self._mode) for one in postings])
+
+    async def _expect_replies(self, postings: tuple[Posting, ...], own: str) -> tuple[Posting, ...]:
+        """The queue must be there before an answer can come."""
+        try:
             try:
                 await self.replies.consume()
             except ReplyQueueMoved:
                 postings = readdressed(postings, own, self._box.name)
                 await self.replies.consume()
-        await self._publisher.publish([letters.letter(one, now, mode=self._mode) for one in postings])
+        except OperationalError as error:
+            raise PublishFailed(f"nothing was sent: {error}") from error
+        return postings
 
     async def publish_within(self, postings: tuple[Posting, ...], timeout: float) -> None:
         """`ports.broker.Punctual`: it knows why it had to wait."""
