@@ -32,6 +32,7 @@ from leveret.links.amqp.protocol.events import (
 
 log = logging.getLogger("leveret.amqp")
 
+_READ_BYTES = 262_144
 REPLY_SECONDS = 20.0
 """How long a synchronous method may take. RabbitMQ answers none sooner than a quorum queue has a leader."""
 
@@ -54,7 +55,7 @@ class ChannelOwner(Protocol):
         ...
 
 
-class AsyncConnection(asyncio.Protocol):
+class AsyncConnection(asyncio.BufferedProtocol):
     """Made by `connect`. Its owner keeps no task running: the loop calls it."""
 
     def __init__(self, address: Address) -> None:
@@ -62,6 +63,8 @@ class AsyncConnection(asyncio.Protocol):
         self._machine = Connection(address.credentials)
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
+        # One for all reads: asyncio would map and unmap a quarter of a megabyte for each.
+        self._buffer = memoryview(bytearray(_READ_BYTES))
         self._opened: asyncio.Future[None] = self._loop.create_future()
         self._owners: dict[int, ChannelOwner] = {}
         self._waiting: dict[int, deque[asyncio.Future[Any]]] = {}
@@ -192,7 +195,7 @@ class AsyncConnection(asyncio.Protocol):
         self._owners.clear()
         self.on_lost()
 
-    # asyncio.Protocol
+    # asyncio.BufferedProtocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -202,10 +205,13 @@ class AsyncConnection(asyncio.Protocol):
         self._machine.begin()
         self._flush()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         self.heard = self._loop.time()
         try:
-            events = self._machine.receive(data)
+            events = self._machine.receive(bytes(self._buffer[:nbytes]))
         except ProtocolError as error:
             self.fail(error)
             return
