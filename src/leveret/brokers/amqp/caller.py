@@ -103,7 +103,7 @@ class AmqpCallerBroker:
                     await asyncio.sleep(_PAUSE_SECONDS)
         except TimeoutError as error:
             raise PublishUnknown(
-                f"{self._publisher.shown} did not confirm {len(postings)} messages within {timeout:g} s "
+                f"{self._publisher.shown} did not confirm {len(postings)} messages within {timeout:.3g} s "
                 f"(publish_timeout){self._publisher.doubt(began)}; sending them again with the same ids is safe"
             ) from error
 

@@ -278,7 +278,7 @@ def written(letters: Sequence[Letter], channel: int, frame_max: int) -> bytes:
 
 def blocked(where: str, reason: str | None, seconds: float) -> str:
     return (
-        f"nothing was sent: {where} takes no messages ({reason}) and did not for {seconds:g} s (publish_timeout); "
+        f"nothing was sent: {where} takes no messages ({reason}) and did not for {seconds:.3g} s (publish_timeout); "
         "free its memory or disk, or let its workers catch up"
     )
 

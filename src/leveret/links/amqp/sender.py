@@ -248,7 +248,7 @@ class Sender:
             connection.give_up(began)
             reason = f" (it takes no messages: {connection.blocked})" if connection.blocked else ""
             raise PublishUnknown(
-                f"{connection.address.shown} did not confirm {len(letters)} messages within {timeout:g} s "
+                f"{connection.address.shown} did not confirm {len(letters)} messages within {timeout:.3g} s "
                 f"(publish_timeout){reason}; sending them again with the same ids is safe"
             )
         return batch
