@@ -33,6 +33,7 @@ from leveret.links.amqp.protocol.events import (
 log = logging.getLogger("leveret.amqp")
 
 _READ_BYTES = 262_144
+"""One buffer for all reads: asyncio would map and unmap as much for each."""
 REPLY_SECONDS = 20.0
 """How long a synchronous method may take. RabbitMQ answers none sooner than a quorum queue has a leader."""
 
@@ -63,7 +64,6 @@ class AsyncConnection(asyncio.BufferedProtocol):
         self._machine = Connection(address.credentials)
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        # One for all reads: asyncio would map and unmap a quarter of a megabyte for each.
         self._buffer = memoryview(bytearray(_READ_BYTES))
         self._opened: asyncio.Future[None] = self._loop.create_future()
         self._owners: dict[int, ChannelOwner] = {}
@@ -137,11 +137,7 @@ class AsyncConnection(asyncio.BufferedProtocol):
         self._machine.write(data)
         if not self._flushing:
             self._flushing = True
-            self._loop.call_soon(self._flush)
-
-    def flush(self) -> None:
-        """Send what was written in this turn of the loop now."""
-        self._flush()
+            self._loop.call_soon(self.flush)
 
     async def drain(self) -> None:
         """Wait while the socket takes no more."""
@@ -156,7 +152,7 @@ class AsyncConnection(asyncio.BufferedProtocol):
         """Say goodbye and wait for the answer."""
         if self.error is None and self._transport is not None:
             self._machine.close()
-            self._flush()
+            self.flush()
             gone = self._loop.create_future()
             self.on_lost = lambda: None if gone.done() else gone.set_result(None)
             with suppress(TimeoutError):
@@ -203,7 +199,7 @@ class AsyncConnection(asyncio.BufferedProtocol):
         if sock is not None:
             tune_socket(sock)
         self._machine.begin()
-        self._flush()
+        self.flush()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._buffer
@@ -217,11 +213,10 @@ class AsyncConnection(asyncio.BufferedProtocol):
             return
         self._handle(events)
         if not self._flushing:
-            self._flush()
+            self.flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        where = self.address.shown
-        self.fail(ConnectionLost(f"the connection to {where} was lost: {exc or 'closed by the peer'}"))
+        self.fail(ConnectionLost(f"the connection to {self.address.shown} was lost: {exc or 'closed by the peer'}"))
 
     def pause_writing(self) -> None:
         self._paused = self._loop.create_future()
@@ -233,7 +228,8 @@ class AsyncConnection(asyncio.BufferedProtocol):
 
     # Inside
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Send what was written in this turn of the loop now."""
         self._flushing = False
         data = self._machine.data_to_send()
         if data and self._transport is not None and not self._transport.is_closing():
@@ -279,7 +275,7 @@ class AsyncConnection(asyncio.BufferedProtocol):
                     if not self._opened.done():
                         self._opened.set_result(None)
                 case Closed(code=code, text=text):
-                    self._flush()
+                    self.flush()
                     self.fail(ConnectionLost(f"{self.address.shown} closed the connection: {code} {text}", code))
 
     def _answer(self, channel: int, answer: Any) -> None:
