@@ -249,7 +249,15 @@ class KillRun:
         self._until(lambda: self._over() or self._hopeless(), timeout=60 + self.plan.tasks * 0.1)
         if Capability.COUNTS not in self.drivers.broker.capabilities and not self._hopeless():
             # A message whose holder did not answer comes again for as long as that may still run, to be settled then.
-            self._until(lambda: not any(queue.ready for queue in self._counts()), timeout=20.0)
+            self._until(self._nothing_waits, timeout=20.0)
+
+    def _nothing_waits(self) -> bool:
+        """Seen three times: what is just coming down from the ladder is on neither list, or in a worker's hands."""
+        for _ in range(3):
+            if any(queue.ready for queue in self._counts()):
+                return False
+            time.sleep(0.3)
+        return True
 
     def _counts(self) -> tuple[QueueCounts, ...]:
         """The queue, and the rungs of a ladder where its messages may wait."""
