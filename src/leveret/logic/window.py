@@ -5,7 +5,7 @@ is a dial turned rarely: as many as idle slots at first and for long tasks; up i
 that the worker asks for several at once; nothing at all (paused) once what was pushed has waited for a slot for 60 ms.
 """
 
-MOST = 1024
+MOST = 256
 STEP = 4
 AHEAD = 4
 """Batches of the worker that may be unacknowledged: one runs, one waits, and what has ended is being stored, which

@@ -40,7 +40,7 @@ def test_short_tasks_widen_it_in_steps_of_four_once_much_was_taken() -> None:
 def test_it_is_never_wider_than_four_times_the_credit_nor_than_the_most() -> None:
     assert opened(16, 1000).wanted(20, 4, 4) == 64
     assert opened(32, 1000).wanted(20, 4, 4) == 80
-    assert opened(300, 10_000).wanted(1000, 4, 4) == MOST
+    assert opened(200, 10_000).wanted(1000, 4, 4) == MOST
     assert opened(MOST, 10_000).wanted(1000, 4, 4) == MOST
 
 
