@@ -45,11 +45,6 @@ class Confirms:
         self._next += len(batch.items)
         return first
 
-    def accept(self, batch: Batch) -> None:
-        """The broker has taken a batch of one."""
-        for tag in [tag for tag, one in self._open.items() if one is batch]:
-            self._close(self._open.pop(tag), True)
-
     def confirmed(self, confirm: Confirmed) -> None:
         if not confirm.multiple:
             batch = self._open.pop(confirm.tag, None)

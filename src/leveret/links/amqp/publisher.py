@@ -32,7 +32,8 @@ _SIZE = re.compile(r"message size (\d+)")
 MOST_IN_FLIGHT = 4_000
 """Unconfirmed messages on one channel; more wait here."""
 _SILENCE_SECONDS = 10.0
-_CHANNEL_SECONDS = 1.0
+CHANNEL_SECONDS = 1.0
+"""A channel that is younger is not left over a refusal: a full queue may have the same to say for long."""
 
 
 class Nacked(PublishFailed):
@@ -149,7 +150,7 @@ class Publisher:
             forget(lines.declared, again)
             await self._prepare(lines, again)
             batch = await self._send(lines, again)
-        if batch.refused and not lines.confirms.unanswered and lines.age > _CHANNEL_SECONDS:
+        if batch.refused and not lines.confirms.unanswered and lines.age > CHANNEL_SECONDS:
             await self._leave_channel(lines)
         judge(batch, lines.declared)
 

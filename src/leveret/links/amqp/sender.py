@@ -23,15 +23,13 @@ from leveret.links.amqp.letters import Letter, index_entry
 from leveret.links.amqp.protocol import frames
 from leveret.links.amqp.protocol.connection import marshal
 from leveret.links.amqp.protocol.errors import ChannelClosed, ConnectionLost
-from leveret.links.amqp.publisher import after, blocked, forget, judge, unrouted, written
+from leveret.links.amqp.protocol.events import Confirmed
+from leveret.links.amqp.publisher import CHANNEL_SECONDS, after, blocked, forget, judge, unrouted, written
 from leveret.links.amqp.reading import turn
 from leveret.model.topology import Topology
 
 MOST_AT_ONCE = 2_000
 """Messages written before their confirms are read: the broker's and our buffers must not fill from both ends."""
-
-
-_CHANNEL_SECONDS = 1.0
 
 
 class Wire:
@@ -61,7 +59,7 @@ class Wire:
         queue on a channel which had not sent to it before, and nothing on a new one."""
         with self.connection.lock():
             # Not at every refusal: a full queue may have the same to say for long.
-            if self.broken or self.confirms.unanswered or time.monotonic() - self._since < _CHANNEL_SECONDS:
+            if self.broken or self.confirms.unanswered or time.monotonic() - self._since < CHANNEL_SECONDS:
                 return
             self.broken = True
         self.connection.owe(marshal(self.channel, commands.Channel.Close(200, "", 0, 0)))
@@ -98,8 +96,8 @@ class Sender:
         """Return when the broker has all of them; fail within `timeout` seconds. `prepare` is called with the open
         connection before anything is sent."""
         deadline = time.monotonic() + timeout
-        wire = self._at_hand(letters)
-        if wire is None or prepare is not None:
+        wire = self._at_hand(letters) if prepare is None else None
+        if wire is None:
             try:
                 wire = self._open(letters, deadline, timeout, prepare)
             except (OperationalError, ConnectionLost) as error:
@@ -222,20 +220,22 @@ class Sender:
         connection = wire.connection
         if connection.blocked is not None:
             _wait_unblocked(connection, deadline, timeout)
-        batch, began = Batch(letters, _nobody), time.monotonic()
+        batch, began, tag = Batch(letters, _nobody), time.monotonic(), 0
         data = written(letters, wire.channel, connection.frame_max)
 
         def count() -> bytes:
+            nonlocal tag
             # When it is our turn to write, and not before: the broker counts in the order of frames.
             with connection.lock():
                 if wire.broken:
                     raise _ChannelLeft
-                return frames.ack(wire.channel, wire.confirms.add(batch))
+                tag = wire.confirms.add(batch)
+                return frames.ack(wire.channel, tag)
 
         try:
             if len(letters) == 1 and connection.exchange(data, deadline, count):
                 with connection.lock():
-                    wire.confirms.accept(batch)
+                    wire.confirms.confirmed(Confirmed(wire.channel, tag, False, True))
                 return batch
             if len(letters) > 1:
                 connection.send(data, deadline, count)
