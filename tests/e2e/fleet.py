@@ -176,6 +176,27 @@ class Fleet:
 
     # The end
 
+    def outcome(self, stop: float = 90.0, drain: float = 60.0) -> dict[str, Any]:
+        """Stop the producers, wait until all has ended, stop the workers; answers what every drill tells of it."""
+        figures = self.stop_sources(stop)
+        drained = self.drained(drain)
+        verdict = self.judge()
+        return {
+            "drained_seconds": drained,
+            "confirmed": verdict.confirmed,
+            "unknown": verdict.unknown,
+            "failed": verdict.failed,
+            "lost": verdict.lost,
+            "again": verdict.again,
+            "committed_twice": verdict.committed_twice,
+            "unexpected": verdict.unexpected,
+            "answers": sum(figure.answers for figure in figures),
+            "missing_results": sum(figure.missing for figure in figures),
+            "slowest_send": max(figure.slowest_send for figure in figures),
+            "problems": [problem for figure in figures for problem in figure.problems][:5],
+            "exit_codes": [worker.stop() for worker in self.workers],
+        }
+
     def stop_sources(self, timeout: float = 90.0) -> list[Figures]:
         for source in self.sources:
             if source.process.stdin is not None:

@@ -87,10 +87,7 @@ def drill(server: RabbitServer, folder: Path, alarms: int, mutant: str = "") -> 
         for _ in range(alarms):
             for kind in KINDS:
                 alarm.once(kind)
-        figures = fleet.stop_sources()
-        drained = fleet.drained()
-        verdict = fleet.judge()
-        codes = [worker.stop() for worker in fleet.workers]
+        outcome = fleet.outcome()
     notes = {line.note for lines in fleet.history.of("failed").values() for line in lines}
     notes |= {line.note for lines in fleet.history.of("unknown").values() for line in lines}
     return {
@@ -98,18 +95,9 @@ def drill(server: RabbitServer, folder: Path, alarms: int, mutant: str = "") -> 
         "alarms_that_struck": alarm.struck,
         "acknowledged_under_alarm": alarm.acknowledged,
         "recovered_seconds_max": round(max(alarm.recovered), 2),
-        "drained_seconds": drained,
-        "confirmed": verdict.confirmed,
-        "unknown": verdict.unknown,
-        "failed": verdict.failed,
-        "lost": verdict.lost,
-        "again": verdict.again,
-        "unexpected": verdict.unexpected,
-        "missing_results": sum(figure.missing for figure in figures),
-        "slowest_send": max(figure.slowest_send for figure in figures),
         "reasons": sorted(notes)[:8],
         "nameless": sum("low on " not in note for note in notes),
-        "exit_codes": codes,
+        **outcome,
     }
 
 

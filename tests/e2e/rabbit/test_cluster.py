@@ -63,26 +63,13 @@ def drill(cluster: RabbitCluster, folder: Path, kills: int, mutant: str = "", pa
         leaders = Leaders(cluster, fleet, patience)
         for _ in range(kills):
             leaders.once()
-        figures = fleet.stop_sources()
-        drained = fleet.drained()
-        verdict = fleet.judge()
-        codes = [worker.stop() for worker in fleet.workers]
+        outcome = fleet.outcome()
     return {
         "leaders_killed": kills,
         "kills_that_struck": leaders.struck,
         "runs_under_way": leaders.running,
         "back_seconds_max": round(max(leaders.backs), 2),
-        "drained_seconds": drained,
-        "confirmed": verdict.confirmed,
-        "unknown": verdict.unknown,
-        "failed": verdict.failed,
-        "lost": verdict.lost,
-        "again": verdict.again,
-        "unexpected": verdict.unexpected,
-        "answers": sum(figure.answers for figure in figures),
-        "missing_results": sum(figure.missing for figure in figures),
-        "slowest_send": max(figure.slowest_send for figure in figures),
-        "exit_codes": codes,
+        **outcome,
     }
 
 

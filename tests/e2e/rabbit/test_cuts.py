@@ -135,28 +135,13 @@ def drill(rabbit: Rabbit, vhost: Vhost, folder: Path, plan: Plan) -> dict[str, A
         for step, action in plan.steps():
             cutter.cut(step, action)
         seconds = time.monotonic() - began
-        figures = fleet.stop_sources(timeout=300.0)
-        drained = fleet.drained(size(120.0, 20.0))
-        verdict = fleet.judge()
-        codes = [worker.stop() for worker in fleet.workers]
+        outcome = fleet.outcome(stop=300.0, drain=size(120.0, 20.0))
     return {
         "cuts": sum(cutter.fired.values()),
         "by_step": cutter.fired,
         "seconds": round(seconds, 1),
         "slowest_recovery": round(cutter.slowest, 2),
-        "drained_seconds": drained,
-        "confirmed": verdict.confirmed,
-        "unknown": verdict.unknown,
-        "failed": verdict.failed,
-        "lost": verdict.lost,
-        "again": verdict.again,
-        "committed_twice": verdict.committed_twice,
-        "unexpected": verdict.unexpected,
-        "answers": sum(figure.answers for figure in figures),
-        "missing_results": sum(figure.missing for figure in figures),
-        "slowest_send": max(figure.slowest_send for figure in figures),
-        "problems": [problem for figure in figures for problem in figure.problems][:5],
-        "exit_codes": codes,
+        **outcome,
     }
 
 

@@ -77,10 +77,7 @@ def drill(server: RabbitServer, folder: Path, kills: int, mutant: str = "") -> d
         restarts = Restarts(server, fleet)
         for _ in range(kills):
             restarts.once()
-        figures = fleet.stop_sources()
-        drained = fleet.drained()
-        verdict = fleet.judge()
-        codes = [worker.stop() for worker in fleet.workers]
+        outcome = fleet.outcome()
         return {
             "kills": kills,
             "kills_that_struck": restarts.struck,
@@ -89,16 +86,7 @@ def drill(server: RabbitServer, folder: Path, kills: int, mutant: str = "") -> d
             "back_seconds_max": round(max(restarts.backs), 2),
             "back_seconds_median": round(sorted(restarts.backs)[len(restarts.backs) // 2], 2),
             "late": sum(back > BACK_SECONDS for back in restarts.backs),
-            "drained_seconds": drained,
-            "confirmed": verdict.confirmed,
-            "unknown": verdict.unknown,
-            "failed": verdict.failed,
-            "lost": verdict.lost,
-            "again": verdict.again,
-            "unexpected": verdict.unexpected,
-            "missing_results": sum(figure.missing for figure in figures),
-            "slowest_send": max(figure.slowest_send for figure in figures),
-            "exit_codes": codes,
+            **outcome,
         }
 
 
