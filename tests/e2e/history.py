@@ -1,6 +1,7 @@
 """What happened in a drill: one line for each event, appended by every process to one file, and read by the judge.
 
-A line is one `write` to a file opened with O_APPEND, so it is there or not, whoever is killed meanwhile.
+A line is one `write` to a file opened with O_APPEND. A kill may cut one short where it crosses a page of the file's, so
+each also begins a new line: what was cut is then no line, as if it had come a moment later.
 """
 
 import os
@@ -36,7 +37,7 @@ class Pen:
         self._path = path
 
     def __call__(self, what: str, id: str, *, node: str = "", key: str = "", note: str = "") -> None:
-        line = _encode(Line(what, id, time.time(), os.getpid(), node, key, note)) + b"\n"
+        line = b"\n%b\n" % _encode(Line(what, id, time.time(), os.getpid(), node, key, note))
         file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             os.write(file, line)
@@ -59,7 +60,8 @@ class History:
         with self.path.open("rb") as file:
             file.seek(self._at)
             whole, newline, _ = file.read().rpartition(b"\n")
-        fresh = [_decode(line) for line in whole.split(b"\n")] if whole else []
+        # One that was cut short lacks its end.
+        fresh = [_decode(line) for line in whole.split(b"\n") if line.endswith(b"}")]
         self._at += len(whole) + len(newline)
         self.lines += fresh
         for line in fresh:
