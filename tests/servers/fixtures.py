@@ -65,3 +65,11 @@ def own_redis() -> Iterator[RedisServer]:
     require(redis_server)
     with RedisServer(RedisOptions(durable=True)) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def shared_redis() -> Iterator[RedisServer]:
+    """Start one Redis for this process's tests, which leave it running and take it as they find it."""
+    require(redis_server)
+    with RedisServer() as server:
+        yield server

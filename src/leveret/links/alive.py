@@ -1,7 +1,9 @@
-"""Whether a process of this machine lives."""
+"""Whether a process of this machine lives, and whether it is the one meant."""
 
 import os
 from pathlib import Path
+
+from leveret.model.node import Node
 
 
 def is_alive(pid: int) -> bool:
@@ -18,6 +20,12 @@ def is_alive(pid: int) -> bool:
     except OSError:
         return True
     return not _is_zombie(pid)
+
+
+def beat_beside(node: Node, beat: float) -> bool:
+    """Whether a node with our own process id beat after we started: two containers may both be process 1. Reaped all
+    the same, the two would take each other's work away for ever."""
+    return 0.0 < node.started < beat
 
 
 def _is_zombie(pid: int) -> bool:

@@ -17,6 +17,11 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "amqp": "leveret.brokers.amqp.driver:AmqpDriver",
         "pyamqp": "leveret.brokers.amqp.driver:AmqpDriver",
         "amqps": "leveret.brokers.amqp.driver:AmqpDriver",
+        "redis": "leveret.brokers.redis.driver:RedisDriver",
+        "rediss": "leveret.brokers.redis.driver:RedisDriver",
+        "unix": "leveret.brokers.redis.driver:RedisDriver",
+        "redis+socket": "leveret.brokers.redis.driver:RedisDriver",
+        "sentinel": "leveret.brokers.redis.driver:RedisDriver",
     },
     "backends": {
         "memory": "leveret.backends.memory:MemoryBackendDriver",
@@ -123,7 +128,7 @@ def find(kind: str, name: str) -> Part:
     raise ImproperlyConfigured(_unknown(kind, name))
 
 
-_COMING = frozenset({"redis", "rediss", "sentinel", "postgresql", "rpc", "sqs"})
+_COMING = frozenset({"postgresql", "rpc", "sqs"})
 
 
 def _unknown(kind: str, name: str) -> str:

@@ -1,7 +1,7 @@
 import pytest
 from hiredis import ProtocolError
 
-from leveret.links.redis.conversation import Conversation
+from leveret.links.redis.conversation import INVALIDATED, Conversation
 from leveret.links.redis.refusals import Refusal
 
 
@@ -57,7 +57,17 @@ def test_a_refused_subscription_is_answered_by_the_refusal():
 def test_other_pushes_are_passed_over():
     talk = Conversation()
 
-    assert talk.receive(b">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\na\r\n") == ([], [])
+    assert talk.receive(b">2\r\n$21\r\ntracking-redir-broken\r\n:7\r\n") == ([], [])
+
+
+def test_keys_that_changed_are_told_like_messages():
+    talk = Conversation()
+
+    both = b">2\r\n$10\r\ninvalidate\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n"
+    all_of_them = b">2\r\n$10\r\ninvalidate\r\n_\r\n"
+
+    assert talk.receive(both) == ([], [(INVALIDATED, b"a"), (INVALIDATED, b"b")])
+    assert talk.receive(all_of_them) == ([], [(INVALIDATED, b"")])
 
 
 @pytest.mark.parametrize("data", [b"+OK\r\n", confirmed(b"subscribe", b"a"), b"HTTP/1.1 400 Bad Request\r\n"])

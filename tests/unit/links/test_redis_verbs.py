@@ -15,7 +15,7 @@ STORED, REFUSED, UNREADABLE = 1, 0, 2
 
 
 def verbs(**options) -> Verbs:
-    return Verbs("", DriverOptions(**options), Channels("redis://here"))
+    return Verbs("", DriverOptions(**options), Channels("redis://here"), lambda: 0.0)
 
 
 class Play:

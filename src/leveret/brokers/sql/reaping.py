@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
+from leveret.links.alive import beat_beside, is_alive
 from leveret.links.sql import messages
 from leveret.links.sql.connection import Connection
-from leveret.links.sql.fleet.alive import is_alive
 from leveret.links.sql.fleet.ledger import NODE_LOST
 from leveret.links.sql.receipts import read_receipt
 from leveret.model.delivery import Charge
@@ -80,7 +80,7 @@ def succeed(connection: Connection, node: Node, now: float, lease_seconds: float
     back = 0
     others = connection.execute("predecessors", (node.name, node.boot, node.incarnation)).fetchall()
     for incarnation, pid, expires in others:
-        if is_alive(pid) if pid != node.pid else _beat_beside(node, expires - lease_seconds):
+        if is_alive(pid) if pid != node.pid else beat_beside(node, expires - lease_seconds):
             continue
         connection.execute("drop_node", (incarnation,))
         for row in connection.execute("node_sessions", (incarnation,)).fetchall():
@@ -90,12 +90,6 @@ def succeed(connection: Connection, node: Node, now: float, lease_seconds: float
             else:
                 back += lose_session(connection, row, now)
     return back
-
-
-def _beat_beside(node: Node, beat: float) -> bool:
-    """Whether a node with our own process id beat after we started: two containers may both be process 1. Reaped all
-    the same, the two would take each other's work away for ever."""
-    return 0.0 < node.started < beat
 
 
 def reap_orphans(connection: Connection, now: float) -> int:

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from hiredis import ProtocolError
@@ -26,6 +27,8 @@ T = TypeVar("T")
 MOST_IDLE = 16
 """Connections kept for later; as many are open as threads talk or wait at once."""
 CHUNK = 64 * 1024
+LEAST_SECONDS = 0.001
+"""A deadline that has just passed is tried all the same: zero would mean not to wait at all."""
 
 
 class Connection:
@@ -51,6 +54,18 @@ class Connection:
         except (OSError, ProtocolError) as error:
             raise broken(self._location, error) from error
         return answers[late:]
+
+    def carry_out(self, verb: Verb[T], end: float | None = None) -> T:
+        """Carry out a verb, if told so until that moment of the monotonic clock."""
+        most = self._location.answer_seconds
+        try:
+            commands = next(verb)
+            while True:
+                left = None if end is None else max(min(end - time.monotonic(), most), LEAST_SECONDS)
+                commands = verb.send(self.ask(commands, left))
+        except StopIteration as stop:
+            done: T = stop.value
+            return done
 
     def tell(self, commands: Sequence[Command]) -> None:
         """Send commands whose answers nobody waits for."""
@@ -112,18 +127,13 @@ class Pool:
     def perform(self, verb: Verb[T]) -> T:
         """Carry out a verb on a connection."""
         with self.borrowed() as connection:
-            try:
-                commands = next(verb)
-                while True:
-                    commands = verb.send(connection.ask(commands))
-            except StopIteration as stop:
-                done: T = stop.value
-                return done
+            return connection.carry_out(verb)
 
     @contextmanager
-    def borrowed(self) -> Iterator[Connection]:
-        """A connection for the calling thread alone. `Refusal`s are explained on the way out."""
-        connection = self._take()
+    def borrowed(self, seconds: float | None = None) -> Iterator[Connection]:
+        """A connection for the calling thread alone; at most so many seconds are spent on making one. `Refusal`s are
+        explained on the way out."""
+        connection = self._take(seconds)
         try:
             yield connection
         except Refusal as refusal:
@@ -143,7 +153,7 @@ class Pool:
             while self._idle:
                 self._idle.pop().close()
 
-    def _take(self) -> Connection:
+    def _take(self, seconds: float | None = None) -> Connection:
         if self._pid != os.getpid():
             # A fork's: closing them here closes no more than this process's copies.
             self._idle, inherited, self._pid = deque(), self._idle, os.getpid()
@@ -153,7 +163,7 @@ class Pool:
             try:
                 connection = self._idle.pop()
             except IndexError:
-                return dial(self.location)
+                return dial(self.location, seconds)
             if connection.fit():
                 return connection
             connection.close()
@@ -165,8 +175,11 @@ class Pool:
             connection.close()
 
 
-def dial(location: Location) -> Connection:
-    """Connect and greet; raises `OperationalError` within the location's seconds for each server tried."""
+def dial(location: Location, seconds: float | None = None) -> Connection:
+    """Connect and greet; raises `OperationalError` within the location's seconds, or those given if they are fewer, for
+    each server tried."""
+    if seconds is not None:
+        location = replace(location, connect_seconds=max(min(location.connect_seconds, seconds), LEAST_SECONDS))
     path = route(location)
     call = next(path)
     while True:

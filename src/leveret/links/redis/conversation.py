@@ -2,7 +2,8 @@
 
 Law: every command has exactly one answer, and answers come in the order of the commands. SUBSCRIBE and UNSUBSCRIBE
 are answered by one push for each channel, or by an error reply in their place; here that is one answer, None or the
-`Refusal`. Published messages come between answers; all else that is pushed is passed over.
+`Refusal`. Published messages, and news of keys that are tracked, come between answers; all else that is pushed is
+passed over.
 """
 
 from collections import deque
@@ -18,6 +19,8 @@ Command = tuple[Any, ...]
 Message = tuple[bytes, bytes]
 """Channel and payload."""
 
+INVALIDATED = b"__redis__:invalidate"
+"""The channel, so to speak, on which Redis tells of keys that changed (`CLIENT TRACKING`); the payload is the key."""
 _SUBSCRIBING = frozenset(("SUBSCRIBE", "UNSUBSCRIBE"))
 _INCOMPLETE = object()
 
@@ -57,6 +60,8 @@ class Conversation:
                 messages.append((value[1], value[2]))
             elif value[0] in (b"subscribe", b"unsubscribe"):
                 self._confirm(answers)
+            elif value[0] == b"invalidate":
+                messages += [(INVALIDATED, key) for key in value[1] or (b"",)]
         return answers, messages
 
     def _confirm(self, answers: list[Any]) -> None:

@@ -2,10 +2,11 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Callable
-from typing import TypeVar
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Any, TypeVar
 
 from leveret.errors import LeveretError
+from leveret.links.redis.conversation import INVALIDATED, Message
 from leveret.links.redis.location import Location
 from leveret.links.redis.loop import LoopConnection, connect
 from leveret.links.redis.refusals import BROKEN_BY, Lost, Refusal, explain
@@ -25,17 +26,27 @@ class Hub:
         self._loop = asyncio.get_running_loop()
         self._pid = os.getpid()
         self._location = location
+        self._channels = channels
         self._jitter = jitter
         self._listeners = Listeners(location.shown, channels, jitter)
         self._connection: LoopConnection | None = None
         self._connecting: asyncio.Task[LoopConnection] | None = None
         self._recovery: asyncio.Task[None] | None = None
         self._keeper: AsyncGenerator[None, None] | None = None
+        self._ears: dict[bytes, Callable[[bytes], None]] = {}
+        """Channels that are listened to for good, and who is told what is said there."""
+        self.on_lost: Callable[[], None] = _nobody
+        """Told when the connection is gone, after its waiters."""
 
     @property
     def ours(self) -> bool:
         """Whether the running loop of this process is the one it belongs to."""
         return self._loop is asyncio.get_running_loop() and self._pid == os.getpid()
+
+    @property
+    def over(self) -> bool:
+        """Whether its loop or its process has ended."""
+        return self._loop.is_closed() or self._pid != os.getpid()
 
     async def perform(self, verb: Verb[T]) -> T:
         """Carry out a verb; where there is no connection one is tried, once."""
@@ -51,6 +62,32 @@ class Hub:
             if refusal.code in BROKEN_BY:
                 connection.fail(refusal)
             raise explain(refusal, self._location.shown) from refusal
+
+    async def ready(self) -> None:
+        """Return when there is a connection; raises when one try brings none. What fails after that is unknown."""
+        await self._connected()
+
+    def listen(self, channel: bytes, ear: Callable[[bytes], None]) -> None:
+        """Tell `ear` what is said on a channel from now on, on every connection there will be, until `ignore`."""
+        self._ears[channel] = ear
+        if self._connection is not None:
+            self._subscribe(self._connection, (channel,))
+
+    def ignore(self, channel: bytes) -> None:
+        if self._ears.pop(channel, None) is not None and self._connection is not None and channel != INVALIDATED:
+            self._connection.send((("UNSUBSCRIBE", channel),), (Deaf(self._channels),))
+
+    def _subscribe(self, connection: LoopConnection, channels: Sequence[bytes]) -> None:
+        channels = [channel for channel in channels if channel != INVALIDATED]
+        if channels and self._channels.open:
+            connection.send((("SUBSCRIBE", *channels),), (Deaf(self._channels),))
+
+    def _hear(self, message: Message) -> None:
+        ear = self._ears.get(message[0])
+        if ear is None:
+            self._listeners.hear(message)
+        else:
+            ear(message[1])
 
     async def wait(self, watch: Watch, timeout: float) -> None:
         """Return when the watch is over or the time is; while the server is away somebody tries to reach it."""
@@ -87,9 +124,10 @@ class Hub:
             self._keeper = _close_with_loop(self)
             await anext(self._keeper)
         connection = await connect(self._location)
-        connection.on_message = self._listeners.hear
+        connection.on_message = self._hear
         connection.on_lost = self._on_lost
         self._connection = connection
+        self._subscribe(connection, tuple(self._ears))
         self._listeners.resume(connection)
         return connection
 
@@ -98,6 +136,7 @@ class Hub:
         self._listeners.lost(error)
         if self._listeners:
             self._recover()
+        self.on_lost()
 
     def _recover(self) -> None:
         if self._recovery is None:
@@ -125,6 +164,22 @@ class Hub:
             self._recovery = None
 
 
+class Deaf:
+    """Takes what Redis says to a subscription that nobody waits for: a refusal is remembered."""
+
+    __slots__ = ("_channels",)
+
+    def __init__(self, channels: Channels) -> None:
+        self._channels = channels
+
+    def take(self, answer: Any) -> None:
+        if isinstance(answer, Refusal) and answer.code == "NOPERM":
+            self._channels.close("subscribe")
+
+    def lose(self, error: Lost) -> None:
+        return
+
+
 async def _close_with_loop(hub: Hub) -> AsyncGenerator[None, None]:
     """Close the hub when its loop shuts down: `asyncio.run` closes every generator that was begun on the loop."""
     try:
@@ -141,4 +196,8 @@ def _retrieved(task: "asyncio.Task[LoopConnection]") -> None:
 
 
 def _nothing(error: Lost) -> None:
+    return
+
+
+def _nobody() -> None:
     return

@@ -90,7 +90,18 @@ class Location:
 
 
 def locate(url: Url, options: DriverOptions) -> Location:
-    """Read a URL and the transport options beside it; raises with what is wrong."""
+    """Read a result store's URL and the transport options beside it; raises with what is wrong."""
+    return _locate(url, options, options.result_transport)
+
+
+def locate_broker(url: Url, options: DriverOptions) -> Location:
+    """Read a broker's URL. Its prefix stands as it was given (`kombu/transport/redis.py`), without an underscore."""
+    transport = {**options.transport, "ssl": options.tls}
+    located = _locate(url, options, transport)
+    return replace(located, prefix=str(transport.get("global_keyprefix") or ""))
+
+
+def _locate(url: Url, options: DriverOptions, transport: Mapping[str, Any]) -> Location:
     chunks = [Url(chunk) for chunk in url.split(";") if chunk]
     shown = _shown(chunks)
     if len(chunks) > 1 and url.scheme != SENTINEL:
@@ -111,7 +122,7 @@ def locate(url: Url, options: DriverOptions) -> Location:
             connect_seconds=options.publish_timeout * CONNECT_SHARE,
             answer_seconds=options.publish_timeout * (1 - CONNECT_SHARE),
         )
-        located = _with_transport(located, options.result_transport)
+        located = _with_transport(located, transport)
         return _checked(_with_query(located, query), url)
     except ImproperlyConfigured:
         raise

@@ -13,14 +13,16 @@ from leveret.links.redis.conversation import Command
 from leveret.links.redis.refusals import Refusal
 
 T = TypeVar("T")
+_INCLUDE = "--#include"
 Verb = Generator[list[Command], list[Any], T]
-Call = tuple[list[str], list[str | bytes | int]]
+Value = str | bytes | int
+Call = tuple[list[str], list[Value]]
 """A script's keys and its other arguments."""
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A file in `scripts/`; servers know it by its sha1."""
+    """A file in `scripts/`, with the files it includes; servers know it by its sha1."""
 
     source: str
     sha1: str
@@ -37,8 +39,15 @@ class Script:
 
 @cache
 def script(name: str) -> Script:
-    source = (files(__package__) / "scripts" / f"{name}.lua").read_text(encoding="utf-8")
+    source = _read(name)
     return Script(source, sha1(source.encode()).hexdigest())
+
+
+def _read(name: str) -> str:
+    """A script's text; comments and indents need not travel."""
+    text = (files(__package__) / "scripts" / f"{name}.lua").read_text(encoding="utf-8")
+    lines = [_read(line.split()[1]) if line.startswith(_INCLUDE) else line.strip() for line in text.splitlines()]
+    return "\n".join(line for line in lines if line and not line.startswith("--"))
 
 
 def run(script: Script, calls: Sequence[Call]) -> Verb[list[Any]]:
@@ -53,6 +62,12 @@ def run(script: Script, calls: Sequence[Call]) -> Verb[list[Any]]:
         for place, answer in zip(missing, again, strict=True):
             answers[place] = answer
     return [good(answer) for answer in answers]
+
+
+def ask(name: str, *values: Value) -> Verb[Any]:
+    """Run a script once, with no keys but those it makes of its arguments."""
+    answers = yield from run(script(name), [([], list(values))])
+    return answers[0]
 
 
 def good(answer: Any) -> Any:

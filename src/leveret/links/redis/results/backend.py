@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from leveret.links.redis.blocking import Pool
-from leveret.links.redis.hub import Hub
+from leveret.links.redis.hubs import Hubs
 from leveret.links.redis.location import Location
 from leveret.links.redis.results.verbs import Verbs
 from leveret.links.redis.results.waiting import wait
@@ -21,7 +21,9 @@ class Store:
         self.location = location
         self.clock = clock
         self.channels = Channels(location.shown)
-        self.verbs = Verbs(location.prefix, options, self.channels)
+        self.verbs = Verbs(location.prefix, options, self.channels, clock.now)
+        self.hubs = Hubs(location, self.channels, clock.jitter)
+        self.pool = Pool(location)
 
 
 class RedisBackend:
@@ -29,40 +31,31 @@ class RedisBackend:
     same for a worker's loop and for others."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        self._hubs = store.hubs
         self._verbs = store.verbs
-        self._hub: Hub | None = None
 
     async def store(self, records: tuple[Record, ...]) -> tuple[bool, ...]:
-        return await self._own().perform(self._verbs.store(records)) if records else ()
+        return await self._hubs.own().perform(self._verbs.store(records)) if records else ()
 
     async def get(self, ids: Sequence[str]) -> tuple[Record | None, ...]:
-        return await self._own().perform(self._verbs.get(ids)) if ids else ()
+        return await self._hubs.own().perform(self._verbs.get(ids)) if ids else ()
 
     async def wait(self, ids: Sequence[str], timeout: float) -> tuple[Record | None, ...]:
         if not ids:
             return ()
         watch = Watch(self._verbs.keys, ids)
-        await self._own().wait(watch, timeout)
+        await self._hubs.own().wait(watch, timeout)
         return tuple(watch.records)
 
     async def arrive(self, seats: tuple[Seat, ...]) -> tuple[Joined, ...]:
-        return await self._own().perform(self._verbs.arrive(seats)) if seats else ()
+        return await self._hubs.own().perform(self._verbs.arrive(seats)) if seats else ()
 
     async def forget(self, ids: Sequence[str]) -> None:
         if ids:
-            await self._own().perform(self._verbs.forget(ids))
+            await self._hubs.own().perform(self._verbs.forget(ids))
 
     async def close(self) -> None:
-        if self._hub is not None and self._hub.ours:
-            self._hub.close()
-        self._hub = None
-
-    def _own(self) -> Hub:
-        hub = self._hub
-        if hub is None or not hub.ours:
-            hub = self._hub = Hub(self._store.location, self._store.channels, self._store.clock.jitter)
-        return hub
+        self._hubs.close()
 
 
 class RedisBlockingBackend:
@@ -71,7 +64,7 @@ class RedisBlockingBackend:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._verbs = store.verbs
-        self._pool = Pool(store.location)
+        self._pool = store.pool
 
     def get(self, ids: Sequence[str]) -> tuple[Record | None, ...]:
         return self._pool.perform(self._verbs.get(ids)) if ids else ()

@@ -1,6 +1,6 @@
 """What a result store does, written once for both pumps."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha1
 
 from leveret.links.redis.results.records import Keys, arguments, read
@@ -9,7 +9,7 @@ from leveret.links.redis.scripts import Call, Verb, good, run, script
 from leveret.logic.wire.foreign import status_of
 from leveret.model.options import DriverOptions
 from leveret.model.settlement import Joined, Record, Seat
-from leveret.model.state import READY_STATES
+from leveret.model.state import READY_STATES, REVOKED
 
 AT_ONCE = 256
 """Records in one run of a script: Redis serves nobody else meanwhile (2 ms)."""
@@ -22,10 +22,13 @@ ACQUITTALS = 3
 class Verbs:
     """Every verb of one store; holds nothing but names."""
 
-    def __init__(self, prefix: str, options: DriverOptions, channels: Channels) -> None:
+    def __init__(self, prefix: str, options: DriverOptions, channels: Channels, now: Callable[[], float]) -> None:
         self.keys = Keys(prefix)
         self._options = options
         self._channels = channels
+        self._now = now
+        self.revoked_key = ""
+        """Where the ids of what was revoked are noted, if the broker is here too: a claim looks there."""
 
     def get(self, ids: Sequence[str]) -> Verb[tuple[Record | None, ...]]:
         if not ids:
@@ -44,6 +47,7 @@ class Verbs:
             good(answers[0])
 
     def store(self, records: tuple[Record, ...]) -> Verb[tuple[bool, ...]]:
+        yield from self._note_revoked(records)
         verdicts = yield from self._store(records, "")
         for _ in range(ACQUITTALS):
             unclear = [place for place, verdict in enumerate(verdicts) if verdict == UNREADABLE]
@@ -61,7 +65,14 @@ class Verbs:
             values += (seat.index, seat.size, seat.value)
         keys = [self.keys.join(seat.join) for seat in seats]
         answers = yield from run(script("arrive"), [(keys, values)])
-        return tuple(_joined(seat, found) for seat, found in zip(seats, answers[0], strict=True))
+        return tuple(joined(seat, found) for seat, found in zip(seats, answers[0], strict=True))
+
+    def _note_revoked(self, records: Sequence[Record]) -> Verb[None]:
+        revoked = [record.id for record in records if record.state == REVOKED] if self.revoked_key else []
+        if revoked:
+            until = self._now() + (self._options.result_expires or self._options.tombstone_expires)
+            answers = yield [("ZADD", self.revoked_key, *(word for name in revoked for word in (until, name)))]
+            good(answers[0])
 
     def _store(self, records: Sequence[Record], acquitted: str) -> Verb[list[int]]:
         task, mark, keep = self.keys.task, f"{self.keys.prefix}leveret:{{", self._options.tombstone_expires
@@ -75,7 +86,8 @@ class Verbs:
                 values += arguments(record, keep)
             calls.append((keys, values))
         answers = yield from run(script("store"), calls)
-        if any(answer.pop() for answer in answers):
+        silent = [answer.pop() for answer in answers]
+        if any(silent):
             self._channels.close("publish")
         return [verdict for answer in answers for verdict in answer]
 
@@ -98,7 +110,7 @@ REFUSED, STORED, UNREADABLE = range(3)
 """What `store.lua` answers."""
 
 
-def _joined(seat: Seat, found: list[bytes] | None) -> Joined:
+def joined(seat: Seat, found: list[bytes] | None) -> Joined:
     if found is None:
         return Joined(join=seat.join, complete=False)
     taken = {int(index): value for index, value in zip(found[::2], found[1::2], strict=True) if index != b"size"}

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import msgspec
 
+from leveret.links.alive import is_alive
 from leveret.links.sql.connection import Connection
 from leveret.links.sql.database import Database
-from leveret.links.sql.fleet.alive import is_alive
 from leveret.links.sql.fleet.lease import read_node, renew, tick
 from leveret.model.delivery import Charge, SessionId
 from leveret.model.node import Node, Pulse, Session, Testimony

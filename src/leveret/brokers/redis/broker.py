@@ -1,0 +1,168 @@
+"""The broker's face for workers and for callers' loops; on the same connection also `Commit`."""
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+
+from leveret.brokers.redis import claims
+from leveret.brokers.redis.bell import Bell
+from leveret.brokers.redis.claims import Back
+from leveret.brokers.redis.endings import Endings
+from leveret.brokers.redis.publishing import Desk
+from leveret.errors import BrokerError, PublishFailed, PublishUnknown
+from leveret.links.redis import envelope
+from leveret.links.redis.hubs import Hubs
+from leveret.links.redis.names import read_receipt
+from leveret.links.redis.refusals import Lost
+from leveret.links.redis.scripts import Verb, good
+from leveret.logic.retry import reconnect_delay
+from leveret.model.delivery import Claim, Delivery, Posting, Receipt, Return, Verdict
+from leveret.model.settlement import Commitment, Committed, Stale
+from leveret.ports.broker import Capability
+from leveret.ports.clock import Clock
+
+CAPABILITIES = frozenset(
+    {
+        Capability.DELAY,
+        Capability.PRIORITY,
+        Capability.DEDUPE,
+        Capability.LEASE,
+        Capability.COMMIT,
+        Capability.COUNTS,
+    }
+)
+
+
+class RedisBroker:
+    """`ports.broker.Broker`, `Punctual` and `Commit`. It never blocks, so it is the same for all loops.
+
+    `_held` has the message of everything handed over here: to give one back is to write it anew.
+    """
+
+    capabilities = CAPABILITIES
+
+    def __init__(self, hubs: Hubs, desk: Desk, endings: Endings, bell: Bell, clock: Clock) -> None:
+        self._hubs, self._desk, self._endings, self._bell, self._clock = hubs, desk, endings, bell, clock
+        self._names = desk.names
+        self._held: dict[Receipt, bytes] = {}
+
+    async def publish(self, postings: tuple[Posting, ...]) -> None:
+        if not postings:
+            return
+        hub = self._hubs.own()
+        try:
+            await hub.ready()
+        except Lost as error:
+            raise PublishFailed(f"nothing was sent: {error}") from error
+        try:
+            await hub.perform(self._desk.publish(postings, self._clock.now()))
+        except Lost as error:
+            raise PublishUnknown(f"{error}; sending the same again is safe") from error
+
+    async def publish_within(self, postings: tuple[Posting, ...], timeout: float) -> None:
+        """`ports.broker.Punctual`: tried again for as long as there is time; what arrived twice is there once."""
+        loop = asyncio.get_running_loop()
+        end, failures, unknown = loop.time() + timeout, 0, False
+        error: BrokerError
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    try:
+                        await self.publish(postings)
+                        return
+                    except PublishUnknown as why:
+                        error, unknown = why, True
+                    except PublishFailed as why:
+                        error = why
+                    failures += 1
+                    pause = reconnect_delay(failures, self._clock.jitter())
+                    if loop.time() + pause >= end:
+                        break
+                    await asyncio.sleep(pause)
+        except TimeoutError as why:
+            raise PublishUnknown(
+                f"Redis did not confirm {len(postings)} messages within {timeout:.3g} s (publish_timeout); "
+                "sending them again with the same ids is safe"
+            ) from why
+        raise PublishUnknown(str(error)) if unknown else error
+
+    async def claim(self, claim: Claim) -> tuple[Delivery, ...]:
+        bell = self._bell
+        bell.belongs_to(claim.session, suspects=claim.suspects)
+        if claim.credit < 1 or (not claim.last and bell.spares_a_claim()):
+            return ()
+        hub = self._hubs.own()
+        taken, revoked = await hub.perform(claims.claim(self._names, claim, rests=bell.resting))
+        if not taken:
+            return ()
+        bell.rose()
+        found = claims.deliveries(self._names, taken)
+        held = self._held
+        for delivery, (_, raw) in zip(found, taken, strict=True):
+            held[delivery.receipt] = raw
+        if revoked:
+            found = await hub.perform(claims.with_revoked(self._names, found))
+        return tuple(found)
+
+    async def settle(self, commitments: tuple[Commitment, ...]) -> tuple[Committed | Stale, ...]:
+        # The last step of four: outcome, seat and follow-ups were written before it.
+        return await self.commit(tuple(_bare(commitment) for commitment in commitments))
+
+    async def commit(self, commitments: tuple[Commitment, ...]) -> tuple[Committed | Stale, ...]:
+        if not commitments:
+            return ()
+        raws = await self._raws(one.receipt for one in commitments if one.verdict is not Verdict.ACK)
+        hub = self._hubs.own()
+        answers = await hub.perform(self._endings.commit(commitments, raws, self._clock.now()))
+        for commitment, answer in zip(commitments, answers, strict=True):
+            if isinstance(answer, Committed):
+                self._held.pop(commitment.receipt, None)
+        return answers
+
+    async def give_back(self, returns: tuple[Return, ...]) -> None:
+        raws = await self._raws(back.receipt for back in returns)
+        back = [
+            Back(
+                read_receipt(one.receipt),
+                envelope.changed(raws[one.receipt], counted=one.counted),
+                delay=one.delay,
+            )
+            for one in returns
+            if one.receipt in raws
+        ]
+        await self._hubs.own().perform(claims.give_back(self._names, back))
+        for one in returns:
+            self._held.pop(one.receipt, None)
+
+    async def bell(self, queues: tuple[str, ...], timeout: float) -> None:
+        await self._bell.wait(queues, timeout)
+
+    async def close(self) -> None:
+        with suppress(BrokerError):
+            await self._bell.close()
+        self._hubs.close()
+
+    async def _raws(self, receipts: Iterable[Receipt]) -> dict[Receipt, bytes]:
+        """The messages of these hand-overs, and of all that this process knows."""
+        strange = [receipt for receipt in receipts if receipt not in self._held]
+        if not strange:
+            return self._held
+        return {**self._held, **await self._hubs.own().perform(self._look_up(strange))}
+
+    def _look_up(self, receipts: list[Receipt]) -> Verb[dict[Receipt, bytes]]:
+        tickets = map(read_receipt, receipts)
+        answers = yield [("HGET", self._names.held(ticket.session), ticket.field) for ticket in tickets]
+        found = zip(receipts, map(good, answers), strict=True)
+        return {receipt: raw for receipt, raw in found if raw is not None}
+
+
+def _bare(commitment: Commitment) -> Commitment:
+    if commitment.record is None and commitment.seat is None and not commitment.follow:
+        return commitment
+    return Commitment(
+        receipt=commitment.receipt,
+        verdict=commitment.verdict,
+        delay=commitment.delay,
+        reason=commitment.reason,
+        counted=commitment.counted,
+    )

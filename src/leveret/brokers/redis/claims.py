@@ -1,0 +1,125 @@
+"""Handing messages over, and giving them back."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from leveret.errors import LeaseLost
+from leveret.links.redis import envelope
+from leveret.links.redis.names import Names, Ticket, read_field, suspects_of, write_receipt
+from leveret.links.redis.scripts import Call, Value, Verb, ask, good, run, script
+from leveret.model.delivery import Claim, Delivery, Receipt, SessionId
+
+AT_MOST = 1000
+"""Messages in one claim."""
+BACK_AT_ONCE = 100
+
+Taken = list[tuple[Ticket, bytes]]
+"""What was handed over: who has which place, and the message as it lay in its list."""
+
+
+def claim(names: Names, request: Claim, *, rests: bool) -> Verb[tuple[Taken, bool]]:
+    """Answer what is taken, and whether anything at all was ever revoked."""
+    queues = served(request.queues, request.suspects)
+    steps = ("",) if request.suspects else names.suffixes
+    credit, resting = min(request.credit, AT_MOST), "1" if rests else "0"
+    values: tuple[Value, ...] = (request.session, request.number, credit, resting, len(queues), *queues, *steps)
+    answer = yield from ask("claim", names.prefix, *values)
+    kind = answer[0]
+    if kind == b"gone":
+        raise LeaseLost(f"session {request.session} is not registered, or was reaped")
+    if kind == b"new":
+        return _taken(request.session, answer), bool(answer[2])
+    if kind == b"same":
+        return _again(request.session, answer), True
+    return [], False
+
+
+def served(queues: Iterable[str], suspects: bool) -> list[str]:
+    """The queues as scripts know them."""
+    names = dict.fromkeys(queues)
+    return [suspects_of(name) for name in names] if suspects else list(names)
+
+
+def _taken(session: str, answer: list[Any]) -> Taken:
+    place = answer[1]
+    taken: Taken = []
+    for at in range(3, len(answer), 2):
+        name = answer[at].decode()
+        for raw in answer[at + 1]:
+            place += 1
+            taken.append((Ticket(session, place, name), raw))
+    return taken
+
+
+def _again(session: SessionId, answer: list[Any]) -> Taken:
+    base, count = int(answer[1]), int(answer[2])
+    held = [(read_field(session, field), raw) for field, raw in zip(answer[3::2], answer[4::2], strict=True)]
+    return sorted((one for one in held if base < one[0].number <= base + count), key=_number)
+
+
+def deliveries(names: Names, taken: Taken) -> list[Delivery]:
+    return [
+        envelope.deliver(raw, write_receipt(ticket.session, ticket.number, ticket.list), ticket.list, names)
+        for ticket, raw in taken
+    ]
+
+
+def with_revoked(names: Names, found: Sequence[Delivery]) -> Verb[list[Delivery]]:
+    """Mark what was revoked while it waited."""
+    ids = [str(delivery.encoded.headers.get("id")) for delivery in found]
+    if not ids:
+        return list(found)
+    answers = yield [("ZMSCORE", names.key("leveret:revoked"), *ids)]
+    scores = good(answers[0])
+    return [
+        delivery if score is None else replace(delivery, revoked=True)
+        for delivery, score in zip(found, scores, strict=True)
+    ]
+
+
+class Back:
+    """One delivery on its way back: where it was, what it is from now on, where it goes, and when."""
+
+    __slots__ = ("delay", "list", "raw", "ticket")
+
+    def __init__(self, ticket: Ticket, raw: bytes, list: str | None = None, delay: float = 0.0) -> None:
+        self.ticket, self.raw, self.delay = ticket, raw, delay
+        self.list = ticket.list if list is None else list
+
+
+def give_back(names: Names, back: Iterable[Back]) -> Verb[int]:
+    """Answer how many went back; the others are not held any more."""
+    # To the front, the youngest first: so the oldest is the next to go.
+    ordered = sorted(back, key=lambda one: one.ticket.number, reverse=True)
+    calls: list[Call] = []
+    for start in range(0, len(ordered), BACK_AT_ONCE):
+        values: list[Value] = [names.prefix]
+        for one in ordered[start : start + BACK_AT_ONCE]:
+            values += (one.ticket.session, one.ticket.field, one.raw, one.list, wait(one.delay))
+        calls.append(([], values))
+    answers = yield from run(script("back"), calls)
+    return sum(sum(answer) for answer in answers)
+
+
+def wait(seconds: float) -> str:
+    """As scripts read it."""
+    return repr(float(seconds)) if seconds > 0 else ""
+
+
+def held(names: Names, session: str, but: Iterable[Receipt]) -> Verb[Taken]:
+    """What a session holds, without those receipts."""
+    kept = frozenset(but)
+    answers = yield [("HKEYS", names.held(session))]
+    tickets = [read_field(SessionId(session), field) for field in good(answers[0])]
+    tickets = [one for one in tickets if write_receipt(*one) not in kept]
+    if not tickets:
+        return []
+    answers = yield [("HMGET", names.held(session), *(ticket.field for ticket in tickets))]
+    found = [(ticket, raw) for ticket, raw in zip(tickets, good(answers[0]), strict=True) if raw is not None]
+    return sorted(found, key=_number)
+
+
+def _number(one: tuple[Ticket, bytes]) -> int:
+    return one[0].number

@@ -1,0 +1,74 @@
+"""Redis as a broker, and as the store beside it: one server, one connection, one script for a whole settlement."""
+
+from dataclasses import replace
+
+from leveret.brokers.redis.admin import RedisAdmin
+from leveret.brokers.redis.bell import Bell
+from leveret.brokers.redis.blocking import RedisBlockingBroker
+from leveret.brokers.redis.broker import CAPABILITIES, RedisBroker
+from leveret.brokers.redis.checks import Checks
+from leveret.brokers.redis.chores import RedisChores
+from leveret.brokers.redis.endings import Endings
+from leveret.brokers.redis.leases import RedisLeases
+from leveret.brokers.redis.publishing import Desk
+from leveret.links.redis.location import locate, locate_broker
+from leveret.links.redis.names import Names
+from leveret.links.redis.results.backend import RedisBackend, RedisBlockingBackend, Store
+from leveret.links.redis.results.records import Keys
+from leveret.model.endpoint import Url
+from leveret.model.options import DriverOptions
+from leveret.ports.clock import Clock
+
+
+class RedisDriver:
+    """`ports.driver.FusedDriver`. Opens nothing until asked; its faces on one loop share one connection."""
+
+    capabilities = CAPABILITIES
+
+    def __init__(self, url: Url, options: DriverOptions, clock: Clock) -> None:
+        location = locate_broker(url, options)
+        # Results stand under a prefix of their own, as with Celery.
+        prefix = locate(url, options).prefix
+        names = Names(location.prefix, high_first=options.high_first, transport=options.transport)
+        self._store = Store(replace(location, prefix=prefix), options, clock)
+        self._store.verbs.revoked_key = names.key("leveret:revoked")
+        self._desk = Desk(names, Keys(prefix))
+        self._endings = Endings(self._desk, Keys(prefix), options, self._store.channels)
+        self._bell = Bell(self._store.hubs, names)
+        self._checks = Checks(location)
+        self._options, self._clock = options, clock
+        self._worker: RedisBroker | None = None
+        self.address = location.shown
+
+    def broker(self, *, inline: bool = True) -> RedisBroker:
+        """`inline`: a worker's own, one per driver; it never blocks, so a caller's loop gets one of the same kind."""
+        if not inline:
+            return RedisBroker(self._store.hubs, self._desk, self._endings, self._new_bell(), self._clock)
+        if self._worker is None:
+            self._worker = RedisBroker(self._store.hubs, self._desk, self._endings, self._bell, self._clock)
+        return self._worker
+
+    def _new_bell(self) -> Bell:
+        return Bell(self._store.hubs, self._desk.names)
+
+    def commit(self) -> RedisBroker:
+        """The same object as the broker: it has the messages of what it handed over."""
+        return self.broker()
+
+    def leases(self) -> RedisLeases:
+        return RedisLeases(self._store.hubs, self._desk, self._bell, self._checks, self._options, self._clock)
+
+    def chores(self) -> RedisChores:
+        return RedisChores(self._store.hubs, self._desk.names, self._options)
+
+    def admin(self) -> RedisAdmin:
+        return RedisAdmin(self._store.hubs, self._desk, self._store.verbs)
+
+    def blocking(self) -> RedisBlockingBroker:
+        return RedisBlockingBroker(self._store.pool, self._desk, self._clock)
+
+    def backend(self, *, inline: bool = True) -> RedisBackend:
+        return RedisBackend(self._store)
+
+    def blocking_backend(self) -> RedisBlockingBackend:
+        return RedisBlockingBackend(self._store)

@@ -1,0 +1,206 @@
+"""Kombu's envelope (`kombu/transport/virtual/base.py`): one JSON text for each message.
+
+What Celery reads the same as absent is left out. Beside kombu's fields stands one of ours, `leveret`: what happened to
+the message so far. A Celery worker gives it back as it got it, and its own retries drop it.
+"""
+
+import json
+from binascii import a2b_base64
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from leveret.errors import EncodeError
+from leveret.links.redis.names import Names, is_suspect, queue_of
+from leveret.model.delivery import Charge, Delivery, Encoded, Posting, Receipt
+
+UNREADABLE = "application/x-leveret-unreadable"
+"""The content type of what is no envelope; no serializer has it, so it becomes a dead letter as it came."""
+
+
+class Past(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What happened to a message. `once`: its attempt, where a second copy is stopped at the door."""
+
+    once: int | None = None
+    deliveries: int = 0
+    charges: tuple[Charge, ...] = ()
+
+
+NOTHING_HAPPENED = Past()
+
+
+class Properties(Struct, frozen=True, omit_defaults=True):
+    delivery_tag: str = ""
+    delivery_info: dict[str, Any] | None = None
+    priority: int | None = None
+    reply_to: str | None = None
+    correlation_id: str | None = None
+    body_encoding: str | None = None
+    timestamp: float | None = None
+    """Unix time at which it was sent; kombu knows no such, and ours tell the age of a queue by it."""
+
+
+class Envelope(Struct, frozen=True, omit_defaults=True, gc=False):
+    body: Any
+    headers: dict[str, Any]
+    properties: Properties
+    content_type: str | None = msgspec.field(default=None, name="content-type")
+    content_encoding: str | None = msgspec.field(default=None, name="content-encoding")
+    leveret: Past | None = None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"a value of type {type(value).__name__}")
+
+
+_ENCODE = msgspec.json.Encoder(enc_hook=_plain).encode
+_DECODE: Callable[[bytes], Envelope] = msgspec.json.Decoder(Envelope).decode
+
+
+def write(posting: Posting, list: str, priority: int, sent: float) -> bytes:
+    """The envelope of a posting; `priority` is the wire's. Raises `EncodeError` for headers that are no JSON."""
+    encoded = posting.encoded
+    if encoded.content_type == UNREADABLE:
+        return encoded.body
+    envelope = Envelope(
+        encoded.body,
+        encoded.headers,  # type: ignore[arg-type] # any Mapping is written
+        Properties(
+            # Kombu's key of a hand-over: no two messages in one queue have the same.
+            f"{posting.id}.{posting.attempt}.{posting.queue}",
+            {"exchange": posting.exchange, "routing_key": posting.routing_key or posting.queue},
+            priority or None,
+            encoded.reply_to,
+            None,
+            "base64",
+            round(sent, 3),
+        ),
+        encoded.content_type,
+        encoded.content_encoding,
+        Past(once=posting.attempt) if posting.once else None,
+    )
+    try:
+        return _ENCODE(envelope)
+    except (TypeError, ValueError, OverflowError) as error:
+        return _write_plainly(envelope, error)
+
+
+def _write_plainly(envelope: Envelope, error: Exception) -> bytes:
+    """What msgspec does not write (NaN, integers of any size, lone surrogates) as Python's own json does."""
+    try:
+        return json.dumps(msgspec.to_builtins(envelope, enc_hook=_plain)).encode()
+    except (TypeError, ValueError, OverflowError):
+        raise EncodeError(f"a header cannot be stored: {error}") from error
+
+
+def read(raw: bytes) -> Envelope | None:
+    """None for what is no envelope."""
+    try:
+        return _DECODE(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        pass
+    try:
+        envelope: Envelope = msgspec.convert(json.loads(raw), Envelope)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    return envelope
+
+
+def deliver(raw: bytes, receipt: Receipt, list: str, names: Names) -> Delivery:
+    """One hand-over of a message as it lay in its list."""
+    envelope = read(raw)
+    past = NOTHING_HAPPENED if envelope is None else envelope.leveret or NOTHING_HAPPENED
+    return Delivery(
+        receipt=receipt,
+        queue=queue_of(list),
+        encoded=encoded(envelope, raw, names),
+        count=past.deliveries + 1,
+        redelivered=envelope is not None and _redelivered(envelope),
+        charges=past.charges,
+        suspect=is_suspect(list),
+    )
+
+
+def encoded(envelope: Envelope | None, raw: bytes, names: Names) -> Encoded:
+    """What is in an envelope; what is none travels as it came, and nobody can read it."""
+    body = None if envelope is None else _body(envelope)
+    if envelope is None or body is None:
+        return Encoded({}, raw, UNREADABLE, "binary")
+    properties = envelope.properties
+    return Encoded(
+        envelope.headers,
+        body,
+        envelope.content_type or "application/json",
+        envelope.content_encoding or "utf-8",
+        properties.reply_to,
+        None if properties.priority is None else names.from_wire(properties.priority),
+    )
+
+
+def _redelivered(envelope: Envelope) -> bool:
+    return "redelivered" in envelope.headers or "redelivered" in (envelope.properties.delivery_info or ())
+
+
+def _body(envelope: Envelope) -> bytes | None:
+    body = envelope.body
+    if not isinstance(body, str):
+        return None
+    try:
+        return a2b_base64(body) if envelope.properties.body_encoding == "base64" else body.encode()
+    except ValueError:
+        return None
+
+
+def once(raw: bytes) -> tuple[str, int] | None:
+    """The id and attempt of a message that stands at the door."""
+    envelope = read(raw) if b'"once":' in raw else None
+    past = None if envelope is None else envelope.leveret
+    if envelope is None or past is None or past.once is None:
+        return None
+    return str(envelope.headers.get("id")), past.once
+
+
+def priority(raw: bytes) -> int:
+    """As it is on the wire."""
+    envelope = read(raw)
+    return (None if envelope is None else envelope.properties.priority) or 0
+
+
+def changed(raw: bytes, *, counted: bool = False, charge: Charge | None = None) -> bytes:
+    """The message after it was handed over: counted, charged. Celery's workers are told in kombu's words."""
+    envelope = _loose(raw) if counted or charge is not None else None
+    if envelope is None:
+        return raw
+    past = envelope.setdefault("leveret", {})
+    if counted:
+        past["deliveries"] = past.get("deliveries", 0) + 1
+        (envelope["properties"].get("delivery_info") or {})["redelivered"] = True
+    if charge is not None:
+        past["charges"] = [*past.get("charges", ()), msgspec.to_builtins(charge)]
+    return json.dumps(envelope).encode()
+
+
+def anew(raw: bytes) -> bytes:
+    """The message without its past, for another life."""
+    envelope = _loose(raw)
+    if envelope is None:
+        return raw
+    past = envelope.pop("leveret", {})
+    if "once" in past:
+        envelope["leveret"] = {"once": past["once"]}
+    (envelope["properties"].get("delivery_info") or {}).pop("redelivered", None)
+    return json.dumps(envelope).encode()
+
+
+def _loose(raw: bytes) -> dict[str, Any] | None:
+    """An envelope with all that is in it, whoever wrote it; None for what is no envelope."""
+    if read(raw) is None:
+        return None
+    envelope: dict[str, Any] = json.loads(raw)
+    if envelope.get("leveret") is None:
+        envelope.pop("leveret", None)
+    return envelope

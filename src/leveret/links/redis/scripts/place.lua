@@ -1,0 +1,75 @@
+-- Where messages are put: lists, the delayed ones, and the bells of those who wait for them. Included by scripts.
+-- `P` is the prefix of all our keys. A list is named `queue` or `queue\6\22step`, as kombu names it.
+local P = ARGV[1]
+local DOOR_SECONDS = 86400
+local moment
+
+-- The server's clock, the only one that counts.
+local function now()
+  if not moment then
+    local time = redis.call('TIME')
+    moment = time[1] + time[2] / 1000000
+  end
+  return moment
+end
+
+local function queue_of(list)
+  return string.match(list, '^(.-)\6\22') or list
+end
+
+-- Wakes so many of those who lie idle for a queue. Who is not heard is gone, or may use no channel.
+local function ring(queue, wanted)
+  while wanted > 0 do
+    local session = redis.call('SPOP', P .. 'leveret:idle:' .. queue)
+    if not session then return end
+    local heard = redis.pcall('PUBLISH', P .. 'leveret:bell:' .. session, '')
+    if type(heard) ~= 'number' then return end
+    if heard > 0 then wanted = wanted - 1 end
+  end
+end
+
+-- Keeps a message until `due` (unix time). Whoever sleeps until the first one that was due has to know of an earlier one.
+local function delay(list, raw, due)
+  local member = string.format('%d %s', redis.call('INCR', P .. 'leveret:seq'), list)
+  redis.call('ZADD', P .. 'leveret:delayed', due, member)
+  redis.call('HSET', P .. 'leveret:delayed:messages', member, raw)
+  redis.call('HINCRBY', P .. 'leveret:delayed:counts', queue_of(list), 1)
+  if redis.call('ZRANGE', P .. 'leveret:delayed', 0, 0)[1] == member then ring(queue_of(list), 1) end
+end
+
+-- Moves what is due to its list; answers how many.
+local function promote(most)
+  local due = redis.call('ZRANGEBYSCORE', P .. 'leveret:delayed', '-inf', now(), 'LIMIT', 0, most)
+  if #due == 0 then return 0 end
+  local raws = redis.call('HMGET', P .. 'leveret:delayed:messages', unpack(due))
+  local came = {}
+  for i, member in ipairs(due) do
+    local list = string.match(member, '^%d+ (.*)$')
+    if raws[i] then
+      redis.call('LPUSH', P .. list, raws[i])
+      came[queue_of(list)] = (came[queue_of(list)] or 0) + 1
+    end
+  end
+  redis.call('ZREM', P .. 'leveret:delayed', unpack(due))
+  redis.call('HDEL', P .. 'leveret:delayed:messages', unpack(due))
+  for queue, count in pairs(came) do
+    redis.call('HINCRBY', P .. 'leveret:delayed:counts', queue, -count)
+    ring(queue, count)
+  end
+  return #due
+end
+
+-- Seconds until the next delayed message, as text; "" when there is none.
+local function next_due()
+  local first = redis.call('ZRANGE', P .. 'leveret:delayed', 0, 0, 'WITHSCORES')
+  return first[2] and string.format('%.6f', math.max(first[2] - now(), 0)) or ''
+end
+
+local function put(list, raw, due)
+  if due ~= '' and tonumber(due) > now() then
+    delay(list, raw, due)
+  else
+    redis.call('LPUSH', P .. list, raw)
+    ring(queue_of(list), 1)
+  end
+end

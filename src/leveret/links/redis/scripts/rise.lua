@@ -1,0 +1,16 @@
+-- Does not lie idle any more. Who had been called, and will not come, calls another.
+-- ARGV: the prefix, session, how many queues, the queues, and the suffixes of their steps.
+--#include place
+
+local queues = tonumber(ARGV[3])
+for i = 4, 3 + queues do
+  if redis.call('SREM', P .. 'leveret:idle:' .. ARGV[i], ARGV[2]) == 0 then
+    for step = 4 + queues, #ARGV do
+      if redis.call('EXISTS', P .. ARGV[i] .. ARGV[step]) == 1 then
+        ring(ARGV[i], 1)
+        break
+      end
+    end
+  end
+end
+return 1

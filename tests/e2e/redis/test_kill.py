@@ -1,0 +1,44 @@
+"""kill-redis: the kill test with Redis as broker and store."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from tests.e2e.drill import keep
+from tests.e2e.kill_drill import SIZE, perform
+from tests.servers.redis import RedisServer
+
+pytestmark = [
+    pytest.mark.chaos,
+    pytest.mark.skipif(sys.platform != "linux", reason="slot pages are looked for in /dev/shm, processes in /proc"),
+]
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads", "asyncio"])
+def test_nothing_is_lost_and_only_killers_are_parked(pool: str, own_redis: RedisServer, tmp_path: Path) -> None:
+    report = perform(tmp_path, own_redis.url, fused=True, pool=pool, **SIZE)
+
+    keep(f"kill-redis-{pool}", {**SIZE, **report})
+    assert report["problems"] == []
+
+
+def test_nothing_is_lost_with_the_outcomes_in_another_store(own_redis: RedisServer, tmp_path: Path) -> None:
+    report = perform(tmp_path, own_redis.url)
+
+    assert report["problems"] == []
+
+
+def test_a_task_that_kills_the_whole_container_runs_four_times_at_most(own_redis: RedisServer, tmp_path: Path) -> None:
+    report = perform(tmp_path, own_redis.url, fused=True, container_kill=True, tasks=8, killers=1, running_kills=0)
+
+    assert report["problems"] == []
+    assert report["supervisor_kills"] >= 3
+
+
+def test_unstarted_work_of_a_stopped_child_starts_elsewhere_within_15_seconds(
+    own_redis: RedisServer, tmp_path: Path
+) -> None:
+    report = perform(tmp_path, own_redis.url, fused=True, stop_child=True, killers=0, running_kills=0, lease=20.0)
+
+    assert report["problems"] == []
+    assert report["executions"] == report["tasks"]
