@@ -8,8 +8,8 @@ from leveret.brokers.redis import claims
 from leveret.brokers.redis.bell import Bell
 from leveret.brokers.redis.claims import Back
 from leveret.brokers.redis.endings import Endings
-from leveret.brokers.redis.publishing import Desk
-from leveret.errors import BrokerError, PublishFailed, PublishUnknown
+from leveret.brokers.redis.publishing import Desk, failure
+from leveret.errors import BrokerError, OperationalError, PublishFailed, PublishUnknown
 from leveret.links.redis import envelope
 from leveret.links.redis.hubs import Hubs
 from leveret.links.redis.names import read_receipt
@@ -52,12 +52,12 @@ class RedisBroker:
         hub = self._hubs.own()
         try:
             await hub.ready()
-        except Lost as error:
-            raise PublishFailed(f"nothing was sent: {error}") from error
+        except OperationalError as error:
+            raise failure(error, postings, sent=False) from error
         try:
             await hub.perform(self._desk.publish(postings, self._clock.now()))
-        except Lost as error:
-            raise PublishUnknown(f"{error}; sending the same again is safe") from error
+        except OperationalError as error:
+            raise failure(error, postings, sent=True) from error
 
     async def publish_within(self, postings: tuple[Posting, ...], timeout: float) -> None:
         """`ports.broker.Punctual`: tried again for as long as there is time; what arrived twice is there once."""
@@ -73,6 +73,8 @@ class RedisBroker:
                     except PublishUnknown as why:
                         error, unknown = why, True
                     except PublishFailed as why:
+                        if not isinstance(why.__cause__, Lost):
+                            raise
                         error = why
                     failures += 1
                     pause = reconnect_delay(failures, self._clock.jitter())

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from leveret.errors import LeaseLost
 from leveret.links.redis import envelope
+from leveret.links.redis.envelope import Place
 from leveret.links.redis.names import Names, Ticket, read_field, suspects_of, write_receipt
 from leveret.links.redis.scripts import Call, Value, Verb, ask, good, run, script
 from leveret.model.delivery import Claim, Delivery, Receipt, SessionId
@@ -60,10 +61,14 @@ def _again(session: SessionId, answer: list[Any]) -> Taken:
 
 
 def deliveries(names: Names, taken: Taken) -> list[Delivery]:
-    return [
-        envelope.deliver(raw, write_receipt(ticket.session, ticket.number, ticket.list), ticket.list, names)
-        for ticket, raw in taken
-    ]
+    found: list[Delivery] = []
+    name, place = "", Place.of("")
+    for ticket, raw in taken:
+        if ticket.list != name:
+            name = ticket.list
+            place = Place.of(name)
+        found.append(envelope.deliver(raw, write_receipt(*ticket), place, names))
+    return found
 
 
 def with_revoked(names: Names, found: Sequence[Delivery]) -> Verb[list[Delivery]]:
