@@ -14,7 +14,7 @@ from leveret.model.delivery import Claim, Encoded, Posting, Return, SessionId, V
 from leveret.model.endpoint import Url
 from leveret.model.node import Node, Session
 from leveret.model.options import DriverOptions
-from leveret.model.settlement import Commitment
+from leveret.model.settlement import Commitment, Committed, Stale
 from leveret.wiring.clock import SystemClock
 
 
@@ -71,6 +71,24 @@ async def test_what_comes_back_is_first_again_and_in_its_order(server):
     await one.broker.give_back(tuple(Return(receipt=delivery.receipt) for delivery in reversed(taken)))
 
     assert await one.ids() == ["0", "1", "2", "3", "4", "5"]
+
+
+@on_a_loop
+async def test_a_receipt_from_before_a_failover_settles_nothing_of_after(server):
+    one = await Process(server, "s").open()
+    await one.broker.publish((posting("a"),))
+    (lost,) = await one.claim()
+    # What a new master knows that had not heard of that claim: neither who holds it, nor that it was counted.
+    server.cli("DEL", "leveret:held:s")
+    server.cli("SET", "leveret:seq", 0)
+    await one.broker.publish((posting("b"),))
+    (other,) = await one.claim()
+
+    (answer,) = await one.broker.settle((Commitment(receipt=lost.receipt, verdict=Verdict.ACK),))
+
+    assert isinstance(answer, Stale)
+    (answer,) = await one.broker.settle((Commitment(receipt=other.receipt, verdict=Verdict.ACK),))
+    assert isinstance(answer, Committed)
 
 
 @on_a_loop

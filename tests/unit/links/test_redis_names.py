@@ -52,11 +52,12 @@ def test_other_steps_may_be_named_as_with_kombu():
 
 
 def test_a_receipt_says_whose_hand_over_it_is():
-    receipt = write_receipt("session", 12, "my queue\x06\x163")
+    receipt = write_receipt("session", "12-3", "my queue\x06\x163")
 
     ticket = read_receipt(receipt)
 
-    assert ticket == ("session", 12, "my queue\x06\x163")
+    assert ticket == ("session", "12-3", "my queue\x06\x163")
+    assert ticket.number == 12
     assert read_field("session", ticket.field.encode()) == ticket
 
 
@@ -70,3 +71,7 @@ def test_no_queue_may_be_called_like_a_key_of_somebody_else(name):
     assert checked("default") == "default"
     with pytest.raises(ImproperlyConfigured, match="no queue may be called"):
         checked(name)
+
+
+def test_what_is_no_receipt_is_held_by_nobody():
+    assert read_receipt("no such thing").number == 0

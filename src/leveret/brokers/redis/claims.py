@@ -31,7 +31,7 @@ def claim(names: Names, request: Claim, *, rests: bool) -> Verb[tuple[Taken, boo
     if kind == b"gone":
         raise LeaseLost(f"session {request.session} is not registered, or was reaped")
     if kind == b"new":
-        return _taken(request.session, answer), bool(answer[2])
+        return _taken(request, answer), bool(answer[2])
     if kind == b"same":
         return _again(request.session, answer), True
     return [], False
@@ -43,14 +43,14 @@ def served(queues: Iterable[str], suspects: bool) -> list[str]:
     return [suspects_of(name) for name in names] if suspects else list(names)
 
 
-def _taken(session: str, answer: list[Any]) -> Taken:
-    place = answer[1]
+def _taken(request: Claim, answer: list[Any]) -> Taken:
+    session, claim, place = request.session, request.number, answer[1]
     taken: Taken = []
     for at in range(3, len(answer), 2):
         name = answer[at].decode()
         for raw in answer[at + 1]:
             place += 1
-            taken.append((Ticket(session, place, name), raw))
+            taken.append((Ticket(session, f"{place}-{claim}", name), raw))
     return taken
 
 

@@ -46,7 +46,7 @@ for i = 4, #answer, 2 do
   local fields = {}
   for _, raw in ipairs(answer[i + 1]) do
     place = place + 1
-    fields[#fields + 1] = string.format('%d %s', place, answer[i])
+    fields[#fields + 1] = string.format('%d-%s %s', place, ARGV[3], answer[i])
     fields[#fields + 1] = raw
   end
   redis.call('HSET', held, unpack(fields))
