@@ -22,6 +22,7 @@ DRILLS: dict[str, list[str]] = {
         "tests/interop/rabbitmq/test_garbage_speed.py",
         "-s",
     ],
+    "kill-redis": ["-m", "pytest", "tests/e2e/redis/test_kill.py", "-s"],
     "kill-rabbitmq": ["-m", "pytest", "tests/e2e/rabbit/test_kill.py", "-s"],
     **{
         f"rabbit-{name.replace('_', '-')}": ["-m", "pytest", f"tests/e2e/rabbit/test_{name}.py", "-s"]
