@@ -8,7 +8,8 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 from leveret.client.loops import running_loop
 from leveret.client.options import Seconds, seconds
 from leveret.client.results.joining import assert_will_not_block
-from leveret.client.results.view import ResultView, shown
+from leveret.client.results.tree import ResultTree
+from leveret.client.results.view import shown
 from leveret.client.waiting import Awaited, Patience, WaitFacts, explain
 from leveret.errors import ResultIgnored, TimeoutError
 from leveret.logic.results import ResultMeta, write_meta
@@ -29,7 +30,7 @@ class Progress(NamedTuple):
     info: Any
 
 
-class AsyncResult(ResultView, Generic[T]):
+class AsyncResult(ResultTree, Generic[T]):
     """The result of one call. `get()` blocks, `await result` does not; neither owns the task.
 
     `AsyncResult(id)` reads the default app; inside a program with several apps use `app.AsyncResult(id)`.

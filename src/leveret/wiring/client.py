@@ -16,7 +16,7 @@ from leveret.ports.broker import Broker, Capability
 from leveret.ports.clock import Clock
 from leveret.wiring.clock import SystemClock
 from leveret.wiring.codec import build_codec
-from leveret.wiring.drivers import Drivers, open_drivers
+from leveret.wiring.drivers import Drivers, chord_timeout, open_drivers
 from leveret.wiring.routes import resolved_routes
 from leveret.wiring.topology import default_binding
 from leveret.wiring.zone import naive_zone
@@ -64,6 +64,9 @@ def client_options(settings: Settings, drivers: Drivers) -> ClientOptions:
         eager_propagates=settings.task_eager_propagates,
         store_eager_result=settings.task_store_eager_result,
         result_expires=settings.result_expires,
+        joins=drivers.remembers,
+        chord_timeout=chord_timeout(settings, drivers),
+        header_errbacks=settings.task_allow_error_cb_on_chord_header,
         naive_zone=naive_zone(settings),
         address=drivers.broker.address,
     )

@@ -99,6 +99,18 @@ def open_drivers(settings: Settings, clock: Clock) -> Drivers:
     return Drivers(broker=broker, backend=backend, fused=fused, results=results)
 
 
+def chord_timeout(settings: Settings, drivers: Drivers) -> float | None:
+    """The setting, where there is a store that can close a join."""
+    if settings.chord_timeout is None or drivers.backend is None:
+        return None
+    if not getattr(drivers.backend, "closes_joins", False):
+        raise ImproperlyConfigured(
+            f"chord_timeout cannot be kept with results in {drivers.backend.address}: leave it out, or take "
+            "sqlite:// or memory:// for result_backend"
+        )
+    return settings.chord_timeout
+
+
 class BothChores:
     """`ports.leases.Chores` of a broker and of a store that are two servers."""
 

@@ -13,6 +13,8 @@ from leveret.ports.clock import Clock
 class SqlBackendDriver:
     """`ports.driver.BackendDriver`. Opens nothing until asked."""
 
+    closes_joins = True
+
     def __init__(self, url: Url, options: DriverOptions, clock: Clock) -> None:
         self._database = Database(url, options.publish_timeout)
         self._options, self._clock = options, clock
