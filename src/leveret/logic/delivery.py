@@ -192,9 +192,9 @@ def _with_aftermath(
 
 
 def _ignored(message: Message, rules: Rules, now: float) -> Settlement:
-    """Nothing is stored of it; but a chord that waits for its value would wait for ever."""
+    """Nothing is stored of it; but those who wait for what stands behind it would wait for ever."""
     error = _error(Ignore, "the task raised Ignore")
-    return _seated(_settled(message, Verdict.ACK), joins.failed_seat(message, error, rules, now))
+    return _with_aftermath(_settled(message, Verdict.ACK), message, error, FAILURE, rules, now)
 
 
 def _replaced(message: Message, spec: SignatureSpec, rules: Rules, now: float) -> Settlement:

@@ -2,13 +2,11 @@
 
 from typing import Any, NoReturn
 
-import msgspec
-
 from leveret.client.signature import Signature
 from leveret.client.specs import to_spec
 from leveret.errors import Ignore, ImproperlyConfigured
 from leveret.logic.canvas.plan import ACCUMULATE, freeze
-from leveret.logic.canvas.signatures import chord_of, hang, kind, parts
+from leveret.logic.canvas.signatures import ends_in_group, followed, hang, kind, parts
 from leveret.logic.ids import derive
 from leveret.model.message import Message
 from leveret.model.signature import SignatureSpec
@@ -56,9 +54,4 @@ def taking_over(spec: SignatureSpec, message: Message) -> SignatureSpec:
 
 def _with_one_value(spec: SignatureSpec) -> SignatureSpec:
     """A task has one result: the values of a group are gathered into one."""
-    gather = SignatureSpec(task=ACCUMULATE, kwargs={"index": 0})
-    if kind(spec) in ("group", "chunks"):
-        return chord_of(spec, gather)
-    if kind(spec) == "chain" and kind(parts(spec)[-1]) in ("group", "chunks"):
-        return msgspec.structs.replace(spec, kwargs={**spec.kwargs, "tasks": (*parts(spec), gather)})
-    return spec
+    return followed(spec, SignatureSpec(task=ACCUMULATE, kwargs={"index": 0})) if ends_in_group(spec) else spec

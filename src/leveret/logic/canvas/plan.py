@@ -166,8 +166,15 @@ def _start_group(
     spec: SignatureSpec, lead: tuple[Any, ...], named: Mapping[str, Any], how: How
 ) -> Iterator[SignatureSpec]:
     if spec.options.get("chain") or spec.options.get("chord") is not None:
-        return start(_gathered(spec), lead, named, how=how)
-    return _members_of(spec, {}, (_leading(spec, lead), named), how)
+        if how.headers:
+            yield from start(_gathered(spec), lead, named, how=how)
+            return
+        # Its members are to be told too: they have error callbacks of their own.
+        alone = {name: value for name, value in spec.options.items() if name not in (*TAIL, "chain")}
+        yield from _members_of(msgspec.structs.replace(spec, options=alone), {}, (lead, named), how)
+        yield from start(_gathered(spec), lead, named, how=how)
+        return
+    yield from _members_of(spec, {}, (_leading(spec, lead), named), how)
 
 
 def _gathered(group: SignatureSpec) -> SignatureSpec:

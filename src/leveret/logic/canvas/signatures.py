@@ -114,8 +114,8 @@ def _append(steps: list[SignatureSpec], step: SignatureSpec) -> None:
         elif not members and steps:
             # An empty group among steps does nothing.
             return
-    if steps and kind(steps[-1]) in (GROUP, CHUNKS):
-        steps[-1] = chord_of(steps[-1], step) if parts(steps[-1]) else step
+    if steps and ends_in_group(steps[-1]):
+        steps[-1] = followed(steps[-1], step)
     else:
         steps.append(step)
 
@@ -140,7 +140,32 @@ def spread(chain: SignatureSpec, steps: list[SignatureSpec]) -> None:
     steps[0] = with_options(steps[0], others(options))
 
 
+def ends_in_group(spec: SignatureSpec) -> bool:
+    """Whether what it comes to is several results."""
+    match kind(spec):
+        case "group" | "chunks":
+            return True
+        case "chord":
+            return ends_in_group(body_of(spec))
+        case "chain":
+            steps = parts(spec)
+            return bool(steps) and ends_in_group(steps[-1])
+    return False
+
+
 # Making
+
+
+def followed(spec: SignatureSpec, step: SignatureSpec) -> SignatureSpec:
+    """What ends in a group, with a step behind it that gets the values of all: that group is a chord's header."""
+    match kind(spec):
+        case "chord":
+            return msgspec.structs.replace(spec, kwargs={**spec.kwargs, "body": followed(body_of(spec), step)})
+        case "chain":
+            *before, last = parts(spec)
+            return msgspec.structs.replace(spec, kwargs={"tasks": (*before, followed(last, step))})
+    # An empty group is no step.
+    return chord_of(spec, step) if parts(spec) else step
 
 
 def chord_of(header: SignatureSpec, body: SignatureSpec) -> SignatureSpec:
