@@ -17,6 +17,7 @@ DRILLS: dict[str, list[str]] = {
     "canvas": [
         *("-m", "leveret.testing.simulation", "--canvas", "--seeds", "0:5000", "--json", "bench/results/canvas.json")
     ],
+    "canvas-kill": ["-m", "pytest", "tests/e2e/test_canvas_kill.py", "-s"],
     "interop": [
         "-m",
         "pytest",

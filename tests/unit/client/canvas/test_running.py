@@ -82,6 +82,15 @@ def test_ids_are_computed_from_the_first(app: testing.StagedLeveret, tasks: Any)
     assert [name for name, _ in tasks.seen] == ["total"], "the second sending was stopped at the door"
 
 
+def test_a_composition_that_was_frozen_is_sent_under_its_ids(app: testing.StagedLeveret, tasks: Any) -> None:
+    made = chord([tasks.add.s(1), tasks.add.s(2) | tasks.add.s(3)], tasks.same.s())
+    frozen = made.freeze()
+    result = made.apply_async()
+
+    assert (frozen.id, [one.id for one in frozen.parent]) == (result.id, [one.id for one in result.parent])
+    assert frozen.get() == [1, 5]
+
+
 def test_a_link_may_be_a_composition(tasks: Any) -> None:
     tasks.add.apply_async((1, 2), link=group(tasks.add.s(1), tasks.add.s(2)) | tasks.total.s()).get()
     tasks.add.apply_async((1, 2)).get()
