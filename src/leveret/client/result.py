@@ -199,9 +199,6 @@ class AsyncResult(ResultTree, Generic[T]):
             expires_after=self._client.options.result_expires,
         )
 
-    def as_tuple(self) -> tuple[Any, ...]:
-        return ((self.id, None if self._parent is None else self._parent.as_tuple()), None)
-
     def maybe_throw(self, propagate: bool = True, callback: Callable[[str, Any], Any] | None = None) -> Any:
         """Raise what the task raised, if it has; else answer what is known now."""
         meta = self._look()

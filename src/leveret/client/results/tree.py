@@ -2,11 +2,15 @@
 
 from collections import deque
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 from leveret.client.groups import GroupResult
 from leveret.client.results.graph import DependencyGraph
+from leveret.client.results.looking import look, looks
+from leveret.client.results.saving import saved_record
+from leveret.client.results.standing import Standing, all_of, standing, to_ask
 from leveret.client.results.view import ResultView
+from leveret.client.waiting import reason
 from leveret.errors import IncompleteStream
 
 
@@ -57,6 +61,37 @@ class ResultTree(ResultView):
     def get_leaf(self) -> Any:
         """The value of the last result of the tree."""
         return [value for _, value in self.collect()][-1]
+
+    # Where it stands.
+
+    def explain(self) -> Standing:
+        """Where the workflow that ends in this result stands, and what it waits for: `print(result.explain())`.
+
+        It knows the parts that this handle was made with (by whoever sent it, or `saved()`), else what the store tells.
+        """
+        known = list(all_of(self))
+        look(known)
+        waits = {one.id: reason(self._client.facts(one)) for one in to_ask(self)}
+        return standing(self, waits)
+
+    async def aexplain(self) -> Standing:
+        """As `explain`, on the running loop; what tasks sent themselves is left out."""
+        known = list(all_of(self))
+        await looks(known)
+        return standing(self, {one.id: reason(await self._client.afacts(one)) for one in to_ask(self)})
+
+    def save(self) -> Self:
+        """Keep the shape of its workflow in the store, so that `leveret graph ID` shows all of it anywhere."""
+        self._client.backend().store((saved_record(self._client, self.id, self.as_tuple()),))
+        return self
+
+    async def asave(self) -> Self:
+        await self._client.backend_of_loop().store((saved_record(self._client, self.id, self.as_tuple()),))
+        return self
+
+    def as_tuple(self) -> tuple[Any, ...]:
+        """Its id and what came before it, as Celery writes it."""
+        return ((self.id, None if self._parent is None else self._parent.as_tuple()), None)
 
     @property
     def graph(self) -> DependencyGraph:

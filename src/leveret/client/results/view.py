@@ -153,6 +153,16 @@ class ResultView:
         return self._parent
 
     @property
+    def queue_known(self) -> str | None:
+        """Where it was sent, as far as this handle knows; asks nobody."""
+        return self._queue
+
+    def look_now(self) -> ResultMeta | None:
+        """What the store knows of it; None: nothing."""
+        meta = self._look()
+        return None if self._meta is None and meta.status == states.PENDING else meta
+
+    @property
     def client(self) -> Client:
         return self._client
 
