@@ -37,6 +37,7 @@ def build_client(settings: Settings, clock: Clock | None = None) -> Client:
         connect=_connector(drivers),
         reply_address=drivers.reply_address(broker),
         facts=_blocking(ask),
+        outbox=None if drivers.remembering is None else drivers.remembering.blocking_outbox(),
         afacts=ask,
     )
     return Client(parts, client_options(settings, drivers))
@@ -77,7 +78,8 @@ def _connector(drivers: Drivers) -> Callable[[], AsyncParts]:
         broker = drivers.broker.broker(inline=False)
         backend = drivers.backend_beside(broker) if drivers.results else None
         within = getattr(broker, "publish_within", None) or _with_deadline(broker)
-        return AsyncParts(broker=broker, backend=backend, publish_within=within)
+        outbox = None if drivers.remembering is None else drivers.remembering.outbox(inline=False)
+        return AsyncParts(broker=broker, backend=backend, publish_within=within, outbox=outbox)
 
     return connect
 

@@ -11,7 +11,7 @@ from leveret.model.options import DriverOptions
 from leveret.ports.backend import Backend, BlockingBackend
 from leveret.ports.broker import BlockingBroker, Broker, Commit
 from leveret.ports.clock import Clock
-from leveret.ports.driver import BackendDriver, BrokerDriver, Forgetful, Keeper, ReplyDriver
+from leveret.ports.driver import BackendDriver, BrokerDriver, Forgetful, Keeper, Remembering, ReplyDriver
 from leveret.ports.leases import Chores
 from leveret.wiring import parts
 from leveret.wiring.topology import build_topology
@@ -58,6 +58,12 @@ class Drivers:
         if self.fused or self.backend is None or not hasattr(self.backend, "chores"):
             return own
         return BothChores(own, cast(Keeper, self.backend).chores())
+
+    @property
+    def remembering(self) -> Remembering | None:
+        """The store, where what is about to be sent must be written down: apart from the broker, and able to."""
+        apart = not self.fused and hasattr(self.backend, "outbox")
+        return cast(Remembering, self.backend) if apart else None
 
     def commit(self) -> Commit | None:
         return cast(Commit, cast(Any, self.broker).commit()) if self.fused else None

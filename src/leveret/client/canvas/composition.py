@@ -8,6 +8,7 @@ import msgspec
 from leveret.client import options as calls
 from leveret.client import sending
 from leveret.client.canvas.handles import Known, result_of
+from leveret.client.canvas.whole import asubmit_whole, submit_whole
 from leveret.client.client import Client
 from leveret.client.current import App
 from leveret.client.signature import Signature, maybe_signature
@@ -33,6 +34,8 @@ class Plan(NamedTuple):
 
     messages: list[Message]
     result: Any
+    joined: str
+    """A name for the whole, where its messages belong together: those of a header. Empty: each stands alone."""
 
 
 class Composition(Signature[T]):
@@ -93,7 +96,9 @@ class Composition(Signature[T]):
         if client.options.always_eager:
             return self.apply(args, kwargs, **options)
         plan = self.plan(client, calls.positional(args), calls.named(kwargs), options)
-        if plan.messages:
+        if plan.joined:
+            submit_whole(client, plan.joined, plan.messages, options)
+        elif plan.messages:
             sending.submit(client, plan.messages, options)
         return sending.adopted(plan.result, options)
 
@@ -102,7 +107,9 @@ class Composition(Signature[T]):
     ) -> Any:
         client = self._client(options)
         plan = self.plan(client, calls.positional(args), calls.named(kwargs), options)
-        if plan.messages:
+        if plan.joined:
+            await asubmit_whole(client, plan.joined, plan.messages, options)
+        elif plan.messages:
             await sending.asubmit(client, plan.messages, options)
         return sending.adopted(plan.result, options)
 
@@ -116,15 +123,18 @@ class Composition(Signature[T]):
         """Make the messages that begin it. Raises what a single call would raise for its arguments."""
         said = {**self.options, **options}
         own = {name: value for name, value in said.items() if name not in _OF_THE_SENDING and value is not None}
-        chosen = own.get("task_id") is not None
+        # What a worker may have to send again must be stopped at the door.
+        chosen = own.get("task_id") is not None or client.parts.outbox is not None
         later = {} if client.parts.backend is None else {"reply_to": client.parts.reply_address()}
         spec = msgspec.structs.replace(to_spec(self), options=own)
-        frozen = freeze(spec, client.clock.new_id(), {k: v for k, v in later.items() if v is not None})
-        if not client.options.joins and needs_join(frozen):
+        name = str(own.get("task_id") or client.clock.new_id())
+        frozen = freeze(spec, name, {k: v for k, v in later.items() if v is not None})
+        joined = needs_join(frozen)
+        if joined and not client.options.joins:
             raise ImproperlyConfigured(NO_JOINS.format(where=client.options.address or "this broker"))
         how = How(timeout=client.options.chord_timeout)
         messages = Composer(self.app, client, chosen).messages(start(frozen, args, kwargs, how=how))
-        return Plan(messages, self._result(frozen, client, messages))
+        return Plan(messages, self._result(frozen, client, messages), name if joined and len(messages) > 1 else "")
 
     def _result(self, frozen: SignatureSpec, client: Client, messages: list[Message]) -> Any:
         sent: dict[str, Message] = {message.id: message for message in messages}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from leveret import chain, chord, group, signature, testing
+from leveret import Leveret, chain, chord, group, signature, testing
 from leveret.errors import ChordError, ImproperlyConfigured, TaskRevokedError
 
 
@@ -304,3 +304,26 @@ def test_here_and_now(app: testing.StagedLeveret, tasks: Any) -> None:
 
     assert made.apply().get() == 12
     assert chord([tasks.add.s(1)], tasks.same.s()).apply().get() == [1]
+
+
+def test_without_a_store_a_chord_is_refused_at_the_call() -> None:
+    pytest.importorskip("pamqp")
+    rabbit = Leveret("t", broker="amqp://nobody@nowhere.invalid/", set_as_current=False)
+
+    @rabbit.task(name="add")
+    def add(x: int) -> int:
+        return x
+
+    for made in (chord([add.s(1), add.s(2)], add.s()), add.s(0) | group(add.s(1), add.s(2)) | add.s(3)):
+        with pytest.raises(ImproperlyConfigured, match="set result_backend to one that remembers"):
+            made.apply_async()
+
+
+def test_a_chord_without_a_body_is_refused(tasks: Any) -> None:
+    with pytest.raises(TypeError, match="without a body"):
+        chord([tasks.add.s(1)]).apply_async()
+
+
+def test_an_empty_chain_is_refused(tasks: Any) -> None:
+    with pytest.raises(ValueError, match="empty chain"):
+        chain().apply_async()
