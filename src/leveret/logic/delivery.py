@@ -61,6 +61,7 @@ class Skip(Struct, frozen=True):
 
 
 Admission = Run | Skip
+_REJECT = "Reject"
 PLAIN = Facts()
 """The facts of nearly every message: nothing stored, registered here."""
 
@@ -229,12 +230,12 @@ def _rejected(
     if requeue:
         return _settled(message, Verdict.RELEASE)
     # Stored as FAILURE, as Celery 5.7 does, or a caller would wait for ever; error callbacks are not for rejections.
-    error = ErrorInfo(type="Reject", module="leveret.errors", args=(reason, False), text=reason)
+    error = ErrorInfo(type=_REJECT, module="leveret.errors", args=(reason, False), text=reason)
     settlement = Settlement(
         id=message.id,
         attempt=message.attempt,
         verdict=Verdict.REJECT,
-        record=rules.failure(message, definition, error, False, now),
+        record=rules.failure(message, definition, error, bool(message.embed), now),
         reason=f"rejected: {reason}",
     )
     return _with_aftermath(settlement, message, error, FAILURE, rules, now)
@@ -298,6 +299,10 @@ def _replay(
         seat = joins.seat(message, rules.codec.encode_value(value), rules, now)
         return _seated(_settled(message, Verdict.ACK, follow=follow), seat)
     error = rules.error(stored)
+    if stored.state == FAILURE and error.type == _REJECT:
+        why = error.args[0] if error.args else error.text
+        settlement = _settled(message, Verdict.REJECT, reason=f"rejected: {why}")
+        return _with_aftermath(settlement, message, error, FAILURE, rules, now)
     if stored.state == FAILURE:
         parked = _parked_reason(delivery, message, definition, rules, now)
         verdict = Verdict.REJECT if parked else Verdict.ACK

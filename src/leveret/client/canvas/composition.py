@@ -14,7 +14,7 @@ from leveret.client.current import App
 from leveret.client.signature import Signature, maybe_signature
 from leveret.client.specs import from_spec, to_spec
 from leveret.errors import ImproperlyConfigured
-from leveret.logic.canvas.plan import How, freeze, needs_join, start
+from leveret.logic.canvas.plan import How, freeze, ids_in, needs_join, start
 from leveret.logic.canvas.signatures import MAPS
 from leveret.model.message import Message
 from leveret.model.signature import SignatureSpec
@@ -106,6 +106,10 @@ class Composition(Signature[T]):
         self, args: Iterable[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
     ) -> Any:
         client = self._client(options)
+        if client.options.always_eager:
+            import asyncio  # a coroutine runs, so it is loaded already
+
+            return await asyncio.to_thread(self.apply, args, kwargs, **options)
         plan = self.plan(client, calls.positional(args), calls.named(kwargs), options)
         if plan.joined:
             await asubmit_whole(client, plan.joined, plan.messages, options)
@@ -123,8 +127,6 @@ class Composition(Signature[T]):
         """Make the messages that begin it. Raises what a single call would raise for its arguments."""
         said = {**self.options, **options}
         own = {name: value for name, value in said.items() if name not in _OF_THE_SENDING and value is not None}
-        # What a worker may have to send again must be stopped at the door.
-        chosen = own.get("task_id") is not None or client.parts.outbox is not None
         later = {} if client.parts.backend is None else {"reply_to": client.parts.reply_address()}
         spec = msgspec.structs.replace(to_spec(self), options=own)
         name = str(own.get("task_id") or client.clock.new_id())
@@ -132,8 +134,10 @@ class Composition(Signature[T]):
         joined = needs_join(frozen)
         if joined and not client.options.joins:
             raise ImproperlyConfigured(NO_JOINS.format(where=client.options.address or "this broker"))
-        how = How(timeout=client.options.chord_timeout)
-        messages = Composer(self.app, client, chosen).messages(start(frozen, args, kwargs, how=how))
+        # What its caller, or a worker, may send again must be stopped at the door.
+        again = own.get("task_id") is not None or client.parts.outbox is not None
+        composer = Composer(self.app, client, None if again else frozenset(ids_in(spec)))
+        messages = composer.messages(start(frozen, args, kwargs, how=How(timeout=client.options.chord_timeout)))
         return Plan(messages, self._result(frozen, client, messages), name if joined and len(messages) > 1 else "")
 
     def _result(self, frozen: SignatureSpec, client: Client, messages: list[Message]) -> Any:
@@ -157,9 +161,9 @@ class Composition(Signature[T]):
 class Composer:
     """Makes the messages of many calls; what one of them says of its task holds for the next."""
 
-    def __init__(self, app: App, client: Client, chosen: bool) -> None:
-        """`chosen`: the caller named an id, so that a second sending is to be stopped at the door."""
-        self._app, self._client_, self._chosen = app, client, chosen
+    def __init__(self, app: App, client: Client, chosen: frozenset[str] | None) -> None:
+        """`chosen` are the ids the caller has named, so that a second sending is stopped at the door; None: all."""
+        self._app, self._lent, self._chosen = app, client, chosen
         self._known: dict[str, tuple[Any, Any]] = {}
 
     def messages(self, specs: Iterable[SignatureSpec]) -> list[Message]:
@@ -177,10 +181,11 @@ class Composer:
         name = str(spec.kwargs["task"]["task"]) if spec.task in MAPS else spec.task
         if name != spec.task:
             definition = self._app.definition(name)
-        message = self._client_.compose(name, spec.args, spec.kwargs, spec.options, definition)
+        message = self._lent.compose(name, spec.args, spec.kwargs, spec.options, definition)
         if name != spec.task:
             message = msgspec.structs.replace(message, task=spec.task)
-        return message if self._chosen else msgspec.structs.replace(message, derived=False)
+        fresh = self._chosen is not None and message.id not in self._chosen
+        return msgspec.structs.replace(message, derived=False) if fresh else message
 
 
 def read_parts(kwargs: dict[str, Any], name: str, app: App | None) -> list[Signature[Any]]:

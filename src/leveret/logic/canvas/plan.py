@@ -255,6 +255,15 @@ def results(spec: SignatureSpec) -> Iterator[SignatureSpec]:
             yield spec
 
 
+def ids_in(spec: SignatureSpec) -> Iterator[str]:
+    """The ids that parts of it have been given already."""
+    if spec.options.get("task_id"):
+        yield str(spec.options["task_id"])
+    if kind(spec) is not None:
+        for part in parts(spec):
+            yield from ids_in(part)
+
+
 def needs_join(spec: SignatureSpec) -> bool:
     """Whether anything in it waits for several others."""
     return kind(spec) == CHORD or any(map(needs_join, parts(spec)))

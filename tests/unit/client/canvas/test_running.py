@@ -91,6 +91,14 @@ def test_a_composition_that_was_frozen_is_sent_under_its_ids(app: testing.Staged
     assert frozen.get() == [1, 5]
 
 
+def test_a_part_with_an_id_of_its_own_is_sent_once(app: testing.StagedLeveret, tasks: Any) -> None:
+    for _ in range(2):
+        group(tasks.add.s(1).set(task_id="mine"), tasks.add.s(2)).apply_async()
+
+    assert [call.message.derived for call in app.sent()] == [True, False] * 2
+    assert app.run_until_idle() == 3
+
+
 def test_a_link_may_be_a_composition(tasks: Any) -> None:
     tasks.add.apply_async((1, 2), link=group(tasks.add.s(1), tasks.add.s(2)) | tasks.total.s()).get()
     tasks.add.apply_async((1, 2)).get()
@@ -304,6 +312,24 @@ def test_here_and_now(app: testing.StagedLeveret, tasks: Any) -> None:
 
     assert made.apply().get() == 12
     assert chord([tasks.add.s(1)], tasks.same.s()).apply().get() == [1]
+
+
+def test_under_always_eager_everything_runs_at_once() -> None:
+    eager = testing.app(task_always_eager=True)
+
+    @eager.task(name="add")
+    def add(x: int, y: int = 0) -> int:
+        return x + y
+
+    @eager.task(name="total")
+    async def total(values: list[int]) -> int:
+        return sum(values)
+
+    made = chord([add.s(1), add.s(2)], total.s())
+
+    assert made.apply_async().get() == 3
+    assert asyncio.run(made.aapply_async()).get() == 3
+    assert (add.s(1) | group(add.s(1), add.s(2)) | total.s()).delay().get() == 5
 
 
 def test_without_a_store_a_chord_is_refused_at_the_call() -> None:
