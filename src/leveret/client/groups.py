@@ -52,12 +52,15 @@ class ResultSet:
         return all(result.ready() for result in self.results)
 
     def successful(self) -> bool:
+        look(self.results)
         return all(result.successful() for result in self.results)
 
     def failed(self) -> bool:
+        look(self.results)
         return any(result.failed() for result in self.results)
 
     def waiting(self) -> bool:
+        look(self.results)
         return any(not result.ready() for result in self.results)
 
     def completed_count(self) -> int:

@@ -1,5 +1,6 @@
 """Where a workflow stands, and the results around a result."""
 
+import asyncio
 import io
 from typing import Any
 
@@ -117,6 +118,21 @@ def test_a_tree_that_has_not_ended_says_so(app: testing.StagedLeveret, tasks: An
     with pytest.raises(IncompleteStream):
         list(result.iterdeps())
     assert len(list(result.iterdeps(intermediate=True))) == 1
+
+
+def test_the_async_twins_of_a_group(app: testing.StagedLeveret, tasks: Any) -> None:
+    async def main() -> None:
+        result = await group(tasks.add.s(n) for n in range(3)).aapply_async()
+        assert not await result.aready()
+        assert await result.aget(timeout=5) == [0, 1, 2]
+        assert (await result.acompleted_count(), await result.asuccessful()) == (3, True)
+        await result.asave()
+        await result.aforget()
+        assert str(await (await tasks.add.adelay(1)).aexplain()).startswith("add[")
+
+    asyncio.run(main())
+    eager = group(tasks.add.s(1)).apply()
+    assert asyncio.run(eager.asuccessful())
 
 
 def test_a_revoked_group_does_not_begin(app: testing.StagedLeveret, tasks: Any) -> None:
