@@ -152,7 +152,7 @@ def _succeeded(
         id=message.id,
         attempt=message.attempt,
         verdict=Verdict.ACK,
-        record=rules.success(message, definition, succeeded.encoded, bool(message.embed), now, children),
+        record=rules.success(message, definition, succeeded.encoded, bool(follow or seat), now, children),
         seat=seat,
         follow=follow,
     )
@@ -172,13 +172,19 @@ def _failed(
         id=message.id,
         attempt=message.attempt,
         verdict=Verdict.ACK,
-        record=rules.failure(message, definition, error, bool(message.embed), now, children),
+        record=rules.failure(message, definition, error, _is_heard_of(message), now, children),
         follow=follow,
     )
     settlement = _with_aftermath(settlement, message, error, FAILURE, rules, now)
     if definition is not None and definition.dead_letter:
         return _parked(settlement, f"failed: {error.type}: {error.text}")
     return settlement
+
+
+def _is_heard_of(message: Message) -> bool:
+    """Whether a failure has consequences, which need the error again if the worker dies before they are out."""
+    embed = message.embed
+    return bool(embed.errbacks or embed.chain or embed.chord)
 
 
 def _with_aftermath(
@@ -235,7 +241,7 @@ def _rejected(
         id=message.id,
         attempt=message.attempt,
         verdict=Verdict.REJECT,
-        record=rules.failure(message, definition, error, bool(message.embed), now),
+        record=rules.failure(message, definition, error, _is_heard_of(message), now),
         reason=f"rejected: {reason}",
     )
     return _with_aftermath(settlement, message, error, FAILURE, rules, now)

@@ -86,7 +86,8 @@ class Rules:
         self, message: Message, definition: TaskDefinition | None, error: ErrorInfo, now: float
     ) -> Record | None:
         if is_ignored(message, definition):
-            return self._tombstone(message, REVOKED) if self._leaves_trace(message, bool(message.embed)) else None
+            waited_for = bool(message.embed.chain or message.embed.chord)
+            return self._tombstone(message, REVOKED) if self._leaves_trace(message, waited_for) else None
         return self._record(message, definition, REVOKED, self._meta(message, REVOKED, now, error))
 
     def retry(self, message: Message, definition: TaskDefinition, retried: Retried, not_before: float) -> Record:
