@@ -5,12 +5,14 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from examples.pipeline.tasks import OUT, app, pipeline
+from leveret import ResultSet
 
 console = Console(soft_wrap=True)
 
@@ -30,7 +32,7 @@ def main() -> int:
     with (OUT / "worker.log").open("w") as log:
         worker = subprocess.Popen(command, stdout=log, stderr=log)
     try:
-        found = watch(result, options.parts, began + options.timeout)
+        found = watch(result, began + options.timeout)
     finally:
         worker.terminate()
         worker.wait()
@@ -38,16 +40,23 @@ def main() -> int:
     return 0 if found["parts"] == list(range(options.parts)) else 1
 
 
-def watch(result: Any, parts: int, deadline: float) -> Any:
-    """Show the parts that are done until all is; half-way, where the workflow stands."""
-    header, told = result.parent.parent, False
-    columns = (TextColumn("parts done"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+def parts_of(header: Any) -> Iterator[Any]:
+    """The results of every part's steps: findings, its three checks, preprocess, collect."""
+    for findings in header:
+        checks = findings.parent
+        yield from (findings, *checks, checks.parent, checks.parent.parent)
+
+
+def watch(result: Any, deadline: float) -> Any:
+    """Show how many steps are done until all are; half-way, where the workflow stands."""
+    steps, told = ResultSet([result, result.parent, *parts_of(result.parent.parent)]), False
+    columns = (TextColumn("steps done"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("", total=parts)
+        bar = progress.add_task("", total=len(steps))
         while not progress.finished:
-            done = header.completed_count()
+            done = steps.completed_count()
             progress.update(bar, completed=done)
-            if not told and done >= parts / 2:
+            if not told and done >= len(steps) / 2:
                 told = True
                 shown = str(result.explain()).splitlines()
                 console.print("\n".join([*shown[:6], "...", *shown[-2:]]), markup=False)
