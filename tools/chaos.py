@@ -14,6 +14,10 @@ DRILLS: dict[str, list[str]] = {
     "kill-threads": ["-m", "pytest", "tests/e2e/test_kill.py", "-k", "threads", "-s"],
     "kill-asyncio": ["-m", "pytest", "tests/e2e/test_kill.py", "-k", "asyncio", "-s"],
     "simulation": ["-m", "leveret.testing.simulation", "--seeds", "0:20000", "--json", "bench/results/simulation.json"],
+    "canvas": [
+        *("-m", "leveret.testing.simulation", "--canvas", "--seeds", "0:5000", "--json", "bench/results/canvas.json")
+    ],
+    "canvas-kill": ["-m", "pytest", "tests/e2e/test_canvas_kill.py", "-s"],
     "interop": [
         "-m",
         "pytest",

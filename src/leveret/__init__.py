@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from leveret.app import Leveret, shared_task
-    from leveret.client.canvas import chain, chord, chunks, group
+    from leveret.client.canvas.chains import chain
+    from leveret.client.canvas.chords import chord
+    from leveret.client.canvas.groups import chunks, group, xmap, xstarmap
     from leveret.client.current import current_app, current_task
     from leveret.client.groups import GroupResult, ResultSet
     from leveret.client.result import AsyncResult
@@ -45,15 +47,19 @@ __all__ = [
     "signature",
     "states",
     "uuid",
+    "xmap",
+    "xstarmap",
 ]
 
 _HOMES = {
     "Leveret": "leveret.app",
     "shared_task": "leveret.app",
-    "chain": "leveret.client.canvas",
-    "chord": "leveret.client.canvas",
-    "chunks": "leveret.client.canvas",
-    "group": "leveret.client.canvas",
+    "chain": "leveret.client.canvas.chains",
+    "chord": "leveret.client.canvas.chords",
+    "chunks": "leveret.client.canvas.groups",
+    "group": "leveret.client.canvas.groups",
+    "xmap": "leveret.client.canvas.groups",
+    "xstarmap": "leveret.client.canvas.groups",
     "current_app": "leveret.client.current",
     "current_task": "leveret.client.current",
     "GroupResult": "leveret.client.groups",

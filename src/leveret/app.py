@@ -7,9 +7,10 @@ from contextlib import AbstractAsyncContextManager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
 
-from leveret.client import canvas as _canvas  # noqa: F401 - names the kinds of signatures
 from leveret.client import current, sending
 from leveret.client import options as calls
+from leveret.client.canvas import chords as _chords  # noqa: F401 - names the kinds of signatures
+from leveret.client.canvas.builtin import make_builtin
 from leveret.client.client import Client
 from leveret.client.groups import GroupResult, ResultSet
 from leveret.client.options import CallOptions, Seconds
@@ -190,7 +191,9 @@ class Leveret(Sending):
         self.conf = Configuration(given, app_file=self.file)
         if config_source is not None:
             self.conf.config_from_object(config_source, namespace=namespace)
-        self.tasks = TaskRegistry(lambda: self.conf.settings, self.finalize)
+        self.tasks = TaskRegistry(
+            lambda: self.conf.settings, self.finalize, lambda name: make_builtin(name, self, Task.of_function)
+        )
         self.on_configure, self.on_after_configure, self.on_after_finalize = Moment(), Moment(), Moment()
         self.finalized = False
         self.autofinalize = autofinalize

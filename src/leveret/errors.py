@@ -149,6 +149,10 @@ class WorkerLostError(TaskError):
     """The process that ran the task died."""
 
 
+class IncompleteStream(TaskError):
+    """A tree of results was walked before all of it had ended."""
+
+
 class Terminated(TaskError):
     """The task was terminated by remote control."""
 
@@ -191,6 +195,9 @@ class Retry(TaskPredicate):
 
 class Ignore(TaskPredicate):
     """Acknowledge and store nothing."""
+
+    replacement: Any = None
+    """The signature that `task.replace` put in the task's place."""
 
 
 class Reject(TaskPredicate):

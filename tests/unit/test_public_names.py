@@ -33,6 +33,8 @@ NAMES = [
     "signature",
     "states",
     "uuid",
+    "xmap",
+    "xstarmap",
 ]
 
 ERRORS = [
@@ -46,6 +48,7 @@ ERRORS = [
     "EncodeError",
     "Ignore",
     "ImproperlyConfigured",
+    "IncompleteStream",
     "InvalidTaskError",
     "LeaseLost",
     "LeveretError",

@@ -10,6 +10,8 @@ from leveret.ports.clock import Clock
 class MemoryBackendDriver:
     """`ports.driver.BackendDriver`."""
 
+    closes_joins = True
+
     def __init__(self, url: Url, options: DriverOptions, clock: Clock, server: MemoryServer | None = None) -> None:
         self._server = server or server_at(url, options, clock)
         self.address = self._server.name

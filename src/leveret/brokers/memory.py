@@ -172,6 +172,8 @@ class MemoryDriver:
 
     capabilities = CAPABILITIES
 
+    closes_joins = True
+
     def __init__(self, url: Url, options: DriverOptions, clock: Clock, server: MemoryServer | None = None) -> None:
         self.server = server or server_at(url, options, clock)
         self.address = self.server.name

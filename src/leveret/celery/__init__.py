@@ -2,7 +2,9 @@
 
 from leveret.app import Leveret as Celery
 from leveret.app import shared_task
-from leveret.client.canvas import chain, chord, chunks, group
+from leveret.client.canvas.chains import chain
+from leveret.client.canvas.chords import chord
+from leveret.client.canvas.groups import chunks, group, xmap, xstarmap
 from leveret.client.current import current_app, current_task
 from leveret.client.signature import Signature, maybe_signature, signature
 from leveret.client.task import Task
@@ -22,4 +24,6 @@ __all__ = [
     "shared_task",
     "signature",
     "uuid",
+    "xmap",
+    "xstarmap",
 ]

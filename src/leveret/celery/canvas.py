@@ -1,6 +1,8 @@
 """`celery.canvas`."""
 
-from leveret.client.canvas import chain, chord, chunks, group
+from leveret.client.canvas.chains import chain
+from leveret.client.canvas.chords import chord
+from leveret.client.canvas.groups import chunks, group, xmap, xstarmap
 from leveret.client.signature import Signature, maybe_signature, signature
 
-__all__ = ["Signature", "chain", "chord", "chunks", "group", "maybe_signature", "signature"]
+__all__ = ["Signature", "chain", "chord", "chunks", "group", "maybe_signature", "signature", "xmap", "xstarmap"]

@@ -17,6 +17,7 @@ VERBS = {
     "worker": ("leveret.cli.worker", "Start a worker: processes that run tasks."),
     "call": ("leveret.cli.verbs.call", "Send a task, and wait for its result if asked."),
     "result": ("leveret.cli.verbs.result", "Show a task's state and result."),
+    "graph": ("leveret.cli.verbs.graph", "Show where a workflow stands and what it waits for."),
     "status": ("leveret.cli.verbs.status", "Show the nodes that are alive."),
     "queues": ("leveret.cli.verbs.queues", "Show what waits in each queue."),
     "purge": ("leveret.cli.verbs.purge", "Forget what waits in queues."),

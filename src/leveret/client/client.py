@@ -26,6 +26,7 @@ from leveret.model.task import TaskDefinition
 from leveret.ports.backend import Backend, BlockingBackend
 from leveret.ports.broker import BlockingBroker, Broker
 from leveret.ports.clock import Clock
+from leveret.ports.outbox import BlockingOutbox, Outbox
 
 NO_OPTIONS: Mapping[str, Any] = {}
 
@@ -39,6 +40,7 @@ class AsyncParts:
     publish_within: Callable[[tuple[Posting, ...], float], Awaitable[None]]
     """Publishes; raises TimeoutError when it is not known after that many seconds. The broker's own, or made of its
     `publish`."""
+    outbox: Outbox | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +61,8 @@ class ClientParts:
     """What is known of a task somebody waits for. It may block for a round trip."""
     afacts: Callable[[Awaited], Awaitable[WaitFacts | None]] | None = None
     """The same for the running loop."""
+    outbox: BlockingOutbox | None = None
+    """Where compositions are written down before they are sent; None: a publish is all or nothing, or nobody can."""
 
 
 class Client:
@@ -216,7 +220,7 @@ class Client:
 
     def submit(self, messages: Sequence[Message], *, timeout: float | None = None) -> None:
         """Publish all of them at once and return when they are durable; fails within the publish deadline."""
-        postings = self._postings(messages)
+        postings = self.postings(messages)
         limit = self.options.publish_timeout if timeout is None else timeout
         started = self.clock.monotonic()
         try:
@@ -236,7 +240,7 @@ class Client:
 
     async def asubmit(self, messages: Sequence[Message], *, timeout: float | None = None) -> None:
         """As `submit`, on the running loop's own connection."""
-        await self.apublish(self._postings(messages), timeout=timeout)
+        await self.apublish(self.postings(messages), timeout=timeout)
 
     async def apublish(self, postings: tuple[Posting, ...], *, timeout: float | None = None) -> None:
         """As `publish`, on the running loop's own connection."""
@@ -249,7 +253,8 @@ class Client:
                 f"(publish_timeout); sending them again with the same ids is safe"
             ) from error
 
-    def _postings(self, messages: Sequence[Message]) -> tuple[Posting, ...]:
+    def postings(self, messages: Sequence[Message]) -> tuple[Posting, ...]:
+        """What goes to the broker; raises what cannot be sent."""
         posted = tuple(map(self.codec.post, messages))
         self._refuse_unreadable(posted)
         further = [copy for message in messages if message.exchange for copy in copies(message, self.parts.router)]

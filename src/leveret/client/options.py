@@ -94,6 +94,10 @@ class ClientOptions:
     store_eager_result: bool = False
     result_expires: float | None = 86_400.0
     """How long the store keeps what a client writes itself (progress, revocations, eager results); None: for ever."""
+    joins: bool = True
+    """Whether there is a store in which the members of a chord can meet."""
+    chord_timeout: float | None = None
+    header_errbacks: bool = False
     naive_zone: tzinfo | None = None
     """The zone of a datetime without one (UTC apps and profile `celery`); None: such a datetime is refused."""
     address: str = ""

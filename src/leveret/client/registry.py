@@ -16,10 +16,18 @@ class TaskRegistry(Mapping[str, Any]):
     the settings.
     """
 
-    def __init__(self, settings: Callable[[], TaskDefaults], complete: Callable[[], None]) -> None:
-        """`complete` is called before the first look: it adds what other modules share with every app."""
+    def __init__(
+        self,
+        settings: Callable[[], TaskDefaults],
+        complete: Callable[[], None],
+        builtin: Callable[[str], Any] = lambda name: None,
+    ) -> None:
+        """`complete` is called before the first look: it adds what other modules share with every app. `builtin` makes
+        what every app has; it is not among the names."""
         self._settings = settings
         self._complete = complete
+        self._builtin = builtin
+        self._builtins: dict[str, Any] = {}
         self._tasks: dict[str, Any] = {}
         self._definitions: dict[str, TaskDefinition] = {}
         self._made_under: TaskDefaults | None = None
@@ -46,7 +54,7 @@ class TaskRegistry(Mapping[str, Any]):
         task = self._tasks.get(name)
         if task is None:
             self._complete()
-            task = self._tasks.get(name)
+            task = self._tasks.get(name) or self._built_in(name)
             if task is None:
                 return None
         made = self._definitions[name] = define(task, settings)
@@ -63,7 +71,7 @@ class TaskRegistry(Mapping[str, Any]):
         task = self._tasks.get(name)
         if task is None:
             self._complete()
-            task = self._tasks.get(name)
+            task = self._tasks.get(name) or self._built_in(name)
             if task is None:
                 raise NotRegistered(self._unknown(name))
         return task
@@ -79,6 +87,13 @@ class TaskRegistry(Mapping[str, Any]):
     def __contains__(self, name: object) -> bool:
         self._complete()
         return name in self._tasks
+
+    def _built_in(self, name: str) -> Any:
+        if not name.startswith("celery."):
+            return None
+        if name not in self._builtins:
+            self._builtins[name] = self._builtin(name)
+        return self._builtins[name]
 
     def _unknown(self, name: str) -> str:
         near = difflib.get_close_matches(name, self._tasks, n=3)

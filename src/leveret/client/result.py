@@ -8,7 +8,8 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 from leveret.client.loops import running_loop
 from leveret.client.options import Seconds, seconds
 from leveret.client.results.joining import assert_will_not_block
-from leveret.client.results.view import ResultView, shown
+from leveret.client.results.tree import ResultTree
+from leveret.client.results.view import shown
 from leveret.client.waiting import Awaited, Patience, WaitFacts, explain
 from leveret.errors import ResultIgnored, TimeoutError
 from leveret.logic.results import ResultMeta, write_meta
@@ -29,7 +30,7 @@ class Progress(NamedTuple):
     info: Any
 
 
-class AsyncResult(ResultView, Generic[T]):
+class AsyncResult(ResultTree, Generic[T]):
     """The result of one call. `get()` blocks, `await result` does not; neither owns the task.
 
     `AsyncResult(id)` reads the default app; inside a program with several apps use `app.AsyncResult(id)`.
@@ -197,9 +198,6 @@ class AsyncResult(ResultView, Generic[T]):
             ),
             expires_after=self._client.options.result_expires,
         )
-
-    def as_tuple(self) -> tuple[Any, ...]:
-        return ((self.id, None if self._parent is None else self._parent.as_tuple()), None)
 
     def maybe_throw(self, propagate: bool = True, callback: Callable[[str, Any], Any] | None = None) -> Any:
         """Raise what the task raised, if it has; else answer what is known now."""

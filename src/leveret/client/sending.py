@@ -29,6 +29,14 @@ def handle(client: Client, message: Message, options: Mapping[str, Any] = NO_OPT
     return result
 
 
+def adopted(result: Any, options: Mapping[str, Any] = NO_OPTIONS) -> Any:
+    """The result of a composition; the task that sends it remembers it as its child."""
+    request = CURRENT.get()
+    if request is not None and options.get("add_to_parent", True):
+        request.children.append(result.as_tuple())
+    return result
+
+
 def handles(client: Client, messages: Sequence[Message]) -> list[AsyncResult[Any]]:
     """The results of many messages, in order."""
     return [handle(client, message) for message in messages]

@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar, Unpack
 
 from leveret.client import options as calls
 from leveret.client import sending
+from leveret.client.callbacks import Callbacks
 from leveret.client.current import App, default_app
 from leveret.client.options import CallOptions
 from leveret.client.result import AsyncResult
@@ -14,7 +15,7 @@ from leveret.model.message import Message
 T = TypeVar("T")
 
 
-class Signature(dict[str, Any], Generic[T]):
+class Signature(Callbacks, Generic[T]):
     """One call that can be kept, changed, sent and hung behind another (`link=`).
 
     Arguments given when it is sent go before its own, unless it is immutable (`.si`).
@@ -102,11 +103,6 @@ class Signature(dict[str, Any], Generic[T]):
         return dict(self.get("kwargs") or {})
 
     @property
-    def options(self) -> dict[str, Any]:
-        options: dict[str, Any] = self.setdefault("options", {})
-        return options
-
-    @property
     def subtask_type(self) -> str | None:
         return self.get("subtask_type")
 
@@ -151,27 +147,18 @@ class Signature(dict[str, Any], Generic[T]):
     def set_immutable(self, immutable: bool) -> None:
         self["immutable"] = immutable
 
-    def link(self, callback: "Signature[Any]") -> "Signature[Any]":
-        """Have `callback` called with the value; answers it, so that links can be strung."""
-        self._hang("link", callback)
-        return callback
+    def read(self, written: Any) -> "Signature[Any]":
+        """Read a signature that is kept in this one."""
+        return written if isinstance(written, Signature) else Signature.from_dict(written, app=self._app)
 
-    def link_error(self, errback: "Signature[Any]") -> "Signature[Any]":
-        """Have `errback` called when the task fails for good."""
-        self._hang("link_error", errback)
-        return errback
-
-    def on_error(self, errback: "Signature[Any]") -> Self:
-        """As `link_error`, answering itself."""
-        self.link_error(errback)
-        return self
-
-    def _hang(self, key: str, signature: "Signature[Any]") -> None:
-        hung = self.options.get(key) or []
-        hung = list(hung) if isinstance(hung, list | tuple) else [hung]
-        if signature not in hung:
-            hung.append(signature)
-        self.options[key] = hung
+    def replace(
+        self, args: Any = None, kwargs: Any = None, options: Mapping[str, Any] | None = None
+    ) -> "Signature[Any]":
+        """A copy with other arguments or options in the place of its own."""
+        copy = self.clone()
+        given = {"args": args, "kwargs": kwargs, "options": options}
+        copy.update({name: value for name, value in given.items() if value is not None})
+        return copy
 
     def freeze(self, _id: str | None = None, **ignored: Any) -> AsyncResult[T]:
         """Give it its id now; answers the result it will have."""
@@ -249,6 +236,13 @@ class Signature(dict[str, Any], Generic[T]):
         own_args, own_kwargs = tuple(self["args"]), self["kwargs"]
         return (*args, *own_args), {**own_kwargs, **kwargs} if kwargs else own_kwargs, merged
 
+    def __invert__(self) -> Any:
+        """`~signature`: send it and wait for the value."""
+        return self.apply_async().get()
+
+    def __ior__(self, other: Any) -> Any:
+        return self.__or__(other)
+
     def __or__(self, other: Any) -> Any:
         """`a | b`: a chain."""
         if not isinstance(other, Signature):
@@ -293,3 +287,25 @@ def maybe_signature(value: Any, app: App | None = None, clone: bool = False) -> 
     if isinstance(value, Signature):
         return value.clone() if clone else value
     return Signature.from_dict(value, app=app)
+
+
+def map_of(task: Any, it: Iterable[Any]) -> Signature[Any]:
+    """`[task(x) for x in it]` in one run, as a value (`task.map`)."""
+    return _many("xmap", task, it)
+
+
+def starmap_of(task: Any, it: Iterable[Any]) -> Signature[Any]:
+    """`[task(*x) for x in it]` in one run, as a value (`task.starmap`)."""
+    return _many("xstarmap", task, it)
+
+
+def chunks_of(task: Any, it: Iterable[Any], n: int) -> Signature[Any]:
+    """The calls of `it` in portions of `n`, as a value (`task.chunks`)."""
+    return _many("chunks", task, it, n)
+
+
+def _many(kind: str, task: Any, *facts: Any) -> Signature[Any]:
+    # By its name: the classes of compositions are made of this one.
+    make: Any = Signature.kinds[kind]
+    made: Signature[Any] = make(task.s(), *facts, app=task.app)
+    return made

@@ -27,8 +27,8 @@ def from_spec(spec: SignatureSpec) -> dict[str, Any]:
     written: dict[str, Any] = {
         "task": spec.task,
         "args": list(spec.args),
-        "kwargs": dict(spec.kwargs),
-        "options": dict(spec.options),
+        "kwargs": plain(spec.kwargs),
+        "options": plain(spec.options),
         "subtask_type": spec.subtask_type,
         "immutable": spec.immutable,
     }

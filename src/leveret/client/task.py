@@ -11,8 +11,8 @@ from leveret.client.client import NO_OPTIONS
 from leveret.client.current import App, default_app
 from leveret.client.options import CallOptions, Seconds
 from leveret.client.result import AsyncResult as Result
-from leveret.client.signature import Signature
-from leveret.client.tasks import inside
+from leveret.client.signature import Signature, chunks_of, map_of, starmap_of
+from leveret.client.tasks import inside, replacing
 from leveret.client.tasks.arguments import Check, checker, counts
 from leveret.client.tasks.bound import BoundTask
 from leveret.client.tasks.declared import Declared
@@ -227,11 +227,9 @@ class Task(Declared, Generic[P, R]):
 
     subtask = signature
 
-    def chunks(self, it: Iterable[Any], n: int) -> Signature[Any]:
-        """The calls of `it` in portions of `n`, as a value (`canvas.chunks`)."""
-        kind: Any = Signature.kinds["chunks"]
-        made: Signature[Any] = kind(Signature.of(self._app, self.name, (), {}, {}), it, n)
-        return made
+    chunks = chunks_of
+    map = map_of
+    starmap = starmap_of
 
     # Inside a run.
 
@@ -266,6 +264,7 @@ class Task(Declared, Generic[P, R]):
         request.pending_retry = signal
         return signal
 
+    replace = replacing.replace
     update_state = inside.update_state
     aupdate_state = inside.aupdate_state
 

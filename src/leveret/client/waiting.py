@@ -36,10 +36,11 @@ class WaitFacts(Struct, frozen=True, kw_only=True):
 
 def explain(id: str, state: str, facts: WaitFacts | None) -> str:
     """Say in one line what the result waits for."""
-    return f"still waiting for the result of {id} ({state}): {_reason(facts)}"
+    return f"still waiting for the result of {id} ({state}): {reason(facts)}"
 
 
-def _reason(facts: WaitFacts | None) -> str:
+def reason(facts: WaitFacts | None) -> str:
+    """What a call that has no outcome waits for."""
     if facts is None:
         return "nothing more is known of it"
     if facts.running_on is not None:

@@ -93,12 +93,15 @@ class Settings:
     redis_socket_timeout: float | None = _option(None, optional(kinds.POSITIVE_SECONDS))
     redis_socket_connect_timeout: float | None = _option(None, optional(kinds.POSITIVE_SECONDS))
     """Of both None: shares of `publish_timeout`."""
+    task_allow_error_cb_on_chord_header: bool = _option(False, kinds.BOOLEAN)
     result_serializer: str = _option("json", kinds.TEXT)
     result_compression: str | None = _option(None, optional(kinds.TEXT))
     result_accept_content: tuple[str, ...] | None = _option(None, optional(kinds.NAMES))
     """None: as `accept_content`, and json, msgpack and yaml."""
     result_expires: float | None = _option(DAY, optional(kinds.SECONDS))
     """None or 0: kept for ever."""
+    chord_timeout: float | None = _option(None, optional(kinds.POSITIVE_SECONDS))
+    """None: an open chord waits for ever."""
     result_persistent: bool = _option(False, kinds.BOOLEAN)
     result_extended: bool = _option(False, kinds.BOOLEAN)
 
@@ -131,6 +134,11 @@ class Settings:
         self._check_limits()
 
     def _check_limits(self) -> None:
+        if self.chord_timeout is not None and self.chord_timeout >= (self.result_expires or float("inf")):
+            raise ImproperlyConfigured(
+                f"chord_timeout is {self.chord_timeout:g} s: it must be shorter than result_expires "
+                f"({self.result_expires:g} s), after which nobody knows any more that a chord was complete"
+            )
         soft, hard = self.task_soft_time_limit, self.task_time_limit
         if soft is not None and hard is not None and soft > hard:
             raise ImproperlyConfigured(

@@ -65,7 +65,6 @@ BROKER: tuple[Row, ...] = (
 )
 
 _POLL = "waiting for results and chords needs no polling"
-_CANVAS = "comes with the canvas (group, chain, chord)"
 _RPC = "comes with rpc:// results on RabbitMQ"
 _STORE = "one reconnect rule holds for every store"
 
@@ -84,7 +83,8 @@ RESULT: tuple[Row, ...] = (
     works("result_extended", "store name, arguments, worker, retries and queue with the result"),
     later("result_failure_expires", "comes with per-state retention"),
     unneeded("result_cache_max", "results are not cached in the client", -1),
-    later("result_chord_expires", _CANVAS),
+    ours("chord_timeout", "seconds after which a chord that is not complete fails; None: it waits for ever"),
+    unneeded("result_chord_expires", "an open chord waits until it is complete or `chord_timeout` is over"),
     unneeded("result_chord_retry_interval", _POLL, 1.0),
     unneeded("result_chord_join_timeout", _POLL, 3.0),
     later("result_exchange", _RPC, "celeryresults"),

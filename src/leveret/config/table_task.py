@@ -48,8 +48,8 @@ TASK: tuple[Row, ...] = (
     differs("task_default_queue_type", "on RabbitMQ quorum unless said otherwise; classic under the celery profile"),
     works("task_default_delivery_mode", "on RabbitMQ; elsewhere every message is durable"),
     differs("task_queue_max_priority", "on RabbitMQ, where it makes the queues classic; elsewhere all have priorities"),
-    later("task_inherit_parent_priority", "comes with the canvas (group, chain, chord)", False),
-    later("task_allow_error_cb_on_chord_header", "comes with the canvas (group, chain, chord)", False),
+    later("task_inherit_parent_priority", "comes with a later version: what follows has its own priority", False),
+    works("task_allow_error_cb_on_chord_header", "whether `link_error` of a chord also counts for its members"),
     unneeded("task_protocol", "always Celery's protocol 2", 2),
     unneeded("task_publish_retry", _CONFIRMED, True),
     unneeded(

@@ -10,7 +10,9 @@ from typing import Any, assert_never
 import msgspec
 from msgspec import Struct
 
-from leveret.errors import NotRegistered, TaskRevokedError, TimeLimitExceeded, WorkerLostError
+from leveret.errors import Ignore, NotRegistered, TaskRevokedError, TimeLimitExceeded, WorkerLostError
+from leveret.logic.canvas import joins
+from leveret.logic.canvas.plan import CHORD_TIMEOUT
 from leveret.logic.following import again, changed
 from leveret.logic.recording import Rules
 from leveret.model.delivery import Delivery, Verdict
@@ -23,13 +25,15 @@ from leveret.model.outcome import (
     Finished,
     Ignored,
     Rejected,
+    Replaced,
     Retried,
     Snoozed,
     Succeeded,
     Unstarted,
 )
-from leveret.model.settlement import Record, Settlement
-from leveret.model.state import FAILURE, RETRY, SUCCESS
+from leveret.model.settlement import Record, Seat, Settlement
+from leveret.model.signature import SignatureSpec
+from leveret.model.state import FAILURE, RETRY, REVOKED, SUCCESS
 from leveret.model.task import TaskDefinition
 
 UNKNOWN_DELAY = 30.0
@@ -57,6 +61,7 @@ class Skip(Struct, frozen=True):
 
 
 Admission = Run | Skip
+_REJECT = "Reject"
 PLAIN = Facts()
 """The facts of nearly every message: nothing stored, registered here."""
 
@@ -85,6 +90,8 @@ def admit(
     if message.not_before is not None and message.not_before > now:
         # A foreign producer's: Celery leaves an ETA to the worker, which holds the message. Here the broker keeps it.
         return Skip(_settled(message, Verdict.RELEASE, delay=message.not_before - now, counted=False))
+    if message.task == CHORD_TIMEOUT:
+        return Skip(_seated(_settled(message, Verdict.ACK), joins.timed_out(message, rules, now)))
     if definition is None or not facts.known:
         return Skip(_unknown(delivery, message, rules, now))
     return Run(message)
@@ -99,10 +106,12 @@ def conclude(message: Message, finished: Finished, definition: TaskDefinition, r
             return _failed(message, error, definition, rules, now, finished.children)
         case Retried() as retried:
             return _retried(message, retried, definition, rules, now)
+        case Replaced(spec):
+            return _replaced(message, spec, rules, now)
         case Snoozed(seconds):
             return _settled(message, Verdict.RELEASE, delay=max(0.0, seconds), counted=False)
         case Ignored():
-            return _settled(message, Verdict.ACK)
+            return _ignored(message, rules, now)
         case Rejected(reason, requeue):
             return _rejected(message, reason, requeue, definition, rules, now)
         case Cancelled(reason):
@@ -136,13 +145,15 @@ def _succeeded(
         follow = rules.following.success(message, succeeded.value, now)
         # Celery's `result.children`: what the task sent and what follows it.
         children = (*children, *(((one.id, None), None) for one in follow))
+        seat = joins.seat(message, succeeded.encoded, rules, now)
     else:
-        follow = ()
+        follow, seat = (), None
     return Settlement(
         id=message.id,
         attempt=message.attempt,
         verdict=Verdict.ACK,
-        record=rules.success(message, definition, succeeded.encoded, bool(follow), now, children),
+        record=rules.success(message, definition, succeeded.encoded, bool(follow or seat), now, children),
+        seat=seat,
         follow=follow,
     )
 
@@ -156,17 +167,51 @@ def _failed(
     children: tuple[Any, ...] = (),
 ) -> Settlement:
     """A failure is an outcome like another, unless the task is declared `dead_letter=True`."""
-    follow = rules.following.failure(message, now)
+    follow = rules.following.failure(message, error, now)
     settlement = Settlement(
         id=message.id,
         attempt=message.attempt,
         verdict=Verdict.ACK,
-        record=rules.failure(message, definition, error, bool(follow), now, children),
+        record=rules.failure(message, definition, error, _is_heard_of(message), now, children),
         follow=follow,
     )
+    settlement = _with_aftermath(settlement, message, error, FAILURE, rules, now)
     if definition is not None and definition.dead_letter:
         return _parked(settlement, f"failed: {error.type}: {error.text}")
     return settlement
+
+
+def _is_heard_of(message: Message) -> bool:
+    """Whether a failure has consequences, which need the error again if the worker dies before they are out."""
+    embed = message.embed
+    return bool(embed.errbacks or embed.chain or embed.chord)
+
+
+def _with_aftermath(
+    settlement: Settlement, message: Message, error: ErrorInfo, state: str, rules: Rules, now: float
+) -> Settlement:
+    """With what the end of `message` means to the rest of its chain and to the chord it is a member of."""
+    embed = message.embed
+    if not embed.chain and embed.chord is None:
+        return settlement
+    after = joins.aftermath(message, error, state, rules, now)
+    return msgspec.structs.replace(settlement, also=after.records, seat=after.seats[0] if after.seats else None)
+
+
+def _ignored(message: Message, rules: Rules, now: float) -> Settlement:
+    """Nothing is stored of it; but those who wait for what stands behind it would wait for ever."""
+    error = _error(Ignore, "the task raised Ignore")
+    return _with_aftermath(_settled(message, Verdict.ACK), message, error, FAILURE, rules, now)
+
+
+def _replaced(message: Message, spec: SignatureSpec, rules: Rules, now: float) -> Settlement:
+    return Settlement(
+        id=message.id,
+        attempt=message.attempt,
+        verdict=Verdict.ACK,
+        record=rules.replaced(message, spec),
+        follow=rules.following.replacing(message, spec, now),
+    )
 
 
 def _parked(settlement: Settlement, reason: str) -> Settlement:
@@ -191,24 +236,26 @@ def _rejected(
     if requeue:
         return _settled(message, Verdict.RELEASE)
     # Stored as FAILURE, as Celery 5.7 does, or a caller would wait for ever; error callbacks are not for rejections.
-    error = ErrorInfo(type="Reject", module="leveret.errors", args=(reason, False), text=reason)
-    return Settlement(
+    error = ErrorInfo(type=_REJECT, module="leveret.errors", args=(reason, False), text=reason)
+    settlement = Settlement(
         id=message.id,
         attempt=message.attempt,
         verdict=Verdict.REJECT,
-        record=rules.failure(message, definition, error, False, now),
+        record=rules.failure(message, definition, error, _is_heard_of(message), now),
         reason=f"rejected: {reason}",
     )
+    return _with_aftermath(settlement, message, error, FAILURE, rules, now)
 
 
 def _revoked(message: Message, reason: str, definition: TaskDefinition | None, rules: Rules, now: float) -> Settlement:
     error = _error(TaskRevokedError, reason)
-    return Settlement(
+    settlement = Settlement(
         id=message.id,
         attempt=message.attempt,
         verdict=Verdict.ACK,
         record=rules.revoked(message, definition, error, now),
     )
+    return _with_aftermath(settlement, message, error, REVOKED, rules, now)
 
 
 def _convicted(
@@ -251,13 +298,24 @@ def _replay(
     if not stored.terminal:
         return _replay_retry(message, stored, rules, now)
     if stored.state == SUCCESS:
-        follow = rules.following.success(message, rules.value(stored), now) if message.embed else ()
-        return _settled(message, Verdict.ACK, follow=follow)
+        if not message.embed:
+            return _settled(message, Verdict.ACK)
+        value = rules.value(stored)
+        follow = rules.following.success(message, value, now)
+        seat = joins.seat(message, rules.codec.encode_value(value), rules, now)
+        return _seated(_settled(message, Verdict.ACK, follow=follow), seat)
+    error = rules.error(stored)
+    if stored.state == FAILURE and error.type == _REJECT:
+        why = error.args[0] if error.args else error.text
+        settlement = _settled(message, Verdict.REJECT, reason=f"rejected: {why}")
+        return _with_aftermath(settlement, message, error, FAILURE, rules, now)
     if stored.state == FAILURE:
         parked = _parked_reason(delivery, message, definition, rules, now)
         verdict = Verdict.REJECT if parked else Verdict.ACK
-        return _settled(message, verdict, follow=rules.following.failure(message, now), reason=parked)
-    return _settled(message, Verdict.ACK)
+        follow = rules.following.failure(message, error, now)
+        settlement = _settled(message, verdict, follow=follow, reason=parked)
+        return _with_aftermath(settlement, message, error, FAILURE, rules, now)
+    return _with_aftermath(_settled(message, Verdict.ACK), message, error, stored.state, rules, now)
 
 
 def _parked_reason(
@@ -275,6 +333,9 @@ def _replay_retry(message: Message, stored: Record, rules: Rules, now: float) ->
         # A copy of an attempt that is over: a later one has been stored, whoever runs it settles the task.
         return _settled(message, Verdict.ACK)
     if stored.attempt == message.attempt and stored.state == RETRY:
+        spec = rules.replacement(stored)
+        if spec is not None:
+            return _settled(message, Verdict.ACK, follow=rules.following.replacing(message, spec, now))
         following = again(message, stored.not_before or now)
         args, kwargs = rules.retried_arguments(stored)
         return _settled(message, Verdict.ACK, follow=(_with_arguments(following, args, kwargs),))
@@ -307,6 +368,10 @@ def _settled(
         reason=reason,
         counted=counted,
     )
+
+
+def _seated(settlement: Settlement, seat: Seat | None) -> Settlement:
+    return settlement if seat is None else msgspec.structs.replace(settlement, seat=seat)
 
 
 def _error(kind: type[Exception], text: str) -> ErrorInfo:

@@ -1,4 +1,5 @@
-"""What follows a task: callbacks, error callbacks, the next step of a chain, as messages with computed ids."""
+"""What follows a task: callbacks, error callbacks, the next step of a chain, the body of a chord, as messages with
+computed ids."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,9 +8,13 @@ from typing import Any
 
 import msgspec
 
+from leveret.logic.canvas.errbacks import ERRBACK, takes_error, telling
+from leveret.logic.canvas.plan import UNSENT, How, freeze, start
+from leveret.logic.canvas.signatures import hang, read_spec, read_specs
 from leveret.logic.ids import derive
 from leveret.logic.routing import Router
-from leveret.model.message import DEFAULT_QUEUE, NOTHING_FOLLOWS, Embed, Message, TaskId
+from leveret.model.message import DEFAULT_QUEUE, FIRST_ATTEMPT, NOTHING_FOLLOWS, Embed, Message, TaskId
+from leveret.model.outcome import ErrorInfo
 from leveret.model.signature import SignatureSpec
 from leveret.model.task import Registry
 
@@ -24,6 +29,7 @@ class Following:
     default_queue: str = DEFAULT_QUEUE
     zone: tzinfo = UTC
     """Of a datetime that names none."""
+    chord_timeout: float | None = None
 
     def success(self, message: Message, value: Any, now: float) -> tuple[Message, ...]:
         """Callbacks get the value, then the chain's next step, which carries the remaining steps on."""
@@ -31,22 +37,55 @@ class Following:
         if not embed:
             return ()
         follow = [
-            self.message(spec, message, derive(message.id, "link", index), (value,), now)
+            one
             for index, spec in enumerate(embed.callbacks)
+            for one in self.begin(spec, message, derive(message.id, "link", index), (value,), now)
         ]
         if embed.chain:
-            step = self.message(embed.chain[-1], message, derive(message.id, "chain"), (value,), now)
-            follow.append(_carrying(step, embed.chain[:-1]))
+            follow += self.begin(next_step(embed), message, derive(message.id, "chain"), (value,), now)
         return self._with_copies(follow)
 
-    def failure(self, message: Message, now: float) -> tuple[Message, ...]:
-        """Error callbacks get the id of the task that failed (Celery's old style)."""
+    def failure(self, message: Message, error: ErrorInfo, now: float) -> tuple[Message, ...]:
+        """Error callbacks get the id of the task that failed (Celery's old style), or, where their function takes
+        more, the request, the error and the traceback (its new style)."""
         return self._with_copies(
             [
-                self.message(spec, message, derive(message.id, "errback", index), (message.id,), now)
+                one
                 for index, spec in enumerate(message.embed.errbacks)
+                for one in self._errback(spec, message, derive(message.id, "errback", index), error, now)
             ]
         )
+
+    def _errback(
+        self, spec: SignatureSpec, message: Message, id: TaskId, error: ErrorInfo, now: float
+    ) -> list[Message]:
+        definition = self.registry.find(spec.task)
+        if spec.immutable or definition is None or not takes_error(definition, spec):
+            return self.begin(spec, message, id, (message.id,), now)
+        return [
+            msgspec.structs.replace(one, settings={**one.settings, ERRBACK: True})
+            for one in self.begin(spec, message, id, telling(message, error), now)
+        ]
+
+    def body(self, member: Message, values: list[Any], now: float) -> tuple[Message, ...]:
+        """What is sent when the join of `member` is complete."""
+        body = member.embed.chord
+        if body is None or member.group is None:
+            return ()
+        return self._with_copies(self.begin(body, member, derive(member.group, "body"), (values,), now))
+
+    def replacing(self, message: Message, spec: SignatureSpec, now: float) -> tuple[Message, ...]:
+        """What takes the place of `message`; it was frozen under the message's own id."""
+        return self._with_copies(self.begin(spec, message, message.id, (), now))
+
+    def begin(self, spec: SignatureSpec, parent: Message, id: str, lead: tuple[Any, ...], now: float) -> list[Message]:
+        """The messages that begin any signature; `id` is its result's where it names none."""
+        how = How(timeout=self.chord_timeout)
+        return [self.message(call, parent, TaskId(id), (), now) for call in start(freeze(spec, id), lead, how=how)]
+
+    def heirs(self, spec: SignatureSpec, parent: Message, id: str, now: float) -> list[Message]:
+        """The messages of a signature that will never be sent: those whose fate must be told."""
+        return [self.message(call, parent, TaskId(id), (), now) for call in start(freeze(spec, id), how=UNSENT)]
 
     def _with_copies(self, follow: list[Message]) -> tuple[Message, ...]:
         if self.router is None:
@@ -71,6 +110,7 @@ class Following:
             kwargs=dict(spec.kwargs),
             **address,
             priority=priority,
+            attempt=int(options.get("retries") or 0),
             not_before=moment(options.get("eta"), now, self.zone) if countdown is None else now + _seconds(countdown),
             expires=moment(options.get("expires", definition and definition.expires), now, self.zone),
             time_limit=options.get("time_limit"),
@@ -83,6 +123,9 @@ class Following:
             group_index=options.get("group_index"),
             embed=_embed(options),
             shadow=options.get("shadow"),
+            replaced_task_nesting=int(options.get("replaced_task_nesting") or 0),
+            # The attempts of a message that took over an id go on counting where the other's ended.
+            settings={FIRST_ATTEMPT: int(options["retries"])} if options.get("retries") else {},
             headers=options.get("headers") or {},
             serializer=options.get("serializer") or (definition.serializer if definition else parent.serializer),
             compression=options.get("compression") or (definition.compression if definition else None),
@@ -187,11 +230,11 @@ def _seconds(value: Any) -> float:
     return value.total_seconds() if isinstance(value, timedelta) else float(value)
 
 
-def _carrying(step: Message, rest: tuple[SignatureSpec, ...]) -> Message:
+def next_step(embed: Embed) -> SignatureSpec:
+    """The next step of a chain, with the remaining ones behind it."""
+    step, rest = embed.chain[-1], embed.chain[:-1]
     # The step may bring a chain of its own (a chain as a chain's step): that one runs first, so it stands last.
-    if not rest:
-        return step
-    return msgspec.structs.replace(step, embed=msgspec.structs.replace(step.embed, chain=rest + step.embed.chain))
+    return hang(step, {"chain": rest}) if rest else step
 
 
 def _embed(options: Mapping[str, Any]) -> Embed:
@@ -199,28 +242,8 @@ def _embed(options: Mapping[str, Any]) -> Embed:
         return NOTHING_FOLLOWS
     chord = options.get("chord")
     return Embed(
-        callbacks=_specs(options.get("link")),
-        errbacks=_specs(options.get("link_error")),
-        chain=_specs(options.get("chain")),
-        chord=None if chord is None else _spec(chord),
-    )
-
-
-def _specs(value: Any) -> tuple[SignatureSpec, ...]:
-    if not value:
-        return ()
-    return tuple(map(_spec, value)) if isinstance(value, list | tuple) else (_spec(value),)
-
-
-def _spec(value: Any) -> SignatureSpec:
-    if isinstance(value, SignatureSpec):
-        return value
-    return SignatureSpec(
-        task=value["task"],
-        args=tuple(value.get("args") or ()),
-        kwargs=value.get("kwargs") or {},
-        options=value.get("options") or {},
-        subtask_type=value.get("subtask_type"),
-        immutable=bool(value.get("immutable")),
-        chord_size=value.get("chord_size"),
+        callbacks=read_specs(options.get("link")),
+        errbacks=read_specs(options.get("link_error")),
+        chain=read_specs(options.get("chain")),
+        chord=None if chord is None else read_spec(chord),
     )

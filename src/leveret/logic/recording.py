@@ -8,12 +8,17 @@ from leveret.errors import DecodeError
 from leveret.logic.codec import Codec
 from leveret.logic.following import Following
 from leveret.logic.results import MetaFields, error_info, read_meta, write_meta, write_success
+from leveret.logic.wire.protocol import signature_from_wire, signature_to_wire
 from leveret.model.delivery import Encoded
 from leveret.model.message import Message, TaskId
 from leveret.model.outcome import ErrorInfo, Retried
 from leveret.model.settlement import Record
+from leveret.model.signature import SignatureSpec
 from leveret.model.state import FAILURE, RETRY, REVOKED, STARTED, SUCCESS
 from leveret.model.task import TaskDefinition
+
+REPLACED = "REPLACED"
+"""In the document of an attempt whose place another signature took; no state that anybody sees."""
 
 
 def is_ignored(message: Message, definition: TaskDefinition | None) -> bool:
@@ -34,6 +39,10 @@ class Rules:
     tombstone_expires: float = 86_400.0
     extended: bool = False
     """`result_extended`: name, arguments and worker go into the result document."""
+    joins: bool = True
+    """Whether there is a store that can count the seats of chords."""
+    sizes_known: bool = False
+    """Whether that store knows the size of a join by itself (Celery's keys), so that a body need not say it."""
 
     def success(
         self,
@@ -67,14 +76,18 @@ class Rules:
     ) -> Record | None:
         stores_errors = definition is not None and definition.store_errors_even_if_ignored
         if is_ignored(message, definition) and not stores_errors:
-            return self._tombstone(message, FAILURE) if self._leaves_trace(message, follows) else None
+            if not self._leaves_trace(message, follows):
+                return None
+            meta = self._meta(message, FAILURE, now, error) if follows else b""
+            return self._tombstone(message, FAILURE, meta)
         return self._record(message, definition, FAILURE, self._meta(message, FAILURE, now, error, children))
 
     def revoked(
         self, message: Message, definition: TaskDefinition | None, error: ErrorInfo, now: float
     ) -> Record | None:
         if is_ignored(message, definition):
-            return self._tombstone(message, REVOKED) if self._leaves_trace(message, False) else None
+            waited_for = bool(message.embed.chain or message.embed.chord)
+            return self._tombstone(message, REVOKED) if self._leaves_trace(message, waited_for) else None
         return self._record(message, definition, REVOKED, self._meta(message, REVOKED, now, error))
 
     def retry(self, message: Message, definition: TaskDefinition, retried: Retried, not_before: float) -> Record:
@@ -92,6 +105,18 @@ class Rules:
             return self._tombstone(message, RETRY, meta, not_before)
         return self._record(message, definition, RETRY, meta, not_before)
 
+    def replaced(self, message: Message, spec: SignatureSpec) -> Record:
+        """That another took its place: no outcome of the task, which is still to come, but the end of this attempt."""
+        meta = write_meta(self.codec, id=message.id, status=REPLACED, result=signature_to_wire(spec))
+        return self._tombstone(message, RETRY, meta)
+
+    def replacement(self, stored: Record) -> SignatureSpec | None:
+        """What took the place of a stored attempt."""
+        if not stored.tombstone or not stored.meta:
+            return None
+        meta = read_meta(stored, self.codec)
+        return signature_from_wire(meta.result) if meta.status == REPLACED else None
+
     def started(self, message: Message, definition: TaskDefinition, pid: int) -> Record:
         """For `track_started`."""
         meta = write_meta(self.codec, id=message.id, status=STARTED, result={"pid": pid, "hostname": self.worker})
@@ -103,6 +128,14 @@ class Rules:
             return read_meta(stored, self.codec).result
         except DecodeError:
             return None
+
+    def error(self, stored: Record) -> ErrorInfo:
+        """The error of a stored failure, for what it means to others."""
+        try:
+            found = read_meta(stored, self.codec).error
+        except DecodeError:
+            found = None
+        return found or ErrorInfo(type="TaskError", module="leveret.errors", args=(stored.state,), text=stored.state)
 
     def retried_arguments(self, stored: Record) -> tuple[tuple[Any, ...] | None, Mapping[str, Any] | None]:
         """The arguments `self.retry(args=, kwargs=)` asked for, None where it kept the message's own."""

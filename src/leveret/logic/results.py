@@ -227,7 +227,7 @@ def read_document(document: Any, id: str) -> ResultMeta:
     result, error = document.get("result"), None
     traceback = _text(document, "traceback")
     if status in EXCEPTION_STATES:
-        error = _read_error(result, traceback or "")
+        error = read_error(result, traceback or "")
         result = None if error is not None else result
     children = document.get("children")
     retries = document.get("retries")
@@ -266,7 +266,8 @@ def _read_done(value: Any) -> datetime | None:
     return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
 
 
-def _read_error(wire: Any, traceback: str) -> ErrorInfo | None:
+def read_error(wire: Any, traceback: str) -> ErrorInfo | None:
+    """An exception as a result document has it."""
     if isinstance(wire, BaseException):  # pickle stores the exception itself
         return error_info(wire, traceback)
     if not isinstance(wire, Mapping) or type(wire.get("exc_type")) is not str:

@@ -72,4 +72,15 @@ class Message(Struct, frozen=True, kw_only=True, gc=False):
     """True when the id was computed (follow-ups, schedule fires, chord bodies) or chosen by the caller:
     a second copy is stopped at the door, and `admit` looks for a stored outcome before it runs."""
     settings: Mapping[str, Any] = {}
-    """Result settings that travel with the call (`result_expires`), under our own `leveret` header."""
+    """What else travels with the call under our own `leveret` header: `result_expires`, `first_attempt`."""
+
+
+FIRST_ATTEMPT = "first_attempt"
+"""The setting of a message that took over the id of another (`task.replace`): its attempts go on counting where the
+other's ended, because (id, attempt) names one run; its tries begin anew."""
+
+
+def tries(message: Message) -> int:
+    """How often this very call was tried before: what `request.retries` shows and a retry policy counts."""
+    first = message.settings.get(FIRST_ATTEMPT) if message.settings else None
+    return message.attempt - first if type(first) is int and first <= message.attempt else message.attempt

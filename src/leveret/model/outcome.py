@@ -5,6 +5,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from leveret.model.signature import SignatureSpec
+
 
 class ErrorInfo(Struct, frozen=True, kw_only=True):
     """An exception as data. `args` are what the serializer can carry, else their reprs."""
@@ -40,6 +42,12 @@ class Retried(Struct, frozen=True, kw_only=True):
     options: Mapping[str, Any] = {}
 
 
+class Replaced(Struct, frozen=True):
+    """Another signature takes the task's place, its id and everything that was to follow it."""
+
+    spec: SignatureSpec
+
+
 class Snoozed(Struct, frozen=True):
     """Run again after `seconds`; burns no retry."""
 
@@ -67,7 +75,7 @@ class Unstarted(Struct, frozen=True):
     """The runner was told to hold before the run began: give the delivery back."""
 
 
-Outcome = Succeeded | Failed | Retried | Snoozed | Ignored | Rejected | Cancelled | Unstarted
+Outcome = Succeeded | Failed | Retried | Replaced | Snoozed | Ignored | Rejected | Cancelled | Unstarted
 
 
 class Finished(Struct, frozen=True):

@@ -4,7 +4,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
-from leveret.model.message import Message
+from leveret.model.message import Message, tries
 
 _UNSHOWN = frozenset({"message", "pending_retry", "lifespan"})
 _SHOWN = ("eta", "expires", "root_id", "parent_id", "group", "reply_to", "origin", "ignore_result", "headers")
@@ -27,7 +27,7 @@ class Request:
         self.task = message.task
         self.args = message.args
         self.kwargs = message.kwargs
-        self.retries = message.attempt
+        self.retries = tries(message)
         self.hostname = hostname
         self.is_eager = is_eager
         self.called_directly = False

@@ -1,5 +1,7 @@
 """All that follows one attempt, decided by `logic.delivery` and carried out by the Settler."""
 
+from collections.abc import Callable
+
 from msgspec import Struct
 
 from leveret.model.delivery import Posting, Receipt, Verdict
@@ -28,13 +30,43 @@ class Record(Struct, frozen=True, kw_only=True):
     """Who waits for it: a bell address the store rings after the commit."""
 
 
+class Joined(Struct, frozen=True, kw_only=True):
+    """Answer of `arrive`: whether the join is complete, and its values in seat order; the same when asked again."""
+
+    join: str
+    complete: bool
+    values: tuple[bytes, ...] = ()
+
+
+class Released(Struct, frozen=True, kw_only=True):
+    """What an arrival sets free. It is written with the arrival: in its transaction where there is one."""
+
+    records: tuple[Record, ...] = ()
+    """Outcomes of what will never run; each is fenced by itself, and one that is refused changes nothing else."""
+    follow: tuple[Posting, ...] = ()
+    seats: "tuple[Seat, ...]" = ()
+    """Further out: a body that failed is a failed member of the join around it."""
+
+
+NOTHING = Released()
+
+Release = Callable[[Joined], Released]
+
+
 class Seat(Struct, frozen=True, kw_only=True):
     """One member's place in a join (a chord). The first value per seat wins."""
 
     join: str
     index: int
     size: int
+    """0: not known here, the store was told it by somebody else (Celery's client)."""
     value: bytes
+    """A failed seat's is the error as the result document has it."""
+    failed: bool = False
+    """It closes the join unless that is complete: whoever arrives later finds it open for ever."""
+    release: Release | None = None
+    """Asked with the answer to the arrival, at once, and again whenever the arrival is repeated: it answers the same
+    ids."""
 
 
 class Settlement(Struct, frozen=True, kw_only=True):
@@ -46,6 +78,8 @@ class Settlement(Struct, frozen=True, kw_only=True):
     record: Record | None = None
     seat: Seat | None = None
     follow: tuple[Message, ...] = ()
+    also: tuple[Record, ...] = ()
+    """Outcomes of what will never run because of this one, each fenced by itself."""
     delay: float = 0.0
     """For RELEASE: seconds until it may be claimed again."""
     reason: str = ""
@@ -62,6 +96,7 @@ class Commitment(Struct, frozen=True, kw_only=True):
     record: Record | None = None
     seat: Seat | None = None
     follow: tuple[Posting, ...] = ()
+    also: tuple[Record, ...] = ()
     delay: float = 0.0
     reason: str = ""
     counted: bool = True
@@ -70,18 +105,10 @@ class Commitment(Struct, frozen=True, kw_only=True):
 class Committed(Struct, frozen=True):
     """Everything of the commitment is durable."""
 
-    joined: "Joined | None" = None
+    joined: Joined | None = None
 
 
 class Stale(Struct, frozen=True):
     """The fence refused: someone else owns the message or it has ended. Nothing of the commitment was written."""
 
     reason: str = ""
-
-
-class Joined(Struct, frozen=True, kw_only=True):
-    """Answer of `arrive`: whether the join is complete, and its values in seat order; the same when asked again."""
-
-    join: str
-    complete: bool
-    values: tuple[bytes, ...] = ()

@@ -51,6 +51,9 @@ class TaskDefinition:
     dead_letter: bool = False
     lane: str | None = None
     result_expires: float | None = None
+    positional: tuple[str, ...] = ()
+    """Names of the parameters its function takes by position: how an error callback is told of a failure. Empty for
+    a bound task, as with Celery."""
     hooks: frozenset[str] = frozenset()
     """The hook names the task's class overrides; the runner calls only these."""
 

@@ -23,12 +23,19 @@ class Backend(Protocol):
         ...
 
     async def arrive(self, seats: tuple[Seat, ...]) -> tuple[Joined, ...]:
-        """Take each seat; the first value wins. Complete joins answer their values, also when asked again."""
+        """Take each seat; the first value wins. Complete joins answer their values, also when asked again. `release`
+        is for whoever asks (`Commit` does so itself)."""
         ...
 
     async def forget(self, ids: Sequence[str]) -> None: ...
 
     async def close(self) -> None: ...
+
+
+class ClosesJoins(Protocol):
+    """Declared by a store whose `arrive` takes failed seats too: each closes its join unless that is complete."""
+
+    closes_joins: bool
 
 
 class BlockingBackend(Protocol):

@@ -87,7 +87,10 @@ class Commit(Protocol):
     """Declared by a driver that is broker and store at once: one transaction for the whole batch."""
 
     async def commit(self, commitments: tuple[Commitment, ...]) -> tuple[Committed | Stale, ...]:
-        """For each: fence and record, seat, follow-ups, then the verdict; all of one commitment or nothing of it."""
+        """For each: fence and record, seat, follow-ups, then the verdict; all of one commitment or nothing of it.
+
+        `Seat.release` is called with the answer to the arrival, and what it answers belongs to the commitment: records
+        (each fenced by itself), follow-ups, further seats."""
         ...
 
 

@@ -13,6 +13,7 @@ from leveret.ports.backend import Backend, BlockingBackend
 from leveret.ports.broker import BlockingBroker, Broker, Capability, Commit
 from leveret.ports.leases import Chores, Leases
 from leveret.ports.ledger import Ledger
+from leveret.ports.outbox import BlockingOutbox, Outbox
 
 
 class BrokerDriver(Protocol):
@@ -79,6 +80,16 @@ class Witness(Protocol):
     def known(self) -> tuple[Testimony, ...]:
         """In a supervisor: everything so far, for a process that is new."""
         ...
+
+
+class Remembering(Protocol):
+    """Declared by a store apart from the broker that can keep what is about to be sent."""
+
+    def outbox(self, *, inline: bool = True) -> Outbox:
+        """`inline` as in `BrokerDriver.broker`."""
+        ...
+
+    def blocking_outbox(self) -> BlockingOutbox: ...
 
 
 class Forgetful(Protocol):

@@ -16,7 +16,7 @@ from leveret.ports.broker import Broker, Capability
 from leveret.ports.clock import Clock
 from leveret.wiring.clock import SystemClock
 from leveret.wiring.codec import build_codec
-from leveret.wiring.drivers import Drivers, open_drivers
+from leveret.wiring.drivers import Drivers, chord_timeout, open_drivers
 from leveret.wiring.routes import resolved_routes
 from leveret.wiring.topology import default_binding
 from leveret.wiring.zone import naive_zone
@@ -37,6 +37,7 @@ def build_client(settings: Settings, clock: Clock | None = None) -> Client:
         connect=_connector(drivers),
         reply_address=drivers.reply_address(broker),
         facts=_blocking(ask),
+        outbox=None if drivers.remembering is None else drivers.remembering.blocking_outbox(),
         afacts=ask,
     )
     return Client(parts, client_options(settings, drivers))
@@ -64,6 +65,9 @@ def client_options(settings: Settings, drivers: Drivers) -> ClientOptions:
         eager_propagates=settings.task_eager_propagates,
         store_eager_result=settings.task_store_eager_result,
         result_expires=settings.result_expires,
+        joins=drivers.remembers,
+        chord_timeout=chord_timeout(settings, drivers),
+        header_errbacks=settings.task_allow_error_cb_on_chord_header,
         naive_zone=naive_zone(settings),
         address=drivers.broker.address,
     )
@@ -74,7 +78,8 @@ def _connector(drivers: Drivers) -> Callable[[], AsyncParts]:
         broker = drivers.broker.broker(inline=False)
         backend = drivers.backend_beside(broker) if drivers.results else None
         within = getattr(broker, "publish_within", None) or _with_deadline(broker)
-        return AsyncParts(broker=broker, backend=backend, publish_within=within)
+        outbox = None if drivers.remembering is None else drivers.remembering.outbox(inline=False)
+        return AsyncParts(broker=broker, backend=backend, publish_within=within, outbox=outbox)
 
     return connect
 

@@ -11,7 +11,7 @@ from leveret.model.options import DriverOptions
 from leveret.ports.backend import Backend, BlockingBackend
 from leveret.ports.broker import BlockingBroker, Broker, Commit
 from leveret.ports.clock import Clock
-from leveret.ports.driver import BackendDriver, BrokerDriver, Forgetful, Keeper, ReplyDriver
+from leveret.ports.driver import BackendDriver, BrokerDriver, Forgetful, Keeper, Remembering, ReplyDriver
 from leveret.ports.leases import Chores
 from leveret.wiring import parts
 from leveret.wiring.topology import build_topology
@@ -59,6 +59,12 @@ class Drivers:
             return own
         return BothChores(own, cast(Keeper, self.backend).chores())
 
+    @property
+    def remembering(self) -> Remembering | None:
+        """The store, where what is about to be sent must be written down: apart from the broker, and able to."""
+        apart = not self.fused and hasattr(self.backend, "outbox")
+        return cast(Remembering, self.backend) if apart else None
+
     def commit(self) -> Commit | None:
         return cast(Commit, cast(Any, self.broker).commit()) if self.fused else None
 
@@ -97,6 +103,18 @@ def open_drivers(settings: Settings, clock: Clock) -> Drivers:
     if not fused and hasattr(broker, "use") and hasattr(backend, "ledger"):
         cast(Forgetful, broker).use(cast(Keeper, backend).ledger())
     return Drivers(broker=broker, backend=backend, fused=fused, results=results)
+
+
+def chord_timeout(settings: Settings, drivers: Drivers) -> float | None:
+    """The setting, where there is a store that can close a join."""
+    if settings.chord_timeout is None or drivers.backend is None:
+        return None
+    if not getattr(drivers.backend, "closes_joins", False):
+        raise ImproperlyConfigured(
+            f"chord_timeout cannot be kept with results in {drivers.backend.address}: leave it out, or take "
+            "sqlite:// or memory:// for result_backend"
+        )
+    return settings.chord_timeout
 
 
 class BothChores:

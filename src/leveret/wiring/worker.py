@@ -22,7 +22,7 @@ from leveret.ports.slots import SlotPage
 from leveret.wiring import parts
 from leveret.wiring.client import build_router
 from leveret.wiring.codec import build_codec
-from leveret.wiring.drivers import Drivers, driver_options, open_drivers
+from leveret.wiring.drivers import Drivers, chord_timeout, driver_options, open_drivers
 from leveret.wiring.zone import naive_zone
 from leveret.worker.context import WorkerParts
 from leveret.worker.runner import Runner
@@ -56,13 +56,6 @@ def join_worker(
     node, alone = options.node, page is None
     runner = Runner(codec=codec, clock=clock, page=page, hostname=node.name)
     executor = make_executor(runner) if make_executor else build_executor(options, runner, clock)
-    following = Following(
-        registry=registry,
-        router=build_router(settings, drivers.broker.capabilities),
-        default_queue=settings.task_default_queue,
-        # A signature with a datetime that should have been refused: where it was sent from is not known here.
-        zone=naive_zone(settings) or UTC,
-    )
     tombstone = driver_options(settings).tombstone_expires
     broker = drivers.broker.broker()
     made = WorkerParts(
@@ -73,11 +66,12 @@ def join_worker(
         registry=registry,
         rules=Rules(
             codec=codec,
-            following=following,
+            following=build_following(settings, drivers, registry),
             worker=node.name,
             result_expires=settings.result_expires,
             tombstone_expires=tombstone,
             extended=settings.result_extended,
+            joins=drivers.remembers,
         ),
         clock=clock,
         session=new_session(options, clock),
@@ -85,11 +79,23 @@ def join_worker(
         backend=drivers.backend_beside(broker, inline=True),
         commit=drivers.commit(),
         chores=drivers.chores() if alone else None,
+        outbox=None if drivers.remembering is None else drivers.remembering.outbox(),
         page=page,
         severable=None if Capability.LEASE in broker.capabilities else cast(Severable, broker),
         keeps_lease=alone,
     )
     return Joined(parts=made, runner=runner, executor=executor, drivers=drivers)
+
+
+def build_following(settings: Settings, drivers: Drivers, registry: Registry) -> Following:
+    return Following(
+        registry=registry,
+        router=build_router(settings, drivers.broker.capabilities),
+        default_queue=settings.task_default_queue,
+        # A signature with a datetime that should have been refused: where it was sent from is not known here.
+        zone=naive_zone(settings) or UTC,
+        chord_timeout=chord_timeout(settings, drivers),
+    )
 
 
 def check_limits(broker: BrokerDriver, registry: Registry, options: WorkerOptions) -> None:

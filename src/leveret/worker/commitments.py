@@ -10,7 +10,7 @@ from leveret.logic.delivery import conclude
 from leveret.logic.recording import Rules
 from leveret.logic.results import error_info
 from leveret.model.delivery import Receipt, Verdict
-from leveret.model.message import NOTHING_FOLLOWS, Message
+from leveret.model.message import Embed, Message
 from leveret.model.outcome import Failed, Finished
 from leveret.model.settlement import Commitment, Settlement
 from leveret.ports.executor import Job
@@ -26,6 +26,7 @@ def commitment(settlement: Settlement, receipt: Receipt, codec: Codec) -> Commit
         record=settlement.record,
         seat=settlement.seat,
         follow=tuple(map(codec.post, settlement.follow)) if settlement.follow else (),
+        also=settlement.also,
         delay=settlement.delay,
         reason=settlement.reason,
         counted=settlement.counted,
@@ -41,7 +42,9 @@ def concluded(job: Job, finished: Finished, rules: Rules, now: float) -> Commitm
     except Exception as error:
         log.error("Task %s[%s] could not be concluded: %s", message.task, message.id, error)
         failed = Finished(Failed(error_info(error)), finished.started, finished.runtime)
-        bare = msgspec.structs.replace(message, embed=NOTHING_FOLLOWS)
+        # Callbacks may be what cannot be made; the rest of a chain and a chord must hear of the failure all the same.
+        kept = Embed(chain=message.embed.chain, chord=message.embed.chord)
+        bare = msgspec.structs.replace(message, embed=kept)
         return commitment(conclude(bare, failed, definition, rules, now), job.receipt, rules.codec)
 
 

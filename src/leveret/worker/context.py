@@ -12,6 +12,7 @@ from leveret.ports.broker import Broker, Commit, Severable
 from leveret.ports.clock import Clock
 from leveret.ports.executor import Executor
 from leveret.ports.leases import Chores, Leases
+from leveret.ports.outbox import Outbox
 from leveret.ports.slots import SlotPage
 
 
@@ -33,6 +34,8 @@ class WorkerParts:
     commit: Commit | None = None
     """Broker and store in one transaction; None: the Settler takes the four steps."""
     chores: Chores | None = None
+    outbox: Outbox | None = None
+    """Where senders write down what they are about to send; None: there is nothing to finish for them."""
     page: SlotPage | None = None
     severable: Severable | None = None
     """The broker, where a session is a connection."""

@@ -5,6 +5,7 @@ import logging
 import os
 
 from leveret.errors import DecodeError
+from leveret.logic.canvas.joins import is_counted, is_member
 from leveret.logic.delivery import PLAIN, Facts, Run, admit, needs_lookup, undecodable
 from leveret.model.delivery import Delivery, Encoded, Verdict
 from leveret.model.message import Message
@@ -44,7 +45,7 @@ class Intake:
                 self._tell(delivery, message, admission.settlement)
                 settled.append(skipped(admission.settlement, delivery.receipt, message, rules.codec))
             elif definition is not None:
-                if message.embed.chord is not None:
+                if is_member(message) and not is_counted(message, rules):
                     self._warn_of_seat(message)
                 jobs.append(Job(delivery.receipt, message, definition, delivery.count))
         if settled:
@@ -85,11 +86,12 @@ class Intake:
         return {record.id: record for record in stored if record is not None}
 
     def _warn_of_seat(self, message: Message) -> None:
-        """Celery counts a chord's seats in the worker that ran the member: say that nobody does here."""
+        """Seats are counted in the store of the worker that ran the member: say where it cannot."""
         body = message.embed.chord
         log.warning(
-            "Task %s[%s] is a member of a chord (group %s). It runs and keeps its result, but its seat is not counted "
-            "here yet: the body %s starts only if Celery's workers run all its members",
+            "Task %s[%s] is a member of a chord (group %s). It runs and keeps its result, but its seat cannot be "
+            "counted here (its sender did not say how many there are, or no result store counts them): the body %s "
+            "starts only if Celery's workers run all its members",
             message.task, message.id, message.group, body and body.task,
         )  # fmt: skip
 

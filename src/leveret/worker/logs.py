@@ -18,6 +18,7 @@ from leveret.model.outcome import (
     Ignored,
     Outcome,
     Rejected,
+    Replaced,
     Retried,
     Snoozed,
     Succeeded,
@@ -101,6 +102,8 @@ def _describe(message: Message, outcome: Outcome, runtime: float) -> tuple[int, 
         case Retried(delay=delay, error=cause):
             why = "" if cause is None else f": {_shown(cause)}"
             return logging.INFO, f"{task} retry: Retry in {delay:g}s{why}", fields
+        case Replaced(spec):
+            return logging.INFO, f"{task} replaced by {spec.task}", fields
         case Snoozed(seconds):
             return logging.INFO, f"{task} snoozed for {seconds:g}s", fields
         case Ignored():

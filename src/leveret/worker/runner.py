@@ -9,10 +9,11 @@ from typing import Any
 
 from leveret.errors import Cancel, EncodeError, Ignore, MaxRetriesExceededError, Reject, Retry, Snooze
 from leveret.logic import retry as retries
+from leveret.logic.canvas.errbacks import ERRBACK, told
 from leveret.logic.codec import Codec
 from leveret.logic.recording import is_ignored
 from leveret.logic.results import error_info
-from leveret.model.message import Message
+from leveret.model.message import Message, tries
 from leveret.model.outcome import (
     Cancelled,
     Failed,
@@ -20,6 +21,7 @@ from leveret.model.outcome import (
     Ignored,
     Outcome,
     Rejected,
+    Replaced,
     Retried,
     Snoozed,
     Succeeded,
@@ -138,7 +140,7 @@ class Runner:
             case Retry():
                 return self._retry(error, message, definition)
             case Ignore():
-                return Ignored()
+                return Ignored() if error.replacement is None else Replaced(error.replacement)
             case Reject():
                 return Rejected(str(error.reason), error.requeue)
             case Snooze():
@@ -151,8 +153,8 @@ class Runner:
         policy = definition.retry
         # A value that cannot be written will not be writable next time either.
         wanted = retries.retries_on(policy, error) and not isinstance(error, EncodeError)
-        if wanted and not retries.exhausted(policy, message.attempt):
-            delay = retries.delay(policy, message.attempt, self.clock.jitter())
+        if wanted and not retries.exhausted(policy, tries(message)):
+            delay = retries.delay(policy, tries(message), self.clock.jitter())
             return self._retried(Retried(delay=delay, error=_info(error)[0]), error, message, definition)
         return self._failure(error, message, definition)
 
@@ -201,9 +203,10 @@ class Runner:
 
 def call_user_code(definition: TaskDefinition, message: Message) -> Any:
     """The frame around user code: a soft limit's signal raises only below it (`executors.inline.USER_CODE`)."""
+    args = told(message.args) if message.settings and message.settings.get(ERRBACK) else message.args
     if definition.bind:
-        return definition.run(definition.task, *message.args, **message.kwargs)
-    return definition.run(*message.args, **message.kwargs)
+        return definition.run(definition.task, *args, **message.kwargs)
+    return definition.run(*args, **message.kwargs)
 
 
 def _log_hook(hook: str, message: Message, error: BaseException) -> None:

@@ -191,7 +191,7 @@ class Settler:
                 self._refused(commitment, answer, settled)
 
     def _refused(self, commitment: Commitment, answer: Stale, settled: bool) -> None:
-        if commitment.record is None and commitment.verdict is Verdict.ACK and not commitment.follow:
+        if _is_bare(commitment):
             return
         self.stale += 1
         log.info("stale settlement: %s", answer.reason)
@@ -206,4 +206,5 @@ def _is_bare(commitment: Commitment) -> bool:
         and commitment.record is None
         and commitment.seat is None
         and not commitment.follow
+        and not commitment.also
     )

@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 
 from leveret.errors import BrokerError
-from leveret.model.delivery import Verdict
-from leveret.model.settlement import Commitment, Committed, Record, Stale
+from leveret.model.delivery import Posting, Verdict
+from leveret.model.settlement import Commitment, Committed, Joined, Record, Released, Seat, Stale
 from leveret.ports.backend import Backend
 from leveret.ports.broker import Broker
 from leveret.worker.persist import Persistent
@@ -28,11 +28,9 @@ class FourSteps:
         """`settled`: the deliveries were acknowledged before their runs (at most once)."""
         accepted = await self._store(commitments)
         kept = [commitment for commitment, ours in zip(commitments, accepted, strict=True) if ours]
-        seats = tuple(commitment.seat for commitment in kept if commitment.seat is not None)
-        if seats and self._backend is not None:
-            backend = self._backend
-            await self._persist("arrive", lambda: backend.arrive(seats))
-        follow = tuple(posting for commitment in kept for posting in commitment.follow)
+        await self._store_also(tuple(record for commitment in kept for record in commitment.also))
+        released = await self._arrive(tuple(commitment.seat for commitment in kept if commitment.seat is not None))
+        follow = (*(posting for commitment in kept for posting in commitment.follow), *released)
         if follow:
             await self._persist("publish", lambda: self._broker.publish(follow))
         if settled:
@@ -42,6 +40,34 @@ class FourSteps:
         return tuple(
             answer if ours else Stale("the outcome was refused") for answer, ours in zip(answers, accepted, strict=True)
         )
+
+    async def _arrive(self, seats: tuple[Seat, ...]) -> list[Posting]:
+        """Take the seats, and those further out that this fails; answers what it sets free. Repeated after a death it
+        answers the same: the delivery is settled only when all of it is published."""
+        backend, follow = self._backend, list[Posting]()
+        while seats and backend is not None:
+            released: list[Released] = []
+            for seat, joined in zip(seats, await self._joined(backend, seats), strict=True):
+                if seat.release is not None:
+                    released.append(seat.release(joined))
+            await self._store_also(tuple(record for one in released for record in one.records))
+            follow += [posting for one in released for posting in one.follow]
+            seats = tuple(seat for one in released for seat in one.seats)
+        return follow
+
+    async def _joined(self, backend: Backend, seats: tuple[Seat, ...]) -> list[Joined]:
+        # A store that cannot close a join is not told of failed seats: without them it never completes either.
+        closes = bool(getattr(backend, "closes_joins", False))
+        told = tuple(seat for seat in seats if closes or not seat.failed)
+        answers = iter(await self._persist("arrive", lambda: backend.arrive(told)) if told else ())
+        open_still = [Joined(join=seat.join, complete=False) for seat in seats]
+        return [next(answers) if closes or not seat.failed else open_still[n] for n, seat in enumerate(seats)]
+
+    async def _store_also(self, records: tuple[Record, ...]) -> None:
+        """What is refused has ended otherwise, and nothing hangs on it."""
+        backend = self._backend
+        if records and backend is not None:
+            await self._persist("store", lambda: backend.store(records))
 
     async def _store(self, commitments: tuple[Commitment, ...]) -> list[bool]:
         accepted = [True] * len(commitments)
@@ -73,9 +99,9 @@ class FourSteps:
 
 
 def _last_step(commitment: Commitment) -> Commitment:
-    if commitment.record is None and not commitment.follow and commitment.seat is None:
+    if commitment.record is None and not commitment.follow and not commitment.also and commitment.seat is None:
         return commitment
-    changes: dict[str, Any] = {"record": None, "follow": (), "seat": None}
+    changes: dict[str, Any] = {"record": None, "follow": (), "also": (), "seat": None}
     return msgspec.structs.replace(commitment, **changes)
 
 

@@ -13,7 +13,7 @@ from leveret.logic.slot import WORKER, WorkerEvent, WorkerState, move
 from leveret.model.node import Reaping
 from leveret.model.options import WorkerOptions
 from leveret.ports.broker import Severable
-from leveret.worker.chores import ChoreRunner
+from leveret.worker.chores import ChoreRunner, Sweeper
 from leveret.worker.consumer import Consumer
 from leveret.worker.context import WorkerHooks, WorkerParts
 from leveret.worker.dispatcher import Dispatcher
@@ -136,6 +136,8 @@ class Worker:
         work = [self._settler.run(), self._pulse(), self._reconcile()]
         if self._parts.chores is not None:
             work.append(ChoreRunner(self._parts.chores, self._parts.clock).run())
+        if self._parts.outbox is not None:
+            work.append(Sweeper(self._parts.outbox, self._parts.broker, self._parts.clock).run())
         if self._parts.severable is not None:
             work.append(self._mourn(self._parts.severable))
         return work

@@ -116,8 +116,6 @@ def test_a_success_calls_no_errback(line: Line) -> None:
 
 
 def test_an_errback_that_takes_request_error_and_traceback(line: Line) -> None:
-    if line.to_leveret:
-        pytest.xfail("errbacks of three arguments come with the canvas: here they get the id alone")
     errback = line.signature("interop.on_error", kwargs={"tag": (mark := tag())})
     result = line.send("interop.fail", "OutOfStock", "pears", 3, link_error=errback)
 

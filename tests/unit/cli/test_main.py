@@ -29,7 +29,20 @@ def test_help_lists_every_verb_without_importing_them(leveret):
     answer = leveret("--help")
 
     assert answer.code == 0
-    for verb in ("worker", "call", "result", "status", "queues", "purge", "dead", "config", "report", "bench", "demo"):
+    for verb in (
+        "worker",
+        "call",
+        "result",
+        "graph",
+        "status",
+        "queues",
+        "purge",
+        "dead",
+        "config",
+        "report",
+        "bench",
+        "demo",
+    ):
         assert f"  {verb} " in answer.out
 
 
@@ -108,6 +121,14 @@ def test_a_result_nobody_knows_is_pending(leveret, module):
     answer = leveret("result", "-A", module(), "some-id", "--json")
 
     assert (answer.code, json.loads(answer.out)["state"]) == (0, "PENDING")
+
+
+def test_a_workflow_is_drawn(leveret, module):
+    name = module()
+    id = json.loads(leveret("call", "-A", name, "add", "1", "y=2", "--json").out)["id"]
+
+    assert leveret("graph", "-A", name, id).out.startswith(f"task[{id}] PENDING: ")
+    assert leveret("graph", "-A", name, id, "--mermaid").out.splitlines() == ["graph TD", f'  n0["{id} PENDING"]']
 
 
 def test_waiting_for_a_result_ends_in_time(leveret, module):

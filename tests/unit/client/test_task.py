@@ -117,8 +117,8 @@ def test_what_celerys_task_has_and_ours_not_yet_says_so(app: testing.StagedLever
     @app.task
     def plain() -> None: ...
 
-    with pytest.raises(AttributeError, match=r"task\.replace is not here yet"):
-        plain.replace(plain.s())  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match=r"task\.add_to_chord is not here yet"):
+        plain.add_to_chord(plain.s())  # type: ignore[attr-defined]
     with pytest.raises(AttributeError, match="no attribute 'dely'"):
         plain.dely()  # type: ignore[attr-defined]
 

@@ -12,10 +12,21 @@ from leveret.logic.delivery import (
     needs_lookup,
     undecodable,
 )
+from leveret.logic.following import again
 from leveret.logic.results import read_meta
 from leveret.model.delivery import Verdict
-from leveret.model.message import Embed
-from leveret.model.outcome import Cancelled, Finished, Ignored, Rejected, Retried, Snoozed, Succeeded, Unstarted
+from leveret.model.message import Embed, tries
+from leveret.model.outcome import (
+    Cancelled,
+    Finished,
+    Ignored,
+    Rejected,
+    Replaced,
+    Retried,
+    Snoozed,
+    Succeeded,
+    Unstarted,
+)
 from leveret.model.settlement import Record
 from leveret.model.signature import SignatureSpec
 
@@ -258,6 +269,35 @@ def test_a_stored_failure_is_replayed_with_its_error_callbacks():
     replay = admitted(msg, Facts(original.record), count=2).settlement
 
     assert (replay.verdict, replay.record, replay.follow) == (Verdict.ACK, None, original.follow)
+
+
+def test_a_stored_rejection_is_replayed_without_error_callbacks():
+    """They are not for rejections; found by the workflows of seed 2631."""
+    for ignored in (None, True):
+        msg = message(embed=LINKS, ignore_result=ignored, derived=True)
+        original = end(Rejected("no"), msg)
+
+        replay = admitted(msg, Facts(original.record), count=2).settlement
+
+        assert (replay.verdict, replay.reason, replay.follow) == (Verdict.REJECT, "rejected: no", ())
+
+
+def test_a_stored_replacement_is_replayed_with_the_same_ids():
+    spec = SignatureSpec(task="add", options={"task_id": "id-1", "retries": 1})
+    original = end(Replaced(spec))
+
+    replay = admitted(facts=Facts(original.record), count=2).settlement
+
+    assert original.record.tombstone and not original.record.terminal
+    assert [(one.id, one.attempt) for one in original.follow] == [("id-1", 1)]
+    assert replay.follow == original.follow
+
+
+def test_the_tries_of_what_took_over_begin_anew():
+    (follow,) = end(Replaced(SignatureSpec(task="add", options={"task_id": "id-1", "retries": 3}))).follow
+
+    assert (follow.attempt, tries(follow)) == (3, 0)
+    assert tries(CODEC.decode(CODEC.encode(again(follow, NOW)), "q")) == 1
 
 
 def test_a_stored_retry_is_replayed_with_the_arguments_it_asked_for():

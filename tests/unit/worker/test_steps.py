@@ -9,7 +9,7 @@ from leveret.model.endpoint import Url
 from leveret.model.message import TaskId
 from leveret.model.node import Node, Session
 from leveret.model.options import DriverOptions
-from leveret.model.settlement import Commitment, Record, Stale
+from leveret.model.settlement import Commitment, Joined, Record, Released, Seat, Stale
 from leveret.testing.clock import SimClock
 from leveret.worker.persist import Persistent
 from leveret.worker.steps import FourSteps
@@ -48,5 +48,56 @@ def test_the_delivery_of_a_refused_outcome_is_handed_over_again():
         assert isinstance(answer, Stale)
         assert [(delivery.encoded.headers["id"], delivery.count) for delivery in again] == [("a", 2)]
         assert (await backend.get(["a"]))[0].meta == b"theirs"
+
+    asyncio.run(main())
+
+
+class Closed:
+    """A store that knows nothing of failed seats, and says what it is told."""
+
+    def __init__(self):
+        self.told, self.stored = [], []
+
+    async def store(self, records):
+        self.stored += records
+        return (True,) * len(records)
+
+    async def arrive(self, seats):
+        self.told += seats
+        return tuple(Joined(join=seat.join, complete=seat.index == 1, values=(b"0", b"1")) for seat in seats)
+
+
+def test_what_seats_release_is_published_before_the_delivery_is_settled():
+    """And a store that cannot close joins is not told of failed seats: it would count them."""
+
+    async def main():
+        clock = SimClock()
+        server = MemoryServer(DriverOptions(), clock)
+        driver = MemoryDriver(Url("memory://"), DriverOptions(), clock, server)
+        broker, backend = driver.broker(), Closed()
+        node = Node(name="w1", incarnation="1", boot="b", pid=1)
+        await driver.leases().register(node, (Session(id=SessionId("s"), node="w1", incarnation="1", pid=1),))
+        await broker.publish((posting("a"), posting("b"), posting("c")))
+        claimed = await broker.claim(Claim(session=SessionId("s"), queues=("q",), credit=3, number=0))
+        outer = Seat(
+            join="o", index=0, size=1, value=b"", failed=True, release=lambda joined: Released(records=(lost,))
+        )
+        lost = success(b"")
+        seats = (
+            Seat(join="j", index=0, size=2, value=b"0", release=lambda joined: Released()),
+            Seat(join="j", index=1, size=2, value=b"1", release=lambda joined: Released(follow=(posting("body"),))),
+            Seat(join="k", index=1, size=2, value=b"", failed=True, release=lambda joined: Released(seats=(outer,))),
+        )
+        await FourSteps(broker, backend, Persistent(clock)).commit(
+            tuple(
+                Commitment(receipt=delivery.receipt, verdict=Verdict.ACK, seat=seat)
+                for delivery, seat in zip(claimed, seats, strict=True)
+            )
+        )
+
+        (body,) = await broker.claim(Claim(session=SessionId("s"), queues=("q",), credit=9, number=1))
+        assert [seat.join for seat in backend.told] == ["j", "j"]
+        assert backend.stored == [lost]
+        assert body.encoded.headers["id"] == "body"
 
     asyncio.run(main())

@@ -5,6 +5,7 @@ from leveret.links.sql.backend import SqlBackend, SqlBlockingBackend
 from leveret.links.sql.database import Database
 from leveret.links.sql.fleet.chores import SqlChores
 from leveret.links.sql.fleet.ledger import SqlLedger
+from leveret.links.sql.fleet.outbox import SqlBlockingOutbox, SqlOutbox
 from leveret.model.endpoint import Url
 from leveret.model.options import DriverOptions
 from leveret.ports.clock import Clock
@@ -12,6 +13,8 @@ from leveret.ports.clock import Clock
 
 class SqlBackendDriver:
     """`ports.driver.BackendDriver`. Opens nothing until asked."""
+
+    closes_joins = True
 
     def __init__(self, url: Url, options: DriverOptions, clock: Clock) -> None:
         self._database = Database(url, options.publish_timeout)
@@ -26,6 +29,12 @@ class SqlBackendDriver:
 
     def chores(self) -> SqlChores:
         return SqlChores(self._database, self._options, self._clock)
+
+    def outbox(self, *, inline: bool = True) -> SqlOutbox:
+        return SqlOutbox(self._database, self._clock, inline=inline)
+
+    def blocking_outbox(self) -> SqlBlockingOutbox:
+        return SqlBlockingOutbox(self._database, self._clock)
 
     def ledger(self) -> SqlLedger:
         return SqlLedger(self._database, self._options, self._clock)

@@ -18,6 +18,8 @@ class SqlDriver:
 
     capabilities = CAPABILITIES
 
+    closes_joins = True
+
     def __init__(self, url: Url, options: DriverOptions, clock: Clock) -> None:
         self._database = Database(url, options.publish_timeout)
         self._publisher = Publisher(self._database, options, clock)

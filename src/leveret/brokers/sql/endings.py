@@ -7,7 +7,7 @@ from leveret.links.sql.connection import Connection
 from leveret.links.sql.receipts import Ticket, read_receipt
 from leveret.model.delivery import Return, Verdict
 from leveret.model.options import DriverOptions
-from leveret.model.settlement import Commitment, Committed, Stale
+from leveret.model.settlement import Commitment, Committed, Joined, Seat, Stale
 
 NOT_OURS = "the receipt is not held any more"
 FENCED = "a terminal record or a later attempt is stored"
@@ -20,7 +20,7 @@ class Uneven(Exception):
 
 def is_plain(commitments: Sequence[Commitment]) -> bool:
     """Whether every commitment is an acknowledgement with, at most, a record: what a busy worker sends."""
-    return all(c.verdict is Verdict.ACK and not c.follow and c.seat is None for c in commitments)
+    return all(c.verdict is Verdict.ACK and not c.follow and c.seat is None and not c.also for c in commitments)
 
 
 def commit_plain(
@@ -54,12 +54,27 @@ def commit(connection: Connection, commitment: Commitment, now: float, options: 
         return Stale(NOT_OURS)
     if commitment.record is not None and not results.store(connection, commitment.record, now, options):
         return Stale(FENCED)
-    joined = results.arrive(connection, commitment.seat, now, options) if commitment.seat else None
+    for record in commitment.also:
+        results.store(connection, record, now, options)
     # The delivery ends first: with follow-ups of the same id the predecessor must not stand in the door.
     end(connection, ticket, commitment, now)
     if commitment.follow:
         messages.add(connection, commitment.follow, now, options.high_first)
-    return Committed(joined)
+    return Committed(take(connection, commitment.seat, now, options) if commitment.seat else None)
+
+
+def take(connection: Connection, seat: Seat, now: float, options: DriverOptions) -> Joined:
+    """Take a seat, and do all that this sets free, in the same transaction."""
+    joined = results.arrive(connection, seat, now, options)
+    if seat.release is not None:
+        released = seat.release(joined)
+        for record in released.records:
+            results.store(connection, record, now, options)
+        if released.follow:
+            messages.add(connection, released.follow, now, options.high_first)
+        for further in released.seats:
+            take(connection, further, now, options)
+    return joined
 
 
 def settle(connection: Connection, commitment: Commitment, now: float) -> Committed | Stale:

@@ -136,12 +136,6 @@ class ResultView:
         return self._ignored
 
     @property
-    def children(self) -> list[Any] | None:
-        """The calls the task made itself, once it has ended."""
-        meta = self._look()
-        return [self._relative(child[0][0]) for child in meta.children or ()] if self._meta is not None else None
-
-    @property
     def parent(self) -> Any:
         """The step before this one in a chain, or the task that sent this one."""
         if self._parent is None:
@@ -154,11 +148,35 @@ class ResultView:
         self._parent = parent
 
     @property
+    def known_parent(self) -> Any:
+        """The result it stands behind, as far as this handle knows; asks nobody."""
+        return self._parent
+
+    @property
+    def queue_known(self) -> str | None:
+        """Where it was sent, as far as this handle knows; asks nobody."""
+        return self._queue
+
+    def look_now(self) -> ResultMeta | None:
+        """What the store knows of it; None: nothing."""
+        meta = self._look()
+        return None if self._meta is None and meta.status == states.PENDING else meta
+
+    @property
+    def client(self) -> Client:
+        return self._client
+
+    @property
     def clock(self) -> Clock:
         return self._client.clock
 
     def _relative(self, id: str) -> Self:
         return self.sent(self._client, id, "", "", ignored=False)
+
+    def written_children(self) -> tuple[Any, ...] | None:
+        """The calls the task made itself and what followed it, each as Celery's tuple; None before its end."""
+        meta = self._look()
+        return None if self._meta is None else tuple(meta.children or ())
 
     def ready(self) -> bool:
         return self._look().status in states.READY_STATES
@@ -172,6 +190,9 @@ class ResultView:
     def exists(self) -> bool:
         """Whether the store knows anything of the task; a task that has not begun is unknown to it."""
         return self._meta is not None or self._client.backend().get([self.id])[0] is not None
+
+    async def asuccessful(self) -> bool:
+        return (await self._alook()).status == states.SUCCESS
 
     async def astate(self) -> str:
         return (await self._alook()).status

@@ -8,6 +8,8 @@ Check = Callable[[Sequence[Any], Mapping[str, Any]], None]
 """Raises TypeError when a function cannot be called with these arguments."""
 
 _PLAIN = (inspect.Parameter.POSITIONAL_OR_KEYWORD,)
+_BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_MANY = 3
 
 
 def checker(function: Callable[..., Any], *, skip_first: bool = False) -> Check | None:
@@ -36,6 +38,17 @@ def counts(function: Callable[..., Any]) -> range:
     if any(parameter.kind not in _PLAIN for parameter in parameters):
         return range(0)
     return range(sum(p.default is inspect.Parameter.empty for p in parameters), len(parameters) + 1)
+
+
+def by_position(function: Callable[..., Any]) -> tuple[str, ...]:
+    """Names of the parameters that can be given by position; `*args` counts for as many as anybody gives."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (ValueError, TypeError):
+        return ()
+    names = [parameter.name for parameter in parameters if parameter.kind in _BY_POSITION]
+    endless = any(parameter.kind is inspect.Parameter.VAR_POSITIONAL for parameter in parameters)
+    return (*names, *(f"*{place}" for place in range(_MANY))) if endless else tuple(names)
 
 
 def _by_counting(signature: inspect.Signature, name: str) -> Check:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from leveret.client.options import Seconds
 from leveret.errors import MaxRetriesExceededError
 
-_NOT_YET = frozenset({"replace", "add_to_chord", "map", "starmap"})
+_NOT_YET = frozenset({"add_to_chord"})
 """What Celery's task has and this version does not, so that a ported program is told more than a missing name."""
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -63,7 +63,7 @@ class Declared:
         def __getattr__(self, name: str) -> Any:
             said = f"{type(self).__name__!r} object has no attribute {name!r}"
             if name in _NOT_YET:
-                said = f"task.{name} is not here yet: it comes with chords in a later version"
+                said = f"task.{name} is not here yet: it comes with a later version"
             raise AttributeError(said, name=name, obj=self)
 
     def on_bound(self, app: Any) -> None:

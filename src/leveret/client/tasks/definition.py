@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from leveret.client.options import Seconds, seconds
+from leveret.client.tasks.arguments import by_position
 from leveret.model.task import RetryPolicy, TaskDefinition
 
 HOOKS = ("before_start", "on_success", "on_failure", "on_retry", "after_return")
@@ -67,6 +68,7 @@ def define(task: Any, settings: TaskDefaults) -> TaskDefinition:
         dead_letter=bool(task.dead_letter),
         lane=task.lane,
         result_expires=own.seconds("result_expires", None),
+        positional=() if inspect.ismethod(task.run) else by_position(task.run),
         hooks=overridden_hooks(task),
     )
 

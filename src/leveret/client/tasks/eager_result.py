@@ -83,6 +83,9 @@ class EagerResult(Generic[T]):
     async def ainfo(self) -> Any:
         return self._value
 
+    async def asuccessful(self) -> bool:
+        return self.successful()
+
     async def aready(self) -> bool:
         return True
 

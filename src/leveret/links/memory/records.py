@@ -7,15 +7,21 @@ from leveret.links.memory.bells import Bells
 from leveret.model.delivery import Posting
 from leveret.model.options import DriverOptions
 from leveret.model.settlement import Joined, Record, Seat
-from leveret.model.state import RETRY
+from leveret.model.state import RETRY, REVOKED
 
 
 class Join:
-    __slots__ = ("size", "values")
+    __slots__ = ("closed", "size", "values")
 
     def __init__(self, size: int) -> None:
         self.size = size
         self.values: dict[int, bytes] = {}
+        self.closed = False
+        """A member failed: it stays open for ever."""
+
+    @property
+    def complete(self) -> bool:
+        return not self.closed and len(self.values) >= self.size
 
 
 class Records:
@@ -62,9 +68,10 @@ class Records:
         return True
 
     def stops(self, posting: Posting) -> bool:
-        """The door: whether what is stored says that this posting has run already."""
+        """The door: whether what is stored says that this posting has run already. A revocation does not: it may come
+        before the message, and whoever claims that has to end it for those behind it."""
         known = self._records.get(posting.id)
-        if known is None:
+        if known is None or known.state == REVOKED:
             return False
         if known.terminal or known.attempt > posting.attempt:
             return True
@@ -80,12 +87,15 @@ class Records:
 
     def arrive(self, seat: Seat, now: float) -> Joined:
         join = self._joins.setdefault(seat.join, Join(seat.size))
-        if seat.index not in join.values:
-            join.values[seat.index] = seat.value
-            # No deadline on an open join; a complete one answers again for as long as a result lives.
-            if len(join.values) == join.size and self._options.result_expires is not None:
+        if not join.complete and not join.closed and (seat.failed or seat.index not in join.values):
+            if seat.failed:
+                join.closed = True
+            else:
+                join.values[seat.index] = seat.value
+            # No deadline on an open join; one that is over answers again for as long as a result lives.
+            if (join.closed or join.complete) and self._options.result_expires is not None:
                 self._expire_at(now + self._options.result_expires, seat.join, join=True)
-        if len(join.values) < join.size:
+        if not join.complete:
             return Joined(join=seat.join, complete=False)
         return Joined(join=seat.join, complete=True, values=tuple(join.values[i] for i in sorted(join.values)))
 

@@ -100,12 +100,26 @@ class MemoryServer:
             return Stale(NOT_OURS)
         if commitment.record is not None and not self.records.store(commitment.record, now):
             return Stale(FENCED)
-        joined = self.records.arrive(commitment.seat, now) if commitment.seat else None
+        for record in commitment.also:
+            self.records.store(record, now)
         # The delivery ends first: with follow-ups of the same id the predecessor must not stand in the door.
         self._settle(commitment, now)
         for posting in commitment.follow:
             self.messages.publish(posting, now)
-        return Committed(joined)
+        return Committed(self._take(commitment.seat, now) if commitment.seat else None)
+
+    def _take(self, seat: Seat, now: float) -> Joined:
+        """Take a seat, and do all that this sets free, in the one step."""
+        joined = self.records.arrive(seat, now)
+        if seat.release is not None:
+            released = seat.release(joined)
+            for record in released.records:
+                self.records.store(record, now)
+            for posting in released.follow:
+                self.messages.publish(posting, now)
+            for further in released.seats:
+                self._take(further, now)
+        return joined
 
     def _settle(self, commitment: Commitment, now: float) -> Committed | Stale:
         if not self.messages.holds(commitment.receipt):

@@ -8,7 +8,9 @@ from leveret.model.settlement import Joined, Record, Seat
 
 
 class MemoryBackend:
-    """`ports.backend.Backend`."""
+    """`ports.backend.Backend` and `ClosesJoins`."""
+
+    closes_joins = True
 
     def __init__(self, server: MemoryServer) -> None:
         self._server = server

@@ -17,7 +17,9 @@ T = TypeVar("T")
 
 class SqlBackend:
     """`ports.backend.Backend`. Inline for a worker's I/O loop, which has no other duty; a caller's loop hands the
-    writes to a thread."""
+    writes to a thread. It is `ClosesJoins`."""
+
+    closes_joins = True
 
     def __init__(self, database: Database, options: DriverOptions, clock: Clock, *, inline: bool = True) -> None:
         self._database, self._options, self._clock, self._inline = database, options, clock, inline

@@ -68,13 +68,15 @@ def forget(connection: Connection, ids: Sequence[str]) -> None:
 
 
 def arrive(connection: Connection, seat: Seat, now: float, options: DriverOptions) -> Joined:
-    """Take a seat; the first value wins. An open join has no deadline, a complete one lives as long as a result."""
+    """Take a seat; the first value wins. An open join has no deadline, one that is over lives as long as a result."""
     connection.execute("open_join", (seat.join, seat.size))
-    if connection.execute("take_seat", (seat.join, seat.index, seat.value)).rowcount == 1:
-        expires = None if options.result_expires is None else now + options.result_expires
+    expires = None if options.result_expires is None else now + options.result_expires
+    if seat.failed:
+        connection.execute("close_join", (expires, seat.join))
+    elif connection.execute("take_seat", (seat.join, seat.index, seat.value)).rowcount == 1:
         connection.execute("count_seat", (expires, seat.join))
-    size, taken = connection.execute("find_join", (seat.join,)).fetchone()
-    if taken < size:
+    size, taken, closed = connection.execute("find_join", (seat.join,)).fetchone()
+    if closed or taken < size:
         return Joined(join=seat.join, complete=False)
     values = connection.execute("read_seats", (seat.join,)).fetchall()
     return Joined(join=seat.join, complete=True, values=tuple(value for (value,) in values))

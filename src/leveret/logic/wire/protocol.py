@@ -6,7 +6,7 @@ from typing import Any
 
 from leveret.errors import DecodeError, EncodeError
 from leveret.logic.serializers import dumps_json
-from leveret.logic.wire.jsontags import undress
+from leveret.logic.wire.jsontags import ATOMS, undress
 from leveret.model.message import Embed
 from leveret.model.signature import SignatureSpec
 
@@ -210,7 +210,11 @@ def _read_signatures(embed: Mapping[str, Any], field: str, limit: int | None) ->
         raise DecodeError(f"embed.{field}: expected a list, got {type(found).__name__}")
     if limit is not None and len(found) > limit:
         raise DecodeError(f"embed.{field}: {len(found)} signatures, at most {limit}")
-    return tuple(signature_from_wire(item, f"{field}[{index}]") for index, item in enumerate(found))
+    try:
+        return tuple(map(signature_from_wire, found))
+    except DecodeError:
+        # Once more with each one's place, for the complaint.
+        return tuple(signature_from_wire(item, f"{field}[{index}]") for index, item in enumerate(found))
 
 
 def signature_to_wire(spec: SignatureSpec) -> dict[str, Any]:
@@ -232,16 +236,20 @@ def _inner_to_wire(value: Any) -> Any:
     if isinstance(value, SignatureSpec):
         return signature_to_wire(value)
     if type(value) is list or type(value) is tuple:
-        return [_inner_to_wire(item) for item in value]
+        return [_inner_to_wire(item) for item in value] if value else []
     # Exact: a subclass of dict is the serializer's business.
     if type(value) is dict:
-        return {key: _inner_to_wire(item) for key, item in value.items()}
+        # A chain of a thousand steps has a thousand of them in every message, nearly all of them flat.
+        for item in value.values():
+            if type(item) not in ATOMS:
+                return {key: _inner_to_wire(item) for key, item in value.items()}
+        return value
     return dict(value) if isinstance(value, Mapping) and not isinstance(value, dict) else value
 
 
 def signature_from_wire(wire: Any, where: str = "signature") -> SignatureSpec:
     """Read one signature dict; signatures inside its arguments and options stay dicts."""
-    if not isinstance(wire, Mapping):
+    if type(wire) is not dict and not isinstance(wire, Mapping):
         raise DecodeError(f"{where}: expected a signature, got {type(wire).__name__}")
     task = wire.get("task")
     if type(task) is not str or not task:

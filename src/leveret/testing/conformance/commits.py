@@ -4,12 +4,12 @@ import asyncio
 from typing import Any
 
 from leveret.model.delivery import Verdict
-from leveret.model.settlement import Commitment, Committed, Joined, Stale
+from leveret.model.settlement import NOTHING, Commitment, Committed, Joined, Released, Stale
 from leveret.ports.broker import Capability
 from leveret.testing.conformance.case import case
 from leveret.testing.conformance.needs import Trait
 from leveret.testing.conformance.rig import Rig
-from leveret.testing.conformance.values import ids, posting, retry, seat, success, tombstone
+from leveret.testing.conformance.values import ids, posting, retry, revoked, seat, success, tombstone
 
 
 class TestCommit:
@@ -56,6 +56,56 @@ class TestCommit:
 
         assert [type(answer) for answer in answers] == [Committed, Stale, Committed]
         assert ids(await rig.claim()) == ["b", "a+", "c+"]
+
+    @case
+    async def test_what_the_last_seat_releases_is_part_of_the_commitment(self, rig: Rig) -> None:
+        await rig.send("a", "b")
+        await rig.join()
+        asked: list[Joined] = []
+
+        def release(joined: Joined) -> Released:
+            asked.append(joined)
+            return Released(follow=(posting("body", once=True),)) if joined.complete else NOTHING
+
+        for place, delivery in enumerate(await rig.claim()):
+            await rig.commit(delivery, seat=seat(place, b"%d" % place, size=2, release=release))
+
+        assert [joined.values for joined in asked] == [(), (b"0", b"1")]
+        assert ids(await rig.claim()) == ["body"]
+
+    @case(needs=Trait.CLOSES_JOINS)
+    async def test_what_a_failed_seat_means_to_others_is_part_of_the_commitment(self, rig: Rig) -> None:
+        """Outcomes of what will never run, each fenced by itself; and the seats of joins further out."""
+        await rig.send("a")
+        await rig.join()
+        await rig.store(success("known", meta=b"first"))
+        lost = Released(records=(success("further out"),))
+        outer = seat(0, b"", join="outer", size=1, failed=True, release=lambda joined: lost)
+        records = (success("known", meta=b"second"), success("body"))
+        told = Released(records=records, follow=(posting("errback"),), seats=(outer,))
+
+        answer = await rig.commit(
+            await rig.one(),
+            record=success("a"),
+            also=(success("rest"), success("known", meta=b"third")),
+            seat=seat(0, b"why", size=2, failed=True, release=lambda joined: told),
+        )
+
+        assert isinstance(answer, Committed)
+        found = await rig.backend.get(["rest", "body", "further out", "known"])
+        assert [record and record.meta for record in found] == [*[b'{"result": 3}'] * 3, b"first"]
+        assert ids(await rig.claim()) == ["errback"]
+
+    @case
+    async def test_nothing_is_released_by_a_commitment_that_is_refused(self, rig: Rig) -> None:
+        await rig.send("a")
+        await rig.join()
+        await rig.store(success("a"))
+        body = Released(follow=(posting("body"),))
+
+        await rig.commit(await rig.one(), record=success("a"), seat=seat(0, b"v", size=1, release=lambda joined: body))
+
+        await rig.nothing()
 
     @case(needs=Capability.LEASE)
     async def test_a_stale_receipt_writes_nothing(self, rig: Rig) -> None:
@@ -261,6 +311,17 @@ class TestTheDoor:
 
         await rig.send("a", attempt=2, once=True)
         await rig.stands(1, 0, 0, 0)
+
+    @case(needs=(Trait.STORE, Capability.LEASE))
+    async def test_a_revocation_stops_nothing(self, rig: Rig) -> None:
+        """It may come before the message does; whoever claims that ends it for those who wait behind it."""
+        await rig.store(revoked("a"))
+        await rig.send("a", once=True)
+        await rig.stands(1, 0, 0, 0)
+
+        await rig.join()
+        (delivery,) = await rig.claim()
+        assert delivery.revoked
 
     @case(needs=Trait.STORE)
     async def test_different_ids_pass(self, rig: Rig) -> None:

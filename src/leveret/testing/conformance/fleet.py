@@ -56,6 +56,7 @@ class Process:
         if hasattr(driver, "backend"):
             self.abilities.add(Trait.STORE)
             self.backend = self.driver.backend()
+            self.abilities |= {Trait.CLOSES_JOINS} if getattr(self.backend, "closes_joins", False) else set()
         if Capability.COMMIT in self.capabilities:
             self.committer = self.driver.commit()
 

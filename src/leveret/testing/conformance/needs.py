@@ -10,6 +10,7 @@ class Trait(Enum):
 
     BROKER = "this driver is no broker"
     STORE = "this driver keeps no outcomes"
+    CLOSES_JOINS = "a failed member cannot close a join in this store"
     SEVERABLE = "no session of this driver ends with a connection"
     EITHER_END = "on this broker 9 is always the most urgent"
     HOURS = "minutes or days pass in this case: it takes a simulated clock"

@@ -230,6 +230,32 @@ class TestJoins:
         assert [joined.complete for joined in answers] == [True, False]
 
 
+class TestClosedJoins:
+    needs = (Trait.STORE, Trait.CLOSES_JOINS)
+
+    @case
+    async def test_a_failed_seat_closes_the_join(self, rig: Rig) -> None:
+        await rig.backend.arrive((seat(0, b"a", size=2), seat(1, b"why", size=2, failed=True)))
+
+        for index in (0, 1):
+            (joined,) = await rig.backend.arrive((seat(index, b"late", size=2),))
+            assert joined == Joined(join="j", complete=False)
+
+    @case
+    async def test_a_join_may_be_closed_before_anybody_arrived(self, rig: Rig) -> None:
+        await rig.backend.arrive((seat(-1, b"", size=1, failed=True),))
+
+        (joined,) = await rig.backend.arrive((seat(0, b"a", size=1),))
+        assert not joined.complete
+
+    @case
+    async def test_a_complete_join_cannot_be_closed(self, rig: Rig) -> None:
+        await rig.backend.arrive((seat(0, b"a", size=1),))
+
+        (joined,) = await rig.backend.arrive((seat(-1, b"", size=1, failed=True),))
+        assert joined == Joined(join="j", complete=True, values=(b"a",))
+
+
 class TestKeeping:
     needs = (Trait.STORE, Trait.HOURS)
 

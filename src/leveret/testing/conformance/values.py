@@ -5,7 +5,7 @@ from typing import Any
 from leveret.model.delivery import Delivery, Encoded, Posting
 from leveret.model.message import TaskId
 from leveret.model.settlement import Record, Seat
-from leveret.model.state import RETRY, SUCCESS
+from leveret.model.state import RETRY, REVOKED, SUCCESS
 
 QUEUE = "q"
 URGENT = "urgent"
@@ -37,8 +37,12 @@ def tombstone(id: str, attempt: int = 0, **options: Any) -> Record:
     return Record(id=TaskId(id), attempt=attempt, state=SUCCESS, tombstone=True, terminal=True, **options)
 
 
-def seat(index: int, value: bytes, *, join: str = "j", size: int = 3) -> Seat:
-    return Seat(join=join, index=index, size=size, value=value)
+def seat(index: int, value: bytes, *, join: str = "j", size: int = 3, **more: Any) -> Seat:
+    return Seat(join=join, index=index, size=size, value=value, **more)
+
+
+def revoked(id: str) -> Record:
+    return Record(id=TaskId(id), attempt=0, state=REVOKED, terminal=True)
 
 
 def ids(deliveries: tuple[Delivery, ...]) -> list[str]:

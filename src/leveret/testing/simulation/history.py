@@ -59,7 +59,10 @@ class History:
         self.note("entered", posting.id, posting.attempt)
         key = (posting.id, posting.attempt, posting.queue)
         self.entered_ids[key] += 1
-        if self.entered_ids[key] > 1 and not (posting.id in self.ignored and posting.attempt == 0):
+        ended = self.terminal.get(posting.id)
+        # A revocation stops nothing at the door: it is whoever claims the message that ends it, once more if need be.
+        revoked = ended is not None and ended.state == REVOKED
+        if self.entered_ids[key] > 1 and not revoked and not (posting.id in self.ignored and posting.attempt == 0):
             self._violated("published twice", posting.id, f"attempt {posting.attempt} entered its queue again")
 
     def handed(self, posting: Posting, delivery: Delivery, session: SessionId) -> None:

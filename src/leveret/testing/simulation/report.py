@@ -7,13 +7,17 @@ import multiprocessing
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from leveret.testing.faults import Fault
+from leveret.testing.simulation.canvas.world import simulate_workflow
 from leveret.testing.simulation.world import Result, simulate
 
+Run = Callable[[int], Result]
 COLLECT_EVERY = 20
 """Runs between two collections of garbage: a run leaves cycles behind, and the collector inside of one costs 15 %."""
 
@@ -54,28 +58,29 @@ class Tally:
         yield f"violations: {len(self.failures)} of {self.seeds} seeds"
 
 
-def run_seeds(seeds: Sequence[int], jobs: int = 1) -> Tally:
+def run_seeds(seeds: Sequence[int], jobs: int = 1, run: Run = simulate) -> Tally:
     """Run every seed, spread over `jobs` processes."""
     started, tally = time.monotonic(), Tally()
-    for result in _results(seeds, jobs):
+    for result in _results(seeds, jobs, run):
         tally.add(result)
     tally.seconds = time.monotonic() - started
     return tally
 
 
-def _results(seeds: Sequence[int], jobs: int) -> Iterable[Result]:
+def _results(seeds: Sequence[int], jobs: int, run: Run) -> Iterable[Result]:
+    collected = partial(_simulate, run)
     if jobs == 1:
-        yield from map(_simulate, seeds)
+        yield from map(collected, seeds)
         return
     # Spawned, so that every run starts from the same state whatever the parent has imported or patched.
     with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-        yield from pool.imap_unordered(_simulate, seeds, chunksize=COLLECT_EVERY)
+        yield from pool.imap_unordered(collected, seeds, chunksize=COLLECT_EVERY)
 
 
-def _simulate(seed: int) -> Result:
+def _simulate(run: Run, seed: int) -> Result:
     gc.disable()
     try:
-        return simulate(seed)
+        return run(seed)
     finally:
         if seed % COLLECT_EVERY == 0:
             gc.collect()
@@ -85,20 +90,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m leveret.testing.simulation", description=__doc__)
     parser.add_argument("--seeds", default="0:2000", help="first:end, or one seed to look at closely")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--canvas", action="store_true", help="random workflows instead of single tasks")
     parser.add_argument("--json", type=Path, help="write the figures here too")
     options = parser.parse_args(arguments)
+    run = simulate_workflow if options.canvas else simulate
     first, colon, end = options.seeds.partition(":")
     if not colon:
-        return _show(int(first))
-    tally = run_seeds(range(int(first), int(end)), options.jobs)
+        return _show(int(first), run)
+    tally = run_seeds(range(int(first), int(end)), options.jobs, run)
     print("\n".join(tally.lines()))
     if options.json:
         options.json.write_text(json.dumps(_figures(tally, options.jobs), indent=2) + "\n")
     return 1 if tally.failures else 0
 
 
-def _show(seed: int) -> int:
-    result = simulate(seed, keep_events=True)
+def _show(seed: int, run: Any) -> int:
+    result = run(seed, keep_events=True)
     for event in result.events:
         print(*event)
     print("\n".join(result.violations) or "no violation", f"trace {result.digest}", sep="\n")

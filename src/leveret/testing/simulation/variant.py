@@ -40,6 +40,8 @@ class Variant:
     """The scheduler notes a moment as fired before it has published it."""
     calm: bool = False
     """No faults, no killers, no deploys."""
+    seats: bool = True
+    """Whether some tasks are members of a join without a body; False where messages bring chords of their own."""
     fused: bool | None = None
     """Whether settlements are one transaction; None: the seed decides."""
 
@@ -48,8 +50,8 @@ class Variant:
 def in_force(variant: Variant) -> Iterator[None]:
     """Put a variant's parts, and the seats of joins, into the worker's code."""
     changes = [
-        (intake, "admit", variant.admit(seated_admit)),
-        (commitments, "conclude", seated_conclude),
+        (intake, "admit", variant.admit(seated_admit if variant.seats else decisions.admit)),
+        (commitments, "conclude", seated_conclude if variant.seats else decisions.conclude),
         *variant.patches,
     ]
     originals = [(owner, name, getattr(owner, name)) for owner, name, _ in changes]
@@ -62,7 +64,7 @@ def in_force(variant: Variant) -> Iterator[None]:
             setattr(owner, name, original)
 
 
-# A message says which member of a join it is, but nothing in `logic` takes the seat before there is a canvas.
+# Joins by themselves: these members have seats, and no body waits for them.
 
 
 def seated_conclude(message: Message, *facts: Any) -> Settlement:

@@ -98,7 +98,7 @@ class World:
     async def run(self) -> None:
         """Let the actors play until everything has ended or the time is over, then judge."""
         self.nodes = [SimNode(self, f"w{n}") for n in range(NODES)]
-        self.producers = [Producer(self, n) for n in range(PRODUCERS)]
+        self.producers = self._producers()
         if self.dice.random() < 0.5 and not self.variant.calm:
             deploy = self.dice.choice(self.nodes)
             asyncio.get_running_loop().call_later(self.dice.uniform(2.0, 8.0), lambda: self.spawn(deploy.restart()))
@@ -107,6 +107,9 @@ class World:
             if self.clock.elapsed >= HEALED_AT:
                 self.faults.heal()
         self._judge()
+
+    def _producers(self) -> list[Any]:
+        return [Producer(self, n) for n in range(PRODUCERS)]
 
     def _ended(self) -> bool:
         busy = self.faults.pending or any(not producer.done for producer in self.producers)

@@ -1,1 +1,2 @@
-UPDATE joins SET taken = taken + 1, expires = CASE WHEN taken + 1 >= size THEN ? END WHERE id = ?
+UPDATE joins SET taken = taken + 1, expires = CASE WHEN closed THEN expires WHEN taken + 1 >= size THEN ? END
+WHERE id = ?

@@ -1,1 +1,1 @@
-SELECT size, taken FROM joins WHERE id = ?
+SELECT size, taken, closed FROM joins WHERE id = ?

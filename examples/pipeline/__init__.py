@@ -1,0 +1,1 @@
+"""A million transactions: collect, preprocess, three checks side by side, a report, a note."""

@@ -1,0 +1,1 @@
+"""Celery's compositions: `chain`, `group`, `chord`, `chunks`, `xmap`, `xstarmap`, each in the module of its name."""

@@ -1,0 +1,218 @@
+"""What all compositions share: they are values in Celery's JSON, planned as data (`logic.canvas`) and sent at once."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, TypeVar, cast
+
+import msgspec
+
+from leveret.client import options as calls
+from leveret.client import sending
+from leveret.client.canvas.handles import Known, result_of
+from leveret.client.canvas.whole import asubmit_whole, submit_whole
+from leveret.client.client import Client
+from leveret.client.current import App
+from leveret.client.signature import Signature, maybe_signature
+from leveret.client.specs import from_spec, to_spec
+from leveret.errors import ImproperlyConfigured
+from leveret.logic.canvas.plan import How, freeze, ids_in, needs_join, start
+from leveret.logic.canvas.signatures import MAPS
+from leveret.model.message import Message
+from leveret.model.signature import SignatureSpec
+
+T = TypeVar("T")
+
+_OF_THE_SENDING = frozenset(("timeout", "retry", "retry_policy", "add_to_parent", *calls.NOT_NEEDED))
+"""Options of the publish itself: nothing of them travels."""
+NO_JOINS = (
+    "a chord (or a group inside a chain) needs a store in which its members meet, and {where} keeps nothing: set "
+    'result_backend to one that remembers ("redis://...", "sqlite:///...")'
+)
+
+
+class Plan(NamedTuple):
+    """A composition that is ready to be sent: what goes out now, and the handle on what will come of it."""
+
+    messages: list[Message]
+    result: Any
+    joined: str
+    """A name for the whole, where its messages belong together: those of a header. Empty: each stands alone."""
+
+
+class Composition(Signature[T]):
+    """`task` is `celery.<kind>`, the parts lie in `kwargs`."""
+
+    kind = ""
+
+    def _fill(self, kwargs: dict[str, Any], options: Mapping[str, Any], app: App | None) -> None:
+        calls.check(options)
+        self._app = app
+        self.update(
+            task=f"celery.{self.kind}",
+            args=(),
+            kwargs=kwargs,
+            options=dict(options),
+            subtask_type=self.kind,
+            immutable=False,
+        )
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], app: App | None = None) -> "Signature[Any]":
+        self = cls.__new__(cls)
+        self._app = app
+        self.update(data)
+        return self
+
+    @property
+    def tasks(self) -> list[Signature[Any]]:
+        return read_parts(self["kwargs"], "tasks", self._app)
+
+    @property
+    def app(self) -> App:
+        """Its own, else its first part's."""
+        if self._app is not None:
+            return self._app
+        for part in self.tasks:
+            if part._app is not None or isinstance(part, Composition):
+                return part.app
+        return super().app
+
+    def clone(self, args: Iterable[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Any) -> Any:
+        """A copy whose parts may be changed apart from the original's."""
+        copy = super().clone(args, kwargs, **options)
+        copy["kwargs"] = {name: _copied(part) for name, part in copy["kwargs"].items()}
+        return copy
+
+    # Sending it.
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Send it, as with Celery."""
+        return self.apply_async(args, kwargs)
+
+    def apply_async(
+        self, args: Iterable[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
+    ) -> Any:
+        """Send what begins it, in one publish; the rest follows by itself."""
+        client = self._client(options)
+        if client.options.always_eager:
+            return self.apply(args, kwargs, **options)
+        plan = self.plan(client, calls.positional(args), calls.named(kwargs), options)
+        if plan.joined:
+            submit_whole(client, plan.joined, plan.messages, options)
+        elif plan.messages:
+            sending.submit(client, plan.messages, options)
+        return sending.adopted(plan.result, options)
+
+    async def aapply_async(
+        self, args: Iterable[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
+    ) -> Any:
+        client = self._client(options)
+        if client.options.always_eager:
+            import asyncio  # a coroutine runs, so it is loaded already
+
+            return await asyncio.to_thread(self.apply, args, kwargs, **options)
+        plan = self.plan(client, calls.positional(args), calls.named(kwargs), options)
+        if plan.joined:
+            await asubmit_whole(client, plan.joined, plan.messages, options)
+        elif plan.messages:
+            await sending.asubmit(client, plan.messages, options)
+        return sending.adopted(plan.result, options)
+
+    def _client(self, options: Mapping[str, Any]) -> Client:
+        calls.check(options)
+        return self.app.client
+
+    def plan(
+        self, client: Client, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> Plan:
+        """Make the messages that begin it. Raises what a single call would raise for its arguments."""
+        said = {**self.options, **options}
+        own = {name: value for name, value in said.items() if name not in _OF_THE_SENDING and value is not None}
+        later = {} if client.parts.backend is None else {"reply_to": client.parts.reply_address()}
+        spec = msgspec.structs.replace(to_spec(self), options=own)
+        name = str(own.get("task_id") or client.clock.new_id())
+        frozen = freeze(spec, name, {k: v for k, v in later.items() if v is not None})
+        joined = needs_join(frozen)
+        if joined and not client.options.joins:
+            raise ImproperlyConfigured(NO_JOINS.format(where=client.options.address or "this broker"))
+        # What its caller, or a worker, may send again must be stopped at the door.
+        again = own.get("task_id") is not None or client.parts.outbox is not None
+        composer = Composer(self.app, client, None if again else frozenset(ids_in(spec)))
+        messages = composer.messages(start(frozen, args, kwargs, how=How(timeout=client.options.chord_timeout)))
+        return Plan(messages, self._result(frozen, client, messages), name if joined and len(messages) > 1 else "")
+
+    def _result(self, frozen: SignatureSpec, client: Client, messages: list[Message]) -> Any:
+        sent: dict[str, Message] = {message.id: message for message in messages}
+        return result_of(frozen, Known(client=client, find=self.app.definition, sent=sent))
+
+    def message(self) -> Message:
+        raise TypeError(f"send_many takes single tasks, not a {self.kind}: send it with apply_async()")
+
+    def freeze(self, _id: str | None = None, **ignored: Any) -> Any:
+        """Give every result in it its id now; answers what it will come to."""
+        client = self.app.client
+        frozen = freeze(to_spec(self), _id or client.clock.new_id())
+        self.update(from_spec(frozen))
+        return self._result(frozen, client, [])
+
+    def __repr__(self) -> str:
+        return f"{self.kind}({', '.join(map(repr, self.tasks))})"
+
+
+class Composer:
+    """Makes the messages of many calls; what one of them says of its task holds for the next."""
+
+    def __init__(self, app: App, client: Client, chosen: frozenset[str] | None) -> None:
+        """`chosen` are the ids the caller has named, so that a second sending is stopped at the door; None: all."""
+        self._app, self._lent, self._chosen = app, client, chosen
+        self._known: dict[str, tuple[Any, Any]] = {}
+
+    def messages(self, specs: Iterable[SignatureSpec]) -> list[Message]:
+        return list(map(self._message, specs))
+
+    def _message(self, spec: SignatureSpec) -> Message:
+        found = self._known.get(spec.task)
+        if found is None:
+            task = self._app.tasks.peek(spec.task)
+            found = self._known[spec.task] = (task, self._app.definition(spec.task))
+        task, definition = found
+        if task is not None:
+            task.check(spec.args, spec.kwargs)
+        # A task over many arguments goes where the task itself goes.
+        name = str(spec.kwargs["task"]["task"]) if spec.task in MAPS else spec.task
+        if name != spec.task:
+            definition = self._app.definition(name)
+        message = self._lent.compose(name, spec.args, spec.kwargs, spec.options, definition)
+        if name != spec.task:
+            message = msgspec.structs.replace(message, task=spec.task)
+        fresh = self._chosen is not None and message.id not in self._chosen
+        return msgspec.structs.replace(message, derived=False) if fresh else message
+
+
+def read_parts(kwargs: dict[str, Any], name: str, app: App | None) -> list[Signature[Any]]:
+    """The signatures under `name`, kept as such: whoever changes one changes the composition."""
+    found = kwargs.get(name) or ()
+    if isinstance(found, Mapping):
+        found = found["kwargs"].get("tasks") or ()
+        return [cast(Signature[Any], maybe_signature(part, app)) for part in found]
+    if not all(isinstance(part, Signature) for part in found):
+        found = kwargs[name] = [cast(Signature[Any], maybe_signature(part, app)) for part in found]
+    return list(found)
+
+
+def given(parts: tuple[Any, ...]) -> list[Any]:
+    """Parts one by one, or as one list or generator."""
+    if len(parts) == 1 and not isinstance(parts[0], Mapping) and isinstance(parts[0], Iterable):
+        return list(parts[0])
+    return list(parts)
+
+
+def _copied(part: Any) -> Any:
+    if isinstance(part, Signature):
+        return part.clone()
+    if isinstance(part, list) and part and all(isinstance(one, Mapping) for one in part):
+        return [_copied(one) if isinstance(one, Signature) else dict(one) for one in part]
+    return part
+
+
+def listed(value: Any) -> list[Any]:
+    return [] if not value else [value] if isinstance(value, Mapping) else list(value)

@@ -1,0 +1,1 @@
+UPDATE joins SET closed = 1, expires = ? WHERE id = ? AND NOT closed AND taken < max(size, 1)

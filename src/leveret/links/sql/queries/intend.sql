@@ -1,0 +1,1 @@
+INSERT INTO outbox (id, due, postings) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET due = excluded.due, postings = excluded.postings

@@ -1,0 +1,1 @@
+SELECT id, postings FROM outbox WHERE due <= ? ORDER BY due LIMIT ?

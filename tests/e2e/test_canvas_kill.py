@@ -1,0 +1,167 @@
+"""Chords on real SQLite files under real kills: a SIGKILL at each of the six steps between a header's start and its
+body's, with broker and store in one file (one transaction) and in two (four steps)."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from tests.e2e.harness import ROOT
+
+pytestmark = [
+    pytest.mark.chaos,
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL"),
+]
+
+KILLS = 100 if os.environ.get("LEVERET_CHAOS") == "full" else 10
+MEMBERS = 4
+STEPS = ("header started", "result stored", "seat taken", "body published", "header settled", "body claimed")
+FIGURES = ROOT / "bench" / "results" / "canvas-kill.json"
+
+SENDER = """
+import sys
+from pathlib import Path
+from leveret import chord
+from tests.e2e.canvas_app import FOLDER, app, body, member
+kills, members = map(int, sys.argv[1:])
+made = [
+    chord([member.s(index, name) for index in range(members)], body.s(chord=name))
+    for name in (f"chord-{n}" for n in range(kills))
+]
+lines = []
+for n, one in enumerate(made):
+    name = f"chord-{n}"
+    # The join has the chord's name, so that whoever takes a seat can tell whose it is.
+    one["kwargs"]["header"] = {"task": "celery.group", "args": (), "kwargs": {"tasks": one.tasks},
+                               "options": {"task_id": name}, "subtask_type": "group", "immutable": False}
+    one["kwargs"]["body"].options["task_id"] = name + "-body"
+    frozen = one.freeze()
+    lines.append(" ".join([name, *(result.id for result in frozen.parent)]))
+(FOLDER / "members").write_text("\\n".join(lines))
+for one in made:
+    one.apply_async()
+"""
+
+READER = """
+import json, sys
+from tests.e2e.canvas_app import app
+print(json.dumps([[r.state, r.result] for r in (app.AsyncResult(f"chord-{n}-body") for n in range(int(sys.argv[1])))]))
+"""
+
+
+def environment(folder: Path, step: str, apart: bool) -> dict[str, str]:
+    return {
+        **os.environ,
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}",
+        "CANVAS_URL": f"sqlite:///{folder / 'queue.db'}",
+        "CANVAS_RESULTS": f"sqlite:///{folder / 'results.db'}" if apart else "",
+        "CANVAS_FOLDER": str(folder),
+        "CANVAS_STEP": step,
+    }
+
+
+def run(code: str, environment: dict[str, str], *arguments: object) -> str:
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["one transaction", "four steps"])
+@pytest.mark.parametrize("step", STEPS)
+def test_a_body_is_committed_once_whatever_dies(tmp_path: Path, step: str, apart: bool) -> None:
+    (tmp_path / "history").touch()
+    quiet = environment(tmp_path, "", apart)
+    run(SENDER, quiet, KILLS, MEMBERS)
+    command = [
+        sys.executable,
+        "-m",
+        "leveret.cli",
+        "worker",
+        "-A",
+        "tests.e2e.canvas_app",
+        "-c",
+        "2",
+        "-n",
+        "kill@canvas",
+    ]
+    began = time.monotonic()
+    with (tmp_path / "log").open("w") as log:
+        node = subprocess.Popen(command, cwd=ROOT, env=environment(tmp_path, step, apart), stdout=log, stderr=log)
+    try:
+        states = _until_over(tmp_path, quiet, node)
+    finally:
+        node.terminate()
+        node.wait(20)
+    history = [tuple(line.split()) for line in (tmp_path / "history").read_text().splitlines()]
+    commits = Counter(chord for what, chord in history if what == "commit")
+
+    assert states == [["SUCCESS", list(range(MEMBERS))]] * KILLS, (tmp_path / "log").read_text()[-3000:]
+    # One that dies takes the batch it was settling with it: a chord whose step was in that batch may be past it then.
+    struck = len(list(tmp_path.glob("killed-*")))
+    assert struck >= 0.9 * KILLS, f"only {struck} of {KILLS} chords were struck"
+    assert max(commits.values()) == 1
+    assert len(commits) == KILLS
+    _keep(step, apart, struck, time.monotonic() - began)
+
+
+def _until_over(folder: Path, quiet: dict[str, str], node: subprocess.Popen[bytes]) -> list[list[object]]:
+    deadline = time.monotonic() + 60 + KILLS
+    while time.monotonic() < deadline and node.poll() is None:
+        committed = {line for line in (folder / "history").read_text().splitlines() if line.startswith("commit")}
+        if len(committed) >= KILLS:
+            break
+        time.sleep(0.1)
+    states: list[list[object]] = json.loads(run(READER, quiet, KILLS))
+    return states
+
+
+def _keep(step: str, apart: bool, struck: int, seconds: float) -> None:
+    if os.environ.get("LEVERET_CHAOS") != "full":
+        return
+    known = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    figures = {"chords": KILLS, "kills": struck, "bodies_committed_once": KILLS, "seconds": round(seconds, 1)}
+    known[f"{step}, {'four steps' if apart else 'one transaction'}"] = figures
+    FIGURES.write_text(json.dumps(known, indent=2) + "\n")
+
+
+DYING_SENDER = """
+import os, signal, sys
+from leveret import chord
+from leveret.links.sql import messages
+from tests.e2e.canvas_app import app, body, member
+k, honest, sent = int(sys.argv[1]), messages.ENCODE, []
+def encode(value):
+    sent.append(value)
+    if len(sent) == k:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return honest(value)
+messages.ENCODE = encode
+chord([member.s(index, "") for index in range(50)], body.s(chord="c")).apply_async(task_id="chord-x")
+"""
+
+COUNTER = """
+from leveret.links.sql import messages
+import asyncio
+from leveret.wiring.clock import SystemClock
+from leveret.wiring.drivers import open_drivers
+from tests.e2e.canvas_app import app
+drivers = open_drivers(app.conf.settings, SystemClock())
+print(sum(count.ready for count in asyncio.run(drivers.broker.admin().counts(()))))
+"""
+
+
+@pytest.mark.parametrize("k", [1, 25, 50])
+def test_a_sender_that_dies_has_sent_all_of_a_header_or_nothing(tmp_path: Path, k: int) -> None:
+    quiet = environment(tmp_path, "", False)
+    command = [sys.executable, "-c", DYING_SENDER, str(k)]
+    done = subprocess.run(command, cwd=ROOT, env=quiet, capture_output=True, timeout=60, check=False)
+
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert run(COUNTER, quiet).strip() in ("0", "")

@@ -1,0 +1,87 @@
+"""Who takes a seat, what the last one sets free, and what a failure means to others."""
+
+import json
+
+from tests.unit.logic.delivering import CODEC, NOW, Known, define
+
+from leveret.logic.canvas import joins
+from leveret.logic.following import Following
+from leveret.logic.recording import Rules
+from leveret.model.message import Embed, Message, TaskId
+from leveret.model.outcome import ErrorInfo
+from leveret.model.settlement import NOTHING, Joined
+from leveret.model.signature import SignatureSpec
+from leveret.model.state import FAILURE
+
+RULES = Rules(codec=CODEC, following=Following(registry=Known(add=define())))
+ERROR = ErrorInfo(type="ValueError", module="builtins", args=("boom",), text="boom")
+OUTER = SignatureSpec(task="outer", options={"task_id": "O", "link_error": [{"task": "eb2"}]}, chord_size=3)
+BODY = SignatureSpec(
+    task="body",
+    options={
+        "task_id": "B", "link_error": [{"task": "eb"}], "chain": [{"task": "last", "options": {"task_id": "L",
+        "chord": OUTER, "group_id": "J2", "group_index": 1}}],
+    },
+    chord_size=2,
+)  # fmt: skip
+
+
+def member(index=0, **embed):
+    return Message(id=TaskId(f"m{index}"), task="add", group="J", group_index=index, embed=Embed(chord=BODY, **embed))
+
+
+def test_the_last_seat_sets_the_body_free_and_the_others_nothing():
+    seat = joins.seat(member(1), b"2", RULES, NOW)
+
+    assert (seat.join, seat.index, seat.size, seat.value, seat.failed) == ("J", 1, 2, b"2", False)
+    assert seat.release(Joined(join="J", complete=False)) == NOTHING
+    (posting,) = seat.release(Joined(join="J", complete=True, values=(b"1", b"2"))).follow
+    assert (posting.id, posting.once) == ("B", True)
+    assert json.loads(posting.encoded.body)[0] == [[1, 2]]
+
+
+def test_a_member_of_a_chain_has_no_seat_before_the_last_step():
+    step = SignatureSpec(task="next")
+
+    assert joins.seat(member(chain=(step,)), b"1", RULES, NOW) is None
+
+
+def test_a_seat_nobody_can_count_is_not_taken():
+    unsized = Message(id=TaskId("m"), task="add", group="J", group_index=0, embed=Embed(chord=SignatureSpec(task="b")))
+    unjoined = Rules(codec=CODEC, following=RULES.following, joins=False)
+
+    assert joins.seat(unsized, b"1", RULES, NOW) is None
+    assert joins.seat(member(), b"1", unjoined, NOW) is None
+
+
+def test_a_failed_seat_fails_the_body_its_chain_and_the_join_around_it():
+    seat = joins.failed_seat(member(), ERROR, RULES, NOW)
+    told = seat.release(Joined(join="J", complete=False))
+
+    assert seat.failed
+    assert [(record.id, record.state) for record in told.records] == [("B", FAILURE), ("L", FAILURE)]
+    assert [posting.encoded.headers["task"] for posting in told.follow] == ["eb"]
+    (outer,) = told.seats
+    assert (outer.join, outer.index, outer.failed) == ("J2", 1, True)
+    further = outer.release(Joined(join="J2", complete=False))
+    assert [record.id for record in further.records] == ["O"]
+    assert [posting.encoded.headers["task"] for posting in further.follow] == ["eb2"]
+
+
+def test_what_is_told_twice_has_the_same_ids():
+    once, again = (
+        joins.failed_seat(member(index), ERROR, RULES, NOW).release(Joined(join="J", complete=False))
+        for index in (0, 1)
+    )
+
+    assert [posting.id for posting in once.follow] == [posting.id for posting in again.follow]
+    assert all(posting.once for posting in once.follow)
+
+
+def test_a_chain_of_a_thousand_steps_fails_without_recursion():
+    steps = tuple(SignatureSpec(task="add", options={"task_id": f"s{n}"}) for n in range(1000))
+    first = Message(id=TaskId("first"), task="add", embed=Embed(chain=steps))
+
+    told = joins.aftermath(first, ERROR, FAILURE, RULES, NOW)
+
+    assert len(told.records) == 1000
