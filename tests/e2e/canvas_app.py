@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from leveret import Leveret
+from leveret.brokers.redis.broker import RedisBroker
+from leveret.brokers.redis.endings import Endings
 from leveret.brokers.sql import endings
 from leveret.brokers.sql.broker import SqlBroker
 from leveret.links.sql.backend import SqlBackend
@@ -90,6 +92,8 @@ def on_commit(answers: Any, batch: Any) -> None:
         if one.record is not None and type(answer).__name__ == "Committed":
             if one.record.terminal and one.record.id.startswith("chord-"):
                 note("commit", one.record.id)
+            if one.seat is not None and answer.joined is not None and answer.joined.complete:
+                die_at("body published", one.seat.join)
             die_at("header settled", chord_of(one.record.id))
 
 
@@ -129,7 +133,18 @@ def on_take(joined: Any, connection: Any, seat: Any, *facts: Any) -> None:
 LAST: dict[str, str] = {}
 """The chord whose member stored its result last: settling comes after."""
 
-if os.environ.get("CANVAS_RESULTS"):
+if os.environ["CANVAS_URL"].startswith("redis"):
+    watch(RedisBroker, "commit", on_commit)
+    honest_set_free = Endings._set_free
+
+    def set_free(self: Any, commitment: Any, found: Any) -> Any:
+        # Between the script that has stored the outcome and taken the last seat, and the one that sends and settles.
+        die_at("result stored", commitment.seat.join)
+        die_at("seat taken", commitment.seat.join)
+        return honest_set_free(self, commitment, found)
+
+    Endings._set_free = set_free
+elif os.environ.get("CANVAS_RESULTS"):
     watch(SqlBackend, "store", on_store)
     watch(SqlBackend, "arrive", on_arrive)
     watch(SqlBroker, "publish", on_publish)

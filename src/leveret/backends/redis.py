@@ -10,6 +10,8 @@ from leveret.ports.clock import Clock
 class RedisBackendDriver:
     """`ports.driver.BackendDriver`. Opens nothing until asked."""
 
+    closes_joins = True
+
     def __init__(self, url: Url, options: DriverOptions, clock: Clock) -> None:
         location = locate(url, options)
         self._store = Store(location, options, clock)

@@ -45,6 +45,8 @@ class RedisBroker:
         self._hubs, self._desk, self._endings, self._bell, self._clock = hubs, desk, endings, bell, clock
         self._names = desk.names
         self._held: dict[Receipt, bytes] = {}
+        self._doubtful: set[Receipt] = set()
+        """Committed, and nobody knows whether: what takes more than one step may have been done in part."""
 
     async def publish(self, postings: tuple[Posting, ...]) -> None:
         if not postings:
@@ -113,10 +115,17 @@ class RedisBroker:
     async def commit(self, commitments: tuple[Commitment, ...]) -> tuple[Committed | Stale, ...]:
         if not commitments:
             return ()
-        raws = await self._raws(one.receipt for one in commitments if one.verdict is not Verdict.ACK)
-        hub = self._hubs.own()
-        answers = await hub.perform(self._endings.commit(commitments, raws, self._clock.now()))
+        raws = await self._raws(
+            one.receipt for one in commitments if one.verdict is not Verdict.ACK or one.seat or one.also
+        )
+        verb = self._endings.commit(commitments, raws, self._doubtful, self._clock.now())
+        try:
+            answers = await self._hubs.own().perform(verb)
+        except Lost:
+            self._doubtful.update(one.receipt for one in commitments if one.seat or one.also)
+            raise
         for commitment, answer in zip(commitments, answers, strict=True):
+            self._doubtful.discard(commitment.receipt)
             if isinstance(answer, Committed):
                 self._held.pop(commitment.receipt, None)
         return answers
@@ -159,7 +168,7 @@ class RedisBroker:
 
 
 def _bare(commitment: Commitment) -> Commitment:
-    if commitment.record is None and commitment.seat is None and not commitment.follow:
+    if commitment.record is None and commitment.seat is None and not commitment.follow and not commitment.also:
         return commitment
     return Commitment(
         receipt=commitment.receipt,

@@ -24,6 +24,7 @@ class RedisDriver:
     """`ports.driver.FusedDriver`. Opens nothing until asked; its faces on one loop share one connection."""
 
     capabilities = CAPABILITIES
+    closes_joins = True
 
     def __init__(self, url: Url, options: DriverOptions, clock: Clock) -> None:
         location = locate_broker(url, options)
@@ -33,7 +34,7 @@ class RedisDriver:
         self._store = Store(replace(location, prefix=prefix), options, clock)
         self._store.verbs.revoked_key = names.key("leveret:revoked")
         self._desk = Desk(names, Keys(prefix))
-        self._endings = Endings(self._desk, Keys(prefix), options, self._store.channels)
+        self._endings = Endings(self._desk, self._store.verbs, options, self._store.channels)
         self._bell = Bell(self._store.hubs, names)
         self._checks = Checks(location)
         self._options, self._clock = options, clock

@@ -1,6 +1,6 @@
 """How hand-overs end: what `commit.lua` is told of each."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from hashlib import sha1
 from typing import Any
 
@@ -11,14 +11,14 @@ from leveret.brokers.redis.claims import wait
 from leveret.brokers.redis.publishing import Desk, Values
 from leveret.links.redis import envelope
 from leveret.links.redis.names import Names, queue_of
-from leveret.links.redis.results.records import Keys, arguments, plain
-from leveret.links.redis.results.verbs import ACQUITTALS, joined
+from leveret.links.redis.results.records import arguments, plain
+from leveret.links.redis.results.verbs import ACQUITTALS, Verbs, joined
 from leveret.links.redis.rights import Channels
 from leveret.links.redis.scripts import Call, Verb, good, run, script
 from leveret.logic.wire.foreign import status_of
 from leveret.model.delivery import Charge, DeadLetter, Receipt, Verdict
 from leveret.model.options import DriverOptions
-from leveret.model.settlement import Commitment, Committed, Joined, Stale
+from leveret.model.settlement import Commitment, Committed, Joined, Seat, Stale
 from leveret.model.state import READY_STATES
 
 AT_ONCE = 256
@@ -57,14 +57,60 @@ read_letter: Callable[[bytes], Letter] = msgspec.json.Decoder(Letter).decode
 class Endings:
     """Every way a delivery ends; holds nothing but names."""
 
-    def __init__(self, desk: Desk, results: Keys, options: DriverOptions, channels: Channels) -> None:
-        self._desk, self._names, self._results, self._options = desk, desk.names, results, options
+    def __init__(self, desk: Desk, store: Verbs, options: DriverOptions, channels: Channels) -> None:
+        self._desk, self._names, self._results, self._store, self._options = (
+            desk,
+            desk.names,
+            store.keys,
+            store,
+            options,
+        )
         self._channels = channels
 
     def commit(
-        self, commitments: Sequence[Commitment], raws: Mapping[Receipt, bytes], now: float
+        self, commitments: Sequence[Commitment], raws: Mapping[Receipt, bytes], doubtful: Set[Receipt], now: float
     ) -> Verb[tuple[Committed | Stale, ...]]:
-        """`raws` has the message of every delivery that goes back, is parked, or stood at the door."""
+        """`raws` has the message of every delivery that goes back, is parked, or stood at the door. `doubtful`: these
+        were committed before, and the answer was lost."""
+        answers = yield from self._commit(commitments, raws, now)
+        held = [place for place, answer in enumerate(answers) if isinstance(answer, list)]
+        refused = [n for n, one in enumerate(commitments) if answers[n] == REFUSED and one.receipt in doubtful]
+        if not held and not refused:
+            return tuple(map(_answer, commitments, answers))
+        rest = []
+        for place in held:
+            rest.append((yield from self._set_free(commitments[place], answers[place])))
+        # The outcome that stands there may be our own, and what it sets free not sent yet: handed over again, `admit`
+        # finds it and goes on from there.
+        rest += [Commitment(receipt=commitments[place].receipt, verdict=Verdict.RELEASE) for place in refused]
+        last = yield from self._commit(rest, raws, now)
+        for place, answer in zip(held, last, strict=False):
+            answers[place] = answer if answer != SETTLED else answers[place]
+        return tuple(map(_answer, commitments, answers))
+
+    def _set_free(self, commitment: Commitment, found: list[bytes]) -> Verb[Commitment]:
+        """Write what is said of others, and answer what is left: to send what follows, and to end the delivery."""
+        records, follow = list(commitment.also), list(commitment.follow)
+        seats: tuple[Seat, ...] = () if commitment.seat is None else (commitment.seat,)
+        answers = tuple(joined(seat, found or None) for seat in seats)
+        while seats:
+            released = [seat.release(one) for seat, one in zip(seats, answers, strict=True) if seat.release is not None]
+            records += [record for one in released for record in one.records]
+            follow += [posting for one in released for posting in one.follow]
+            seats = tuple(seat for one in released for seat in one.seats)
+            answers = yield from self._store.arrive(seats)
+        # Each is fenced by itself: what is refused has ended otherwise, and nothing hangs on it.
+        yield from self._store.store(tuple(records))
+        return Commitment(
+            receipt=commitment.receipt,
+            verdict=commitment.verdict,
+            follow=tuple(follow),
+            delay=commitment.delay,
+            reason=commitment.reason,
+            counted=commitment.counted,
+        )
+
+    def _commit(self, commitments: Sequence[Commitment], raws: Mapping[Receipt, bytes], now: float) -> Verb[list[Any]]:
         follow = {posting.queue for commitment in commitments for posting in commitment.follow}
         if follow:
             yield from self._desk.introduce(follow)
@@ -75,13 +121,14 @@ class Endings:
             if not unclear:
                 break
             yield from self._judge(commitments, told, answers, unclear)
-        return tuple(map(_answer, commitments, answers))
+        return answers
 
     def _told(self, commitment: Commitment, raw: bytes, now: float) -> Told:
         session, _, field = commitment.receipt.partition(" ")
         record, verdict = commitment.record, commitment.verdict
         door = envelope.once(raw) if verdict is not Verdict.RELEASE and b'"once":' in raw else None
-        if verdict is Verdict.ACK and door is None and not commitment.follow and commitment.seat is None:
+        seat, also = commitment.seat, commitment.also
+        if verdict is Verdict.ACK and door is None and not commitment.follow and seat is None and not also:
             if record is None:
                 return session, None, ["-", field]
             milliseconds = plain(record)
@@ -93,11 +140,12 @@ class Endings:
             outcome = [self._results.document(record.id), *arguments(record, self._options.tombstone_expires)]
         out: Values = ["*", field, *(door or ("", 0)), *outcome]
         out += self._ending(commitment, raw, field, now)
-        seat = commitment.seat
         if seat is None:
-            out += ("", "", "", "", "")
+            out += ("", "", "", "", "", 0)
         else:
             out += (self._results.join(seat.join), seat.index, seat.size, seat.value, self._join_milliseconds)
+            out.append(int(seat.failed))
+        out.append(int(bool(also) or (seat is not None and seat.failed)))
         follow = self._desk.values(commitment.follow, now)
         return session, None, [*out, len(follow), *follow]
 
@@ -177,11 +225,14 @@ def letter_of(raw: bytes, list: str, reason: str, now: float) -> tuple[str, byte
 
 
 def _answer(commitment: Commitment, answer: Any) -> Committed | Stale:
+    seat = commitment.seat
+    if isinstance(answer, list):
+        return DONE if seat is None else Committed(joined(seat, answer or None))
     if answer == SETTLED:
-        seat = commitment.seat
-        return DONE if seat is None else Committed(Joined(join=seat.join, complete=False))
-    if answer == NOT_HELD:
-        return NOT_OURS
-    if isinstance(answer, list) and commitment.seat is not None:
-        return Committed(joined(commitment.seat, answer[1]))
-    return FENCED
+        if seat is None:
+            return DONE
+        still_open = Joined(join=seat.join, complete=False)
+        if seat.release is not None:
+            seat.release(still_open)  # as every driver asks; of an open join nothing follows
+        return Committed(still_open)
+    return NOT_OURS if answer == NOT_HELD else FENCED

@@ -7,11 +7,14 @@ from leveret.links.redis import envelope
 from leveret.links.redis.names import Names, checked
 from leveret.links.redis.refusals import Lost
 from leveret.links.redis.results.records import Keys
-from leveret.links.redis.scripts import Call, Verb, run, script
+from leveret.links.redis.scripts import Call, Verb, run, run_together, script
 from leveret.model.delivery import Posting
 
 AT_ONCE = 250
 """Messages in one run of the script: Redis serves nobody else meanwhile (1 ms)."""
+
+GROUP = "group"
+"""Celery's header of the members of a group."""
 
 Values = list[str | bytes | int]
 
@@ -29,7 +32,12 @@ class Desk:
         """All of it is durable, as far as Redis is, when the verb has ended. Carried out again it adds nothing."""
         yield from self.introduce({posting.queue for posting in postings})
         parts = (postings[start : start + AT_ONCE] for start in range(0, len(postings), AT_ONCE))
-        yield from run(script("publish"), (self._call(part, now) for part in parts))
+        calls = (self._call(part, now) for part in parts)
+        if len(postings) > AT_ONCE and GROUP in postings[0].encoded.headers:
+            # The members of one group: whoever waits for all of them must not wait for some that were never sent.
+            yield from run_together(script("publish"), calls)
+        else:
+            yield from run(script("publish"), calls)
 
     def introduce(self, queues: Iterable[str]) -> Verb[None]:
         """Have Redis know the queues' names, for whoever asks for all of them."""

@@ -67,6 +67,18 @@ def run(script: Script, calls: Iterable[Call]) -> Verb[list[Any]]:
     return [good(answer) for answer in answers]
 
 
+def run_together(script: Script, calls: Iterable[Call]) -> Verb[list[Any]]:
+    """Run a script for each call, all of them or none; Redis serves nobody else meanwhile."""
+    commands = [script.known(call) for call in calls]
+    answers = yield [("MULTI",), *commands, ("EXEC",)]
+    done = good(answers[-1])
+    if any(type(answer) is Refusal and answer.code == "NOSCRIPT" for answer in done):
+        # None has run: they are one script. The first tells it, the others know it then.
+        answers = yield [("MULTI",), script.full(commands[0]), *commands[1:], ("EXEC",)]
+        done = good(answers[-1])
+    return [good(answer) for answer in done]
+
+
 def _noted(commands: Iterable[Command], notes: list[Command]) -> Iterator[Command]:
     for command in commands:
         notes.append(command)

@@ -27,8 +27,10 @@ class Store:
 
 
 class RedisBackend:
-    """`ports.backend.Backend`: one connection, which belongs to the loop that awaits it. It never blocks, so it is the
-    same for a worker's loop and for others."""
+    """`ports.backend.Backend` and `ClosesJoins`: one connection, which belongs to the loop that awaits it. It never
+    blocks, so it is the same for a worker's loop and for others."""
+
+    closes_joins = True
 
     def __init__(self, store: Store) -> None:
         self._hubs = store.hubs

@@ -62,7 +62,7 @@ class Verbs:
         expires = self._options.result_expires
         values: list[str | bytes | int] = [0 if expires is None else max(int(expires * 1000), 1)]
         for seat in seats:
-            values += (seat.index, seat.size, seat.value)
+            values += (seat.index, seat.size, seat.value, int(seat.failed))
         keys = [self.keys.join(seat.join) for seat in seats]
         answers = yield from run(script("arrive"), [(keys, values)])
         return tuple(joined(seat, found) for seat, found in zip(seats, answers[0], strict=True))
@@ -113,5 +113,6 @@ REFUSED, STORED, UNREADABLE = range(3)
 def joined(seat: Seat, found: list[bytes] | None) -> Joined:
     if found is None:
         return Joined(join=seat.join, complete=False)
-    taken = {int(index): value for index, value in zip(found[::2], found[1::2], strict=True) if index != b"size"}
+    pairs = zip(found[::2], found[1::2], strict=True)
+    taken = {int(index): value for index, value in pairs if index not in (b"size", b"closed")}
     return Joined(join=seat.join, complete=True, values=tuple(taken[index] for index in sorted(taken)))

@@ -6,10 +6,13 @@
 --   "*", field, id of its door ("": none), attempt at the door,
 --     key of the document ("": there is no outcome), document, facts, milliseconds to keep them,
 --     verdict "ack", "release" (message, seconds to wait or "", list) or "reject" (letter, its id, ""), always three values,
---     key of the join ("": no seat), index, size, value, milliseconds to keep it,
+--     key of the join ("": no seat), index, size, value, milliseconds to keep it, "1" when it failed,
+--     "1" when it is not to end yet,
 --     how many more values there are, and those: messages that follow, as `door.lua` reads them.
 -- Answers for each 1 done, 0 refused by the fence, 2 there is a document this script cannot read, 3 not held any more;
--- {1, the join's hash} where the last seat was taken; last: 1 when this user may not publish.
+-- {the join's hash, or nothing} where more follows that only its sender knows, because the last seat was taken or because it
+-- is not to end yet: outcome and seat are written, nothing else, and the delivery is still held. Last: 1 when this user may
+-- not publish.
 --#include fence
 --#include place
 --#include seats
@@ -21,24 +24,21 @@ silent = not asked
 local acquitted, held = ARGV[3], P .. 'leveret:held:' .. ARGV[4]
 local before, after, milliseconds = ARGV[5], ARGV[6], ARGV[7]
 
--- Writes an outcome and takes the delivery, or neither.
-local function settle(field, document_key, document, facts, keep_for)
-  if document_key == '' then return redis.call('HDEL', held, field) == 1 and 1 or 3 end
+-- Writes an outcome and ends the delivery (`verb`: HDEL; HEXISTS leaves it), or neither.
+local function settle(verb, field, document_key, document, facts, keep_for)
+  if document_key == '' then return redis.call(verb, held, field) == 1 and 1 or 3 end
   local facts_key = before .. document_key .. after
   local known = redis.call('MGET', document_key, facts_key)
   local answer = 1
   if known[1] or known[2] then answer = verdict(known[1], known[2], facts, acquitted) end
   if answer ~= 1 then return answer end
-  if redis.call('HDEL', held, field) == 0 then return 3 end
+  if redis.call(verb, held, field) == 0 then return 3 end
   keep(document_key, facts_key, known[1], known[2], document, facts, keep_for)
   return 1
 end
 
+-- Does what a verdict asks for, and sends what follows.
 local function finish(at)
-  local joined = false
-  if ARGV[at + 4] ~= '' then
-    joined = sit(ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7], ARGV[at + 8])
-  end
   if ARGV[at] == 'release' then
     local list = ARGV[at + 3]
     if ARGV[at + 2] ~= '' then
@@ -51,30 +51,40 @@ local function finish(at)
     redis.call('HSET', P .. 'leveret:dead:letters', ARGV[at + 2], ARGV[at + 1])
     redis.call('ZADD', P .. 'leveret:dead', now(), ARGV[at + 2])
   end
-  post(at + 10, at + 9 + tonumber(ARGV[at + 9]))
-  return joined
+  post(at + 12, at + 11 + tonumber(ARGV[at + 11]))
+end
+
+-- One with a door, a seat, or anything that follows.
+local function conclude(at)
+  local door, seat, stays = ARGV[at + 2], ARGV[at + 12], ARGV[at + 18] == '1'
+  local verb = (stays or seat ~= '') and 'HEXISTS' or 'HDEL'
+  local answer = settle(verb, ARGV[at + 1], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7])
+  if answer ~= 1 then return answer end
+  if seat ~= '' then
+    local joined = sit(seat, ARGV[at + 13], ARGV[at + 14], ARGV[at + 15], ARGV[at + 16], ARGV[at + 17])
+    if joined then return joined end
+  end
+  if stays then return {} end
+  if verb == 'HEXISTS' then redis.call('HDEL', held, ARGV[at + 1]) end
+  if door ~= '' and redis.call('GET', P .. 'leveret:door:' .. door) == ARGV[at + 3] then
+    redis.call('DEL', P .. 'leveret:door:' .. door)
+  end
+  finish(at + 8)
+  return 1
 end
 
 local at = 8
 while at <= #ARGV do
   local answer
   if ARGV[at] == '=' then
-    answer = settle(ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], PLAIN, milliseconds)
+    answer = settle('HDEL', ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], PLAIN, milliseconds)
     at = at + 4
   elseif ARGV[at] == '-' then
-    answer = settle(ARGV[at + 1], '')
+    answer = settle('HDEL', ARGV[at + 1], '')
     at = at + 2
   else
-    local door = ARGV[at + 2]
-    answer = settle(ARGV[at + 1], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7])
-    if answer == 1 then
-      if door ~= '' and redis.call('GET', P .. 'leveret:door:' .. door) == ARGV[at + 3] then
-        redis.call('DEL', P .. 'leveret:door:' .. door)
-      end
-      local joined = finish(at + 8)
-      if joined then answer = {1, joined} end
-    end
-    at = at + 18 + tonumber(ARGV[at + 17])
+    answer = conclude(at)
+    at = at + 20 + tonumber(ARGV[at + 19])
   end
   answers[#answers + 1] = answer
 end

@@ -1,18 +1,21 @@
 -- The door: a message with a computed id goes in once. Included by scripts, after `fence` and `place`.
 
--- Whether what is stored says that it has run: it has ended, a later attempt is known, or this one was to run again.
+-- Whether what is stored says that it has run: it has ended, a later attempt is known, or this one was to run again. A
+-- revocation does not: it may come before the message, and whoever claims that has to end it for those behind it.
 local function has_run(document_key, facts_key, attempt)
   local known = redis.call('MGET', document_key, facts_key)
   local document, facts = known[1], known[2]
   if facts then
-    local stored, flags = string.match(facts, '^(%d+) ([TBRE-]+) %S+ %S+ %S+ %S')
+    local stored, flags, state = string.match(facts, '^(%d+) ([TBRE-]+) %S+ %S+ %S+ (%S+)')
+    if state == 'REVOKED' then return false end
     if stored and (document or string.find(flags, '[BE]')) then
       stored = tonumber(stored)
       if string.find(flags, 'T', 1, true) or stored > attempt then return true end
       if stored == attempt and string.find(flags, '[BR]') then return true end
     end
   end
-  return document and READY[status_of(document) or ''] or false
+  local status = document and status_of(document) or ''
+  return status ~= 'REVOKED' and READY[status] or false
 end
 
 -- Puts a message in unless its id is here or has run. An earlier attempt never stands in the way of its retry.

@@ -1,4 +1,4 @@
-"""Chords with RabbitMQ as broker: their members meet in a store apart from it, and over rpc:// nowhere."""
+"""Chords on servers: on Redis alone, on RabbitMQ with a store apart from it, and over rpc:// nowhere."""
 
 import json
 import os
@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.redis.server import Server
-from tests.servers.availability import redis_server, require
+from tests.servers.fixtures import own_redis, rabbit, rabbit_vhost  # noqa: F401 - fixtures
 from tests.servers.rabbit.remote import Vhost
 
 from leveret import Leveret, chain, chord, group
@@ -47,21 +46,22 @@ def tell(request, error, traceback):
 """
 
 
-@pytest.fixture(params=["sqlite", "redis"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/results.db"
-        return
-    require(redis_server)
-    with Server() as server:
-        yield server.url
+@pytest.fixture(params=["redis", "rabbitmq and sqlite", "rabbitmq and redis"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
+    """The URLs of broker and store."""
+    if request.param == "rabbitmq and sqlite":
+        return request.getfixturevalue("rabbit_vhost").url, f"sqlite:///{tmp_path}/results.db"
+    server = request.getfixturevalue("own_redis")
+    broker = server if request.param == "redis" else request.getfixturevalue("rabbit_vhost")
+    return broker.url, server.url
 
 
 @pytest.fixture
-def app(tmp_path: Path, rabbit_vhost: Vhost, store: str) -> Iterator[Leveret]:
+def app(tmp_path: Path, place: tuple[str, str]) -> Iterator[Leveret]:
     (tmp_path / "canvas_tasks.py").write_text(MODULE)
     log = (tmp_path / "worker.log").open("w")
-    where = json.dumps([rabbit_vhost.url, store, str(tmp_path / "told")])
+    broker, store = place
+    where = json.dumps([broker, store, str(tmp_path / "told")])
     worker = subprocess.Popen(
         [sys.executable, "-m", "leveret.cli", "worker", "-A", "canvas_tasks:app", "-c", "2"],
         cwd=tmp_path,
@@ -70,7 +70,7 @@ def app(tmp_path: Path, rabbit_vhost: Vhost, store: str) -> Iterator[Leveret]:
         stderr=log,
         start_new_session=True,
     )
-    app = Leveret("canvas", broker=rabbit_vhost.url, backend=store)
+    app = Leveret("canvas", broker=broker, backend=store)
     yield app
     app.close()
     worker.send_signal(signal.SIGTERM)
@@ -82,7 +82,7 @@ def app(tmp_path: Path, rabbit_vhost: Vhost, store: str) -> Iterator[Leveret]:
         log.close()
 
 
-def test_workflows_run_through_the_four_steps(app: Leveret, tmp_path: Path) -> None:
+def test_workflows_run(app: Leveret, place: tuple[str, str], tmp_path: Path) -> None:
     def s(name: str, *args: Any, **kwargs: Any) -> Any:
         return app.signature(name, args=args, kwargs=kwargs)
 
@@ -102,15 +102,22 @@ def test_workflows_run_through_the_four_steps(app: Leveret, tmp_path: Path) -> N
         failing.get(timeout=30)
     assert chain(s("add", 1), s("add", 2)).apply_async().get(timeout=30) == 3
     told = (tmp_path / "told").read_text().splitlines()
-    assert [line.split()[0] for line in told] == [failing.id]
+    told_of = [line.split()[0] for line in told]
+    # Two members failed. RabbitMQ knows no door, and Redis keeps no ledger for it: there the second may be told too.
+    assert told_of == [failing.id] or (set(told_of) == {failing.id} and _without_door(place))
     assert "ERROR" not in _unexpected((tmp_path / "worker.log").read_text())
+
+
+def _without_door(place: tuple[str, str]) -> bool:
+    broker, store = place
+    return broker.startswith("amqp") and store.startswith("redis")
 
 
 def _unexpected(log: str) -> str:
     return "\n".join(line for line in log.splitlines() if "Task fail[" not in line)
 
 
-def test_over_rpc_a_chord_is_refused(rabbit_vhost: Vhost) -> None:
+def test_over_rpc_a_chord_is_refused(rabbit_vhost: Vhost) -> None:  # noqa: F811
     app = Leveret("canvas", broker=rabbit_vhost.url, set_as_current=False)
 
     with pytest.raises(ImproperlyConfigured, match="result_backend"):
