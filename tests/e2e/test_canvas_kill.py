@@ -140,6 +140,37 @@ def _keep(step: str, kind: str, struck: int, seconds: float) -> None:
     FIGURES.write_text(json.dumps(known, indent=2) + "\n")
 
 
+REPEATING_SENDER = """
+import msgspec
+from leveret import chord
+from tests.e2e.canvas_app import FOLDER, app, body, member
+(FOLDER / "members").write_text("")
+plan = chord([member.s(index, "") for index in range(30)], body.s(chord="repeated")).plan(
+    app.client, (), {}, {"task_id": "chord-0-body"}
+)
+for queue in ("a", "b", "c"):
+    postings = [msgspec.structs.replace(one, queue=queue, once=False) for one in app.client.postings(plan.messages)]
+    app.client.parts.broker.publish(tuple(postings if queue != "c" else postings[::2]), timeout=10)
+"""
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["one transaction", "four steps"])
+def test_members_that_are_delivered_two_and_three_times_count_once(tmp_path: Path, apart: bool) -> None:
+    (tmp_path / "history").touch()
+    quiet = environment(tmp_path, "", apart)
+    run(REPEATING_SENDER, quiet)
+    command = [sys.executable, "-m", "leveret.cli", "worker", "-A", "tests.e2e.canvas_app", "-c", "2", "--burst"]
+    done = subprocess.run(
+        [*command, "-Q", "a,b,c,default"], cwd=ROOT, env=quiet, capture_output=True, text=True, timeout=60, check=False
+    )
+    history = (tmp_path / "history").read_text().splitlines()
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(run(READER, quiet, 1)) == [["SUCCESS", list(range(30))]]
+    assert history.count("commit chord-0-body") == 1
+    assert history.count("body repeated") == 1
+
+
 DYING_SENDER = """
 import os, signal, sys
 from leveret import chord

@@ -18,6 +18,7 @@ from leveret.client.specs import from_spec
 from leveret.client.tasks.eager_result import EagerResult
 from leveret.errors import Cancel, Ignore, MaxRetriesExceededError, Reject, Retry, Snooze, TaskRevokedError
 from leveret.logic import retry as retries
+from leveret.logic.canvas.errbacks import takes_error
 from leveret.logic.following import again, changed
 from leveret.logic.results import error_info, write_meta
 from leveret.model import state as states
@@ -143,6 +144,9 @@ class EagerRun:
         match error:
             case Retry() if isinstance(error.outcome, Retried):
                 return self._again(error.outcome, error.exc)
+            case Ignore() if error.replacement is not None:
+                instead = Signature.from_dict(from_spec(error.replacement), app=self._task.app).apply()
+                self._end = _Ended(instead.state, instead.result, instead.traceback)
             case Ignore():
                 self._end = _Ended(states.IGNORED, error)
             case Reject():
@@ -165,7 +169,7 @@ class EagerRun:
         self._end = _Ended(states.FAILURE, error, einfo.traceback)
         self._hook("on_failure", error, message.id, message.args, message.kwargs, einfo)
         self._after(states.FAILURE, error, einfo)
-        self._follow(message.embed.errbacks, (message.id,))
+        self._tell(error, einfo)
         return False
 
     def _again(self, retried: Retried, error: BaseException | None) -> bool:
@@ -188,6 +192,15 @@ class EagerRun:
     def _after(self, state: str, value: Any, einfo: Any) -> None:
         message = self._message
         self._hook("after_return", state, value, message.id, message.args, message.kwargs, einfo)
+
+    def _tell(self, error: BaseException, einfo: ExceptionInfo) -> None:
+        app = self._task.app
+        for spec in self._message.embed.errbacks:
+            errback, definition = Signature.from_dict(from_spec(spec), app=app), app.definition(spec.task)
+            if definition is not None and not spec.immutable and takes_error(definition, spec):
+                errback(self._request, error, einfo.traceback)
+            else:
+                errback.apply((self._message.id,))
 
     def _follow(self, specs: tuple[SignatureSpec, ...], lead: tuple[Any, ...]) -> None:
         for spec in specs:

@@ -332,6 +332,19 @@ def test_under_always_eager_everything_runs_at_once() -> None:
     assert (add.s(1) | group(add.s(1), add.s(2)) | total.s()).delay().get() == 5
 
 
+def test_here_and_now_a_task_is_replaced_and_error_callbacks_are_told(app: testing.StagedLeveret, tasks: Any) -> None:
+    @app.task(name="instead", bind=True)
+    def instead(self: Any, x: int) -> Any:
+        return self.replace(group(tasks.add.s(x, 1), tasks.add.s(x, 2)) | tasks.total.s())
+
+    assert instead.apply((1,)).get() == 5
+    assert (tasks.add.s(1) | instead.s() | tasks.add.s(100)).apply().get() == 105
+    tasks.fail.s(1).on_error(tasks.told_all.s(tag="here")).on_error(tasks.told.s()).apply()
+    told = [one for one in tasks.seen if one[0] != "total"]
+    assert [(one[0], one[-1]) for one in told[:1]] == [("told_all", "here")]
+    assert told[1][0] == "told"
+
+
 def test_without_a_store_a_chord_is_refused_at_the_call() -> None:
     pytest.importorskip("pamqp")
     rabbit = Leveret("t", broker="amqp://nobody@nowhere.invalid/", set_as_current=False)
