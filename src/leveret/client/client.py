@@ -216,7 +216,7 @@ class Client:
 
     def submit(self, messages: Sequence[Message], *, timeout: float | None = None) -> None:
         """Publish all of them at once and return when they are durable; fails within the publish deadline."""
-        postings = self._postings(messages)
+        postings = self.postings(messages)
         limit = self.options.publish_timeout if timeout is None else timeout
         started = self.clock.monotonic()
         try:
@@ -236,7 +236,7 @@ class Client:
 
     async def asubmit(self, messages: Sequence[Message], *, timeout: float | None = None) -> None:
         """As `submit`, on the running loop's own connection."""
-        await self.apublish(self._postings(messages), timeout=timeout)
+        await self.apublish(self.postings(messages), timeout=timeout)
 
     async def apublish(self, postings: tuple[Posting, ...], *, timeout: float | None = None) -> None:
         """As `publish`, on the running loop's own connection."""
@@ -249,7 +249,8 @@ class Client:
                 f"(publish_timeout); sending them again with the same ids is safe"
             ) from error
 
-    def _postings(self, messages: Sequence[Message]) -> tuple[Posting, ...]:
+    def postings(self, messages: Sequence[Message]) -> tuple[Posting, ...]:
+        """Encode them, with their copies for further queues."""
         posted = tuple(map(self.codec.post, messages))
         self._refuse_unreadable(posted)
         further = [copy for message in messages if message.exchange for copy in copies(message, self.parts.router)]

@@ -30,6 +30,8 @@ def plan_of(found: Found) -> Plan:
         queues=queue_names(settings.task_queues),
         broadcasts=broadcast_names(settings),
         routed=routed_queues(app, settings),
+        entries=app.schedules.declared(),
+        source=app.schedules.source,
         notices=(*app.conf.remarks(), *unmatched_routes(settings.task_routes, tasks), *unlimited_rates(app)),
     )
 

@@ -1,0 +1,35 @@
+"""Whether a node runs a scheduler, and what it says about that."""
+
+from dataclasses import dataclass
+
+from leveret.cli.node.plan import Plan
+from leveret.config.settings import Settings
+from leveret.errors import ImproperlyConfigured
+from leveret.wiring.scheduler import Companion, build_scheduler, no_store, schedule_driver, schedule_url
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beat:
+    """`run` is None where this node fires nothing; `address` is where the schedule is kept."""
+
+    run: Companion | None = None
+    address: str = ""
+    notices: tuple[str, ...] = ()
+
+
+def decide(plan: Plan, settings: Settings, asked: bool | None, *, burst: bool) -> Beat:
+    """On wherever there is a store, unless told otherwise: `asked` is `--beat` (True) or `--no-beat`. Beside Celery
+    its beat may run already, so there it is off until asked for; a node that ends when its queues are empty has no
+    time for a schedule."""
+    count = len(plan.entries)
+    if asked is False or (asked is None and burst):
+        return Beat()
+    if asked is None and settings.profile == "celery":
+        left = f"{count} schedule entries are left to celery beat: -B, or leveret beat, runs them here"
+        return Beat(notices=(left,) if count else ())
+    if schedule_url(settings) is None:
+        if asked:
+            raise ImproperlyConfigured(no_store(settings))
+        return Beat(notices=(f"{count} schedule entries are not run: {no_store(settings)}",) if count else ())
+    run = build_scheduler(settings, plan.source, plan.entries)
+    return Beat(run=run, address=schedule_driver(settings).address)
