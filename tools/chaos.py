@@ -28,6 +28,8 @@ DRILLS: dict[str, list[str]] = {
         for name in RABBIT
     },
     MUTANTS: ["-m", "pytest", "tests/e2e/rabbit/test_mutants.py", "-s"],
+    "cron": ["-m", "pytest", "tests/property/test_cron.py", "-s"],
+    "schedules": ["-m", "pytest", "tests/simulation/test_schedules.py", "tests/e2e/test_schedules.py", "-s"],
     "producers": ["-m", "pytest", "tests/e2e/test_producers.py", "-s"],
 }
 

@@ -60,14 +60,25 @@ def next_fire(cron: Cron, zone: tzinfo, after: float) -> float | None:
 def stretches(zone: tzinfo, moment: int) -> Iterator[Stretch]:
     """The stretches of constant offset from the one that holds `moment` on, each cut at the turn of the year."""
     first = datetime.fromtimestamp(moment, UTC).year
-    start, offset, shift = _new_year(first - 1), offset_at(zone, _new_year(first - 1)), 0
-    for year in range(first - 1, first + HORIZON_YEARS):
-        for change, new in changes(zone, year):
-            if change > moment:
-                yield Stretch(start, change, offset, shift)
-            start, offset, shift = change, new, new - offset
-        if _new_year(year + 1) > moment:
-            yield Stretch(start, _new_year(year + 1), offset, shift)
+    for year in range(first, first + HORIZON_YEARS):
+        for stretch in stretches_of(zone, year):
+            if stretch.end > moment:
+                yield stretch
+
+
+@lru_cache(maxsize=4096)
+def stretches_of(zone: tzinfo, year: int) -> tuple[Stretch, ...]:
+    """Those that end in a year (UTC); the first began with the last change before it, if the year before had one."""
+    begin = _new_year(year - 1)
+    start, offset, shift = begin, offset_at(zone, begin), 0
+    for change, new in changes(zone, year - 1):
+        start, offset, shift = change, new, new - offset
+    found = []
+    for change, new in changes(zone, year):
+        found.append(Stretch(start, change, offset, shift))
+        start, offset, shift = change, new, new - offset
+    found.append(Stretch(start, _new_year(year + 1), offset, shift))
+    return tuple(found)
 
 
 @lru_cache(maxsize=4096)
@@ -112,16 +123,15 @@ def next_wall(cron: Cron, wall: int, limit: int) -> int | None:
     """The first whole minute from `wall` on, before `limit`, that all five fields name. Seconds since 1970-01-01 00:00
     on the wall clock."""
     day, minute = divmod(-(-wall // 60), _MINUTES)
-    minutes = minutes_of_day(cron)
     while day * _DAY < limit:
         found = date.fromordinal(_EPOCH + day)
         if found.month not in cron.months:
             day, minute = _next_month(found) - _EPOCH, 0
             continue
         if found.day in cron.days_of_month and found.isoweekday() % 7 in cron.days_of_week:
-            place = bisect_left(minutes, minute)
-            if place < len(minutes):
-                answer = (day * _MINUTES + minutes[place]) * 60
+            time = _time_from(cron, minute)
+            if time is not None:
+                answer = (day * _MINUTES + time) * 60
                 return answer if answer < limit else None
         day, minute = day + 1, 0
     return None
@@ -132,7 +142,14 @@ def _next_month(found: date) -> int:
     return date(year, month + 1, 1).toordinal()
 
 
-@lru_cache(maxsize=4096)
-def minutes_of_day(cron: Cron) -> tuple[int, ...]:
-    """The minutes of a day that its hours and minutes name."""
-    return tuple(hour * 60 + minute for hour in cron.hours for minute in cron.minutes)
+def _time_from(cron: Cron, minute: int) -> int | None:
+    """The first minute of a day from `minute` on that its hours and minutes name."""
+    hour, past = divmod(minute, 60)
+    hours, minutes = cron.hours, cron.minutes
+    place = bisect_left(hours, hour)
+    if place < len(hours) and hours[place] == hour:
+        found = bisect_left(minutes, past)
+        if found < len(minutes):
+            return hour * 60 + minutes[found]
+        place += 1
+    return hours[place] * 60 + minutes[0] if place < len(hours) else None
