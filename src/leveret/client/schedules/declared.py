@@ -13,6 +13,7 @@ from leveret.client import options as calls
 from leveret.client.client import Client
 from leveret.client.schedules.timings import BaseSchedule, maybe_schedule
 from leveret.client.signature import Signature
+from leveret.client.specs import to_spec
 from leveret.errors import ImproperlyConfigured, NotYet
 from leveret.logic.ids import derive
 from leveret.logic.schedules.ticks import zone_of
@@ -141,10 +142,12 @@ class Declarations:
         whole = signature.clone(given.get("args") or (), given.get("kwargs") or {}, **dict(given.get("options") or {}))
         if not whole.subtask_type:
             return self._composed(whole.task, whole.args, whole.kwargs, whole.options)
-        if whole.subtask_type != "chain":
-            raise NotYet(f"a {whole.subtask_type} cannot be scheduled yet: schedule a task that sends it")
+        first, *rest = chained(whole)
+        call = self._composed(first.task, first.args, first.kwargs, {**first.options, **whole.options})
         # Each run's steps have ids of their own, computed from the run's.
-        return Call(without_ids(whole.message()), None, 0.0)
+        behind = tuple(without_id(to_spec(step)) for step in reversed(rest))
+        embed = msgspec.structs.replace(call.message.embed, chain=behind)
+        return call._replace(message=msgspec.structs.replace(call.message, embed=embed))
 
     def _composed(self, name: str, args: Any, kwargs: Any, options: dict[str, Any]) -> "Call":
         for refused in ("task_id", "eta"):
@@ -206,15 +209,19 @@ def _duration(name: str, value: Any) -> Any:
     raise ImproperlyConfigured(f"{name}={value!r} is neither seconds, nor a timedelta, nor a datetime")
 
 
-def without_ids(message: Message) -> Message:
-    """The message of a chain without the ids that belong to one sending of it."""
+def chained(signature: Signature[Any]) -> list[Signature[Any]]:
+    """The single tasks of a chain in order, those of chains in it laid flat."""
+    if signature.subtask_type is None:
+        return [signature]
+    if signature.subtask_type != "chain":
+        raise NotYet(f"a {signature.subtask_type} cannot be scheduled yet: schedule a task that sends it")
+    return [step for part in signature.kwargs["tasks"] for step in chained(Signature.from_dict(part))]
 
-    def bare(spec: SignatureSpec) -> SignatureSpec:
-        options = {name: value for name, value in spec.options.items() if name not in ("task_id", "reply_to")}
-        return msgspec.structs.replace(spec, options=options)
 
-    embed = message.embed
-    return msgspec.structs.replace(message, embed=msgspec.structs.replace(embed, chain=tuple(map(bare, embed.chain))))
+def without_id(spec: SignatureSpec) -> SignatureSpec:
+    """A step without what belongs to one sending of it."""
+    options = {name: value for name, value in spec.options.items() if name not in ("task_id", "reply_to")}
+    return msgspec.structs.replace(spec, options=options)
 
 
 def refuse_unknown(given: Mapping[str, Any]) -> None:
