@@ -25,11 +25,11 @@ def decide(plan: Plan, settings: Settings, asked: bool | None, *, burst: bool) -
     if asked is False or (asked is None and burst):
         return Beat()
     if asked is None and settings.profile == "celery":
-        left = f"{count} schedule entries are left to celery beat: -B, or leveret beat, runs them here"
+        left = f"schedule entries left to celery beat: {count}; -B, or leveret beat, runs them here"
         return Beat(notices=(left,) if count else ())
     if schedule_url(settings) is None:
         if asked:
             raise ImproperlyConfigured(no_store(settings))
-        return Beat(notices=(f"{count} schedule entries are not run: {no_store(settings)}",) if count else ())
+        return Beat(notices=(f"schedule entries not run: {count}; {no_store(settings)}",) if count else ())
     run = build_scheduler(settings, plan.source, plan.entries)
     return Beat(run=run, address=schedule_driver(settings).address)
