@@ -28,6 +28,10 @@ STALE_SECONDS: Final = 30.0
 _FIRST_RETRY: Final = 0.25
 _LONGEST_RETRY: Final = 5.0
 
+_TWO_APPS: Final = (
+    "another app defines an entry of this name; it is ours now, and theirs at their next start: give each its own name"
+)
+
 Publish = Callable[[tuple[Posting, ...]], Awaitable[None]]
 
 
@@ -94,7 +98,11 @@ class Scheduler:
         return ticks.plan(due.standings, due.now)
 
     async def _synchronise(self, entries: tuple[Entry, ...]) -> None:
+        known = await self._store.look(tuple(entry.name for entry in entries))
         changed = await self._store.sync(self._source, entries)
+        others = [s.entry for s in known if s is not None and s.entry.source not in ("", self._source)]
+        for entry in others:
+            self._log("warning", _TWO_APPS, entry=entry.name, other=entry.source, ours=self._source)
         self._entries = None
         if changed:
             self._log("info", "the schedule that the code defines is in the store", changed=", ".join(changed))
@@ -126,7 +134,7 @@ class Scheduler:
     def _tell_missed(self, moves: tuple[Move, ...], taken: tuple[bool, ...]) -> None:
         for move, ours in zip(moves, taken, strict=True):
             if ours and move.missed:
-                self._log("warning", "moments were missed; the entry's catch-up policy dropped some", entry=move.name)
+                self._log("info", "moments were missed; the entry's catch-up policy dropped some", entry=move.name)
             if ours and move.skipped:
                 self._log("info", "a run was skipped: the one before has not ended", entry=move.name)
 

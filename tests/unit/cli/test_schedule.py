@@ -156,6 +156,14 @@ def test_beside_celery_the_schedule_is_left_to_its_beat(beat, name):
     assert "schedule entries left to celery beat: 1; -B, or leveret beat, runs them here" in process.stdout.read()
 
 
+def test_an_entry_whose_task_nobody_here_has_is_named(beat, module):
+    name = module("app.conf.beat_schedule = {'often': {'task': 'ad', 'schedule': 5, 'args': (1,)}}\n")
+    process = beat("worker", name, "-c", "1", "--check")
+
+    assert process.stdout is not None
+    assert "entry 'often' sends 'ad', which is no task of this app; did you mean 'add'?" in process.stdout.read()
+
+
 def decided(asked: bool | None = None, *, count: int = 2, **settings):
     entries = tuple(Entry(name=f"e{n}", task="t", timing=Every(seconds=1.0)) for n in range(count))
     return decide(Plan(app="a:b", entries=entries), Settings(**settings), asked, burst=False)

@@ -304,6 +304,8 @@ def test_what_the_code_defines_is_changed_in_the_code(app) -> None:
         app.schedules.create("a", 5, "add", args=(1,))
     app.schedules.pause("a")
     assert app.schedules.get("a").paused
+    app.schedules.delete("a", force=True)
+    assert app.schedules.list() == []
 
 
 def test_a_moment_that_is_over_is_refused(app) -> None:

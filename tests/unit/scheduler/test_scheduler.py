@@ -135,6 +135,15 @@ def test_an_entry_the_code_no_longer_defines_leaves_the_store():
     assert asyncio.run(bench.store.look()) == ()
 
 
+def test_two_apps_that_define_the_same_name_are_told():
+    bench = Bench(entry("a", 10.0, source="code"))
+    asyncio.run(bench.store.sync("code of another", (entry("a", 5.0, source="code of another"),)))
+
+    bench.run(1.0)
+
+    assert any(text.startswith("another app defines an entry of this name") for _, text in bench.logged)
+
+
 def replace_parts(parts: SchedulerParts, **changes) -> SchedulerParts:
     from dataclasses import replace as changed
 

@@ -42,7 +42,7 @@ def banner(options: WorkerOptions, facts: Facts) -> str:
         ("connections", _connections(options, facts.fused)),
         ("queues", ", ".join(options.queues)),
     ]
-    if facts.plan.entries or facts.schedule:
+    if facts.plan.entries:
         rows.append(("schedule", _schedule(len(facts.plan.entries), facts)))
     unserved = [queue for queue in facts.plan.routed if queue not in options.queues]
     if unserved:

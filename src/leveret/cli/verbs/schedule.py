@@ -234,11 +234,12 @@ def run(name: str) -> None:
 
 @command.command("delete")
 @click.argument("names", nargs=-1, required=True)
+@click.option("--force", is_flag=True, help="Also what an app's code defined; what it still defines comes back.")
 @invocation_options
-def delete(names: tuple[str, ...]) -> None:
+def delete(names: tuple[str, ...], force: bool) -> None:
     """Forget entries and their history."""
     app = target_app()
-    _do(app, app.schedules.adelete(*names))
+    _do(app, app.schedules.adelete(*names, force=force))
     click.echo(f"deleted: {', '.join(names)}")
 
 

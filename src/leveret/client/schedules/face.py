@@ -122,11 +122,11 @@ class Schedules:
         async with self._store() as store:
             _all_there(names, await store.pause(names, False))
 
-    async def adelete(self, *names: str) -> None:
-        """Forget these entries and their history."""
+    async def adelete(self, *names: str, force: bool = False) -> None:
+        """Forget these entries and their history. `force`: also what some code defines or once defined."""
         async with self._store() as store:
             for standing in await store.look(names):
-                if standing is not None and standing.entry.source:
+                if standing is not None and standing.entry.source and not force:
                     raise ImproperlyConfigured(_IN_CODE.format(standing.entry.name, standing.entry.source))
             _all_there(names, await store.drop(names))
 
@@ -161,8 +161,8 @@ class Schedules:
     def resume(self, *names: str) -> None:
         blocking(self.aresume(*names), "await app.schedules.aresume(...)")
 
-    def delete(self, *names: str) -> None:
-        blocking(self.adelete(*names), "await app.schedules.adelete(...)")
+    def delete(self, *names: str, force: bool = False) -> None:
+        blocking(self.adelete(*names, force=force), "await app.schedules.adelete(...)")
 
     def run(self, name: str) -> AsyncResult[Any]:
         """As `arun`; the message goes over the calling thread's own connection."""
