@@ -36,18 +36,16 @@ class NewIds(Scheduler):
 class OwnClock(Scheduler):
     """It asks its own clock what time it is."""
 
-    def _plan(self, due):
-        return ticks.plan(due.standings, self._clock.now())
+    def _plan(self, standing, now):
+        return ticks.decide(standing, self._clock.now())
 
 
 class FromNow(Scheduler):
     """The next moment is computed from now, not from the moment before."""
 
-    def _plan(self, due):
-        return tuple(
-            msgspec.structs.replace(move, cursor=due.now, due=due.now + 1.0) if move.fires else move
-            for move in ticks.plan(due.standings, due.now)
-        )
+    def _plan(self, standing, now):
+        move = ticks.decide(standing, now)
+        return msgspec.structs.replace(move, cursor=now, due=now + 1.0) if move.fires else move
 
 
 class Forgets(Schedules):

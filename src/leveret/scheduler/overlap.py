@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from leveret.errors import BrokerError
 from leveret.logic.schedules import ticks
 from leveret.model.schedules.entry import Move, Standing
 from leveret.model.settlement import Record
@@ -22,7 +23,8 @@ class Overlaps:
         self._forgotten = min(forgotten, FORGOTTEN_SECONDS)
 
     async def held_back(self, moves: tuple[Move, ...], standings: tuple[Standing, ...], now: float) -> tuple[Move, ...]:
-        """The same moves, without the runs of entries whose last one goes on."""
+        """The same moves, without the runs of entries whose last one goes on. Where nobody can tell, the entry is not
+        moved: it stays due until somebody can."""
         asked = {
             move.name: standing
             for move, standing in zip(moves, standings, strict=True)
@@ -30,7 +32,10 @@ class Overlaps:
         }
         if not asked or self._get is None:
             return moves
-        running = await self._running(tuple(asked.values()), now)
+        try:
+            running = await self._running(tuple(asked.values()), now)
+        except BrokerError:
+            return tuple(move for move in moves if move.name not in asked)
         return tuple(ticks.skip(move, now) if move.name in running else move for move in moves)
 
     async def _running(self, standings: tuple[Standing, ...], now: float) -> frozenset[str]:

@@ -15,7 +15,7 @@ from typing import Final
 from leveret.errors import BrokerError, PublishFailed
 from leveret.logic.schedules import ticks
 from leveret.model.delivery import Posting
-from leveret.model.schedules.entry import Due, Entry, Fire, Move, Report
+from leveret.model.schedules.entry import Due, Entry, Fire, Move, Report, Standing
 from leveret.ports.clock import Clock
 from leveret.ports.schedule import ScheduleStore
 from leveret.scheduler.overlap import Overlaps
@@ -25,6 +25,7 @@ POLL_SECONDS: Final = 0.5
 BATCH: Final = 200
 STALE_SECONDS: Final = 30.0
 """A run taken longer ago than this is not ours to send any more: we slept, and others have seen to it."""
+_EACH_SECONDS: Final = 5.0
 _FIRST_RETRY: Final = 0.25
 _LONGEST_RETRY: Final = 5.0
 
@@ -64,6 +65,7 @@ class Scheduler:
         self._overlaps, self._log = parts.overlaps, parts.log
         self._source, self._entries = parts.source, parts.entries
         self._failures = 0
+        self._unplannable: set[tuple[str, int]] = set()
 
     async def run(self) -> None:
         while True:
@@ -84,7 +86,10 @@ class Scheduler:
         """Do what is due; answers in how many seconds to look again."""
         asked = self._clock.monotonic()
         due = await self._store.due(BATCH)
-        moves = await self._overlaps.held_back(self._plan(due), due.standings, due.now)
+        planned = self._planned(due)
+        moves = await self._overlaps.held_back(
+            tuple(move for _, move in planned), tuple(s for s, _ in planned), due.now
+        )
         taken = await self._store.take(moves) if moves else ()
         fires = [fire for move, ours in zip(moves, taken, strict=True) if ours for fire in move.fires]
         self._tell_missed(moves, taken)
@@ -94,8 +99,21 @@ class Scheduler:
             await self._send(tuple(fires), due.now + (self._clock.monotonic() - asked), asked)
         return self._pause(due, moves, self._clock.monotonic() - asked)
 
-    def _plan(self, due: Due) -> tuple[Move, ...]:
-        return ticks.plan(due.standings, due.now)
+    def _planned(self, due: Due) -> list[tuple[Standing, Move]]:
+        """Each entry with what is decided about it. One that cannot be planned here (a zone or a library that this
+        machine has not) is told once, and left to others."""
+        planned = []
+        for standing in due.standings:
+            try:
+                planned.append((standing, self._plan(standing, due.now)))
+            except Exception as error:  # whatever an entry does, the others are fired
+                if (known := (standing.entry.name, standing.revision)) not in self._unplannable:
+                    self._unplannable.add(known)
+                    self._log("error", "an entry's next moment cannot be computed here", entry=known[0], error=error)
+        return planned
+
+    def _plan(self, standing: Standing, now: float) -> Move:
+        return ticks.decide(standing, now)
 
     async def _synchronise(self, entries: tuple[Entry, ...]) -> None:
         known = await self._store.look(tuple(entry.name for entry in entries))
@@ -125,11 +143,21 @@ class Scheduler:
             if len(fires) == 1:
                 self._log("warning", "a run cannot be sent and is tried again", entry=fires[0].entry.name, error=error)
                 return ()
-            return tuple([one for fire in fires for one in await self._publish_all((fire,), now)])
+            return await self._publish_each(fires, now)
         except (BrokerError, TimeoutError) as error:
             self._log("warning", "runs cannot be sent and are tried again", runs=len(fires), error=repr(error))
             return ()
         return fires
+
+    async def _publish_each(self, fires: tuple[Fire, ...], now: float) -> tuple[Fire, ...]:
+        """For as long as that is quick: a broker that takes nothing would hold us up with each."""
+        until = self._clock.monotonic() + _EACH_SECONDS
+        sent: tuple[Fire, ...] = ()
+        for fire in fires:
+            if self._clock.monotonic() >= until:
+                break
+            sent += await self._publish_all((fire,), now)
+        return sent
 
     def _tell_missed(self, moves: tuple[Move, ...], taken: tuple[bool, ...]) -> None:
         for move, ours in zip(moves, taken, strict=True):

@@ -254,6 +254,11 @@ def test_entries_are_created_changed_paused_run_and_deleted(app) -> None:
     assert (message.args, message.queue, message.priority, changed.entry.overlap) == ((5,), "sums", 3, "skip")
     assert schedules.change("nightly", options={"queue": "other"}).entry.postings[0].queue == "other"
 
+    with pytest.raises(ImproperlyConfigured, match="schedule entry 'nightly': 'shedule' is nothing an entry has"):
+        schedules.change("nightly", shedule=5)
+    with pytest.raises(ImproperlyConfigured, match="schedule entry 'nightly': .*too many positional"):
+        schedules.change("nightly", args=(1, 2, 3))
+
     schedules.pause("nightly")
     assert schedules.get("nightly").paused
     schedules.resume("nightly")
@@ -267,6 +272,15 @@ def test_entries_are_created_changed_paused_run_and_deleted(app) -> None:
     assert schedules.list() == []
     with pytest.raises(NoSuchEntry, match="no schedule entry 'nightly'"):
         schedules.get("nightly")
+
+
+def test_a_chain_keeps_its_steps_when_its_times_change(app) -> None:
+    add = app.tasks["add"]
+    made = app.schedules.create("a", 60, chain(add.s(1, 2), add.s(3), app=app))
+
+    assert app.schedules.change("a", schedule=30).entry.postings == made.entry.postings
+    with pytest.raises(ImproperlyConfigured, match="something follows its task"):
+        app.schedules.change("a", args=(5,))
 
 
 def test_the_same_on_a_loop(app) -> None:

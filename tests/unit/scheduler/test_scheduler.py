@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
+from leveret import crontab
 from leveret.brokers.memory import MemoryBroker
 from leveret.errors import OperationalError, PublishFailed
 from leveret.links.memory.server import MemoryServer
@@ -135,6 +136,31 @@ def test_an_entry_the_code_no_longer_defines_leaves_the_store():
     assert asyncio.run(bench.store.look()) == ()
 
 
+def test_an_entry_that_cannot_be_planned_here_is_told_once_and_holds_up_no_other():
+    nowhere = replace(entry("bad", 10.0, source="code"), timing=crontab().timing(), zone="Mars/Olympus")
+    bench = Bench(nowhere, entry("a", 10.0, source="code"))
+
+    bench.run(31.0)
+
+    assert len(look(bench, "a")) == 3
+    assert [text for level, text in bench.logged if level == "error"] == [
+        "an entry's next moment cannot be computed here"
+    ]
+
+
+def test_a_broker_that_refuses_slowly_does_not_hold_up_the_scheduler_for_long():
+    bench = Bench(*(entry(f"e{number}", 10.0, source="code") for number in range(50)))
+
+    async def publish(postings):
+        await asyncio.sleep(1.0)
+        raise PublishFailed("full")
+
+    bench.parts = replace_parts(bench.parts, publish=publish)
+    bench.run(20.0)
+
+    assert sum("a run cannot be sent" in text for _, text in bench.logged) <= 12
+
+
 def test_two_apps_that_define_the_same_name_are_told():
     bench = Bench(entry("a", 10.0, source="code"))
     asyncio.run(bench.store.sync("code of another", (entry("a", 5.0, source="code of another"),)))
@@ -166,6 +192,22 @@ def test_an_entry_that_must_not_overlap_waits_for_its_last_run(ended: bool):
 
     assert [run.outcome for run in look(bench)] == (["sent", "sent"] if ended else ["skipped", "sent"])
     assert len(bench.sent()) == (2 if ended else 1)
+
+
+def test_results_that_are_out_hold_up_only_what_must_not_overlap():
+    bench = Bench(entry("a", 10.0, source="code", overlap="skip"), entry("b", 10.0, source="code"))
+
+    async def get(ids):
+        if bench.clock.elapsed < 25.0:
+            raise OperationalError("gone")
+        return tuple(Record(id=TaskId(key), attempt=0, state=SUCCESS, terminal=True) for key in ids)
+
+    bench.parts = replace_parts(bench.parts, overlaps=Overlaps(get))
+    bench.run(24.0)
+    assert (len(look(bench, "a")), len(look(bench, "b"))) == (1, 2)
+
+    bench.run(3.0)
+    assert len(look(bench, "a")) == 2
 
 
 def test_an_error_of_one_tick_does_not_end_the_scheduler():

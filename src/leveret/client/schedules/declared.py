@@ -2,7 +2,8 @@
 can fire without the app: their message is composed and encoded here."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta, tzinfo
 from typing import Any, NamedTuple, Protocol, cast
 from zoneinfo import ZoneInfoNotFoundError
@@ -58,10 +59,8 @@ class Declarations:
 
     def entry(self, name: str, given: Mapping[str, Any], source: str = "") -> Entry:
         """Make the entry of one `beat_schedule` item; an error names the entry and what is wrong with it."""
-        try:
+        with naming(name):
             return self._entry(name, given, source)
-        except (ImproperlyConfigured, TypeError, ValueError) as error:
-            raise ImproperlyConfigured(f"schedule entry {name!r}: {error}") from error
 
     def _entry(self, name: str, given: Mapping[str, Any], source: str) -> Entry:
         refuse_unknown(given)
@@ -91,8 +90,13 @@ class Declarations:
             "delay": call.delay,
         }
 
-    def terms(self, given: Mapping[str, Any], entry: Entry) -> Entry:
+    def changed(self, entry: Entry, given: Mapping[str, Any]) -> Entry:
         """A changed entry: what `given` says, and of the rest what the entry has."""
+        with naming(entry.name):
+            refuse_unknown(given)
+            return self._changed(entry, given)
+
+    def _changed(self, entry: Entry, given: Mapping[str, Any]) -> Entry:
         changed: dict[str, Any] = {}
         when = maybe_schedule(given["schedule"], bool(given.get("relative"))) if "schedule" in given else None
         if when is not None:
@@ -109,6 +113,8 @@ class Declarations:
 
     def _changed_call(self, given: Mapping[str, Any], entry: Entry) -> dict[str, Any]:
         old = self._client.codec.decode(entry.postings[0].encoded, entry.postings[0].queue)
+        if old.embed and "task" not in given:
+            raise ImproperlyConfigured("something follows its task: give the whole call anew, as task=signature")
         whole = {"task": old.task, "args": old.args, "kwargs": old.kwargs, "options": self._options_of(entry, old)}
         return self._facts(entry.name, self._call({**whole, **given}))
 
@@ -197,6 +203,17 @@ class Declarations:
         if not isinstance(value, datetime):
             raise ImproperlyConfigured(f"{name}={value!r} is no datetime")
         return calls.moment(value, self._naive_zone, name)
+
+
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Say in an error which entry it is about."""
+    try:
+        yield
+    except NotYet:
+        raise
+    except (ImproperlyConfigured, TypeError, ValueError) as error:
+        raise ImproperlyConfigured(f"schedule entry {name!r}: {error}") from error
 
 
 def _never() -> float:

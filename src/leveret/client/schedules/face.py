@@ -106,10 +106,7 @@ class Schedules:
             known = await _found(store, name)
             if known.entry.source:
                 raise ImproperlyConfigured(_IN_CODE.format(name, known.entry.source))
-            try:
-                changed = self._declarations().terms(changes, known.entry)
-            except (TypeError, ValueError) as error:
-                raise ImproperlyConfigured(f"schedule entry {name!r}: {error}") from error
+            changed = self._declarations().changed(known.entry, changes)
             return _written(name, (await store.put((changed,)))[0])
 
     async def apause(self, *names: str) -> None:

@@ -68,11 +68,12 @@ def zone_of(name: str) -> ZoneInfo:
 
 
 def plan(standings: tuple[Standing, ...], now: float) -> tuple[Move, ...]:
-    """Decide for each entry what is due; entries of which nothing is due get their next moment."""
-    return tuple(_decide(standing, now) for standing in standings)
+    """Decide for each entry what is due."""
+    return tuple(decide(standing, now) for standing in standings)
 
 
-def _decide(standing: Standing, now: float) -> Move:
+def decide(standing: Standing, now: float) -> Move:
+    """What is due of one entry; one of which nothing is due gets its next moment."""
     entry = standing.entry
     due, earlier = due_moments(entry, standing.cursor, now)
     chosen = choose(entry.catch_up, due, now)
