@@ -322,6 +322,12 @@ def test_what_the_code_defines_is_changed_in_the_code(app) -> None:
     assert app.schedules.list() == []
 
 
+def test_each_app_has_entries_of_its_own(app) -> None:
+    nameless = Leveret(broker="memory://x", set_as_current=False)
+
+    assert (app.schedules.source, nameless.schedules.source) == ("code of tasks", "code of test_schedules")
+
+
 def test_a_moment_that_is_over_is_refused(app) -> None:
     with pytest.raises(ImproperlyConfigured, match="is over"):
         app.schedules.create("a", clocked(datetime(2020, 1, 1, tzinfo=UTC)), "add", args=(1,))

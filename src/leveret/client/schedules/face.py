@@ -5,6 +5,7 @@ import builtins
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
+from pathlib import PurePath
 from typing import Any, Protocol, TypeVar
 
 from leveret.client.client import Client
@@ -27,6 +28,7 @@ class App(Protocol):
     """What the schedule needs of its app."""
 
     main: str | None
+    file: str | None
     conf: Any
     tasks: TaskRegistry
 
@@ -45,8 +47,10 @@ class Schedules:
 
     @property
     def source(self) -> str:
-        """Whose entries the code's are: two apps may share a store."""
-        return f"code of {self._app.main or 'app'}"
+        """Whose entries the code's are: two apps may share a store. One without a name has that of its file, which a
+        deploy to another folder does not change."""
+        file = self._app.file
+        return f"code of {self._app.main or (PurePath(file).stem if file else 'app')}"
 
     def declared(self) -> tuple[Entry, ...]:
         """The entries that the code defines, ready to be fired without it."""
