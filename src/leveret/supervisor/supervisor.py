@@ -56,11 +56,10 @@ class Supervisor:
         self._parts: NodeParts
         self._places: list[Place] = []
         self._quarantine: Quarantine | None = None
-        self._stop = asyncio.Event()
-        self._softly = self._registered = False
+        self._stop, self._softly, self._registered = asyncio.Event(), False, False
         self._reloading = asyncio.Lock()
+        # What runs on this loop beside the node: a scheduler.
         self.companions: list[Callable[[], Coroutine[Any, Any, None]]] = []
-        """What runs on this loop beside the node (a scheduler)."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._tending: set[asyncio.Task[None]] = set()
         self._code = 0
@@ -245,6 +244,7 @@ class Supervisor:
                 place.retire("reload")
                 await place.ready_child()
             self._log("info", "every worker process was replaced")
+            self._hooks.on_reload()
 
     # Stopping.
 

@@ -144,6 +144,22 @@ def test_a_worker_runs_the_schedule_unless_told_otherwise(leveret, beat, module)
     until(lambda: "SUCCESS" in states())
 
 
+def test_a_reload_brings_the_schedule_of_the_new_code(leveret, beat, name, project):
+    process = beat("worker", name, "-c", "1", "-l", "INFO")
+
+    def entries() -> list[str]:
+        return [entry["entry"] for entry in json.loads(leveret("-A", name, "schedule", "list", "--json").out or "[]")]
+
+    until(lambda: entries() == ["report"])
+    time.sleep(1.0)  # its process must be ready to be replaced
+    path = project / f"{name}.py"
+    path.write_text(path.read_text().replace('"report"', '"summary"'))
+
+    process.send_signal(signal.SIGHUP)
+
+    until(lambda: entries() == ["summary"])
+
+
 def test_beside_celery_the_schedule_is_left_to_its_beat(beat, name):
     process = beat("worker", name, "-c", "1", "--check")
     assert process.wait(20) == 0

@@ -115,6 +115,14 @@ def ask(app: str | None, overrides: Mapping[str, Any]) -> Question:
     return Question(lambda: _drained(reader), forkserver)
 
 
+def ask_anew(app: str, overrides: Mapping[str, Any]) -> Question:
+    """Have the app imported once more, in a process of its own that ends with its answer: its code has changed."""
+    draft = WorkerOptions(
+        node=Node(name="", incarnation="", boot="", pid=0), app=app, workdir=os.getcwd(), settings=overrides
+    )
+    return Question(lambda: _spawned(draft))
+
+
 def _drained(reader: int) -> bytes:
     with open(reader, "rb") as stream:
         return stream.read()

@@ -9,12 +9,12 @@ from collections.abc import Iterable
 import click
 
 from leveret.cli.node.banner import Facts, banner
-from leveret.cli.node.beat import Beat, decide
+from leveret.cli.node.beat import Beat, Renewal, decide
 from leveret.cli.node.cpus import usable_cpus
 from leveret.cli.node.logs import log_options, set_up_logging
 from leveret.cli.node.name import node_name
 from leveret.cli.node.pidfile import pidfile
-from leveret.cli.node.plan import Plan, Question, Request
+from leveret.cli.node.plan import Plan, Question, Request, ask_anew
 from leveret.cli.node.queues import consumed_queues, own_queues, split_names
 from leveret.config.settings import Settings
 from leveret.errors import ImproperlyConfigured
@@ -42,7 +42,9 @@ def start(question: Question, request: Request) -> int:
         return asyncio.run(_check(options, facts, notices))
     set_up_logging(settings, options)
     with pidfile(request.given["pidfile"]):
-        supervisor = build_supervisor(settings, options, SupervisorHooks(), question.forkserver)
+        renewal = Renewal(lambda: ask_anew(plan.app, request.overrides), settings)
+        hooks = SupervisorHooks(on_reload=renewal.ask)
+        supervisor = build_supervisor(settings, options, hooks, question.forkserver)
         if request.banner:
             click.echo(banner(options, facts))
         if request.given["purge"]:
@@ -50,7 +52,7 @@ def start(question: Question, request: Request) -> int:
         for notice in notices:
             log.warning("%s", notice)
         if beat.run is not None:
-            supervisor.companions.append(beat.run)
+            supervisor.companions += [beat.run, renewal.run]
         return asyncio.run(supervisor.run())
 
 
