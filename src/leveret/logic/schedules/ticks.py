@@ -23,6 +23,8 @@ BEAT_HEADER = "celery_beat_task"
 _STEP_LIMIT = 100_000
 """Moments looked at in one step back; a run of a second for a day."""
 _WALKED = 10_000
+_LOOK_BACK_SECONDS = 3600.0
+"""More than what is fresh."""
 
 
 def next_moment(entry: Entry, after: float) -> float | None:
@@ -114,13 +116,12 @@ def due_moments(entry: Entry, cursor: float, now: float) -> tuple[list[float], b
     if first is None or first > now:
         return [], False
     enough = entry.catch_up.most if entry.catch_up.policy == "all" else 1
-    oldest = now - max(FRESH_SECONDS, entry.catch_up.within or 0.0)
     if isinstance(entry.timing, Every):
-        return _due_intervals(entry, entry.timing, first, now, max(enough, int((now - oldest) / entry.timing.seconds)))
-    back = max(FRESH_SECONDS, 3600.0)
+        return _due_intervals(entry, entry.timing, first, now, max(enough, int(FRESH_SECONDS / entry.timing.seconds)))
+    back = _LOOK_BACK_SECONDS
     while (place := now - back) > first:
         found = _from(entry, place, now)
-        if len(found) >= enough and place <= oldest:
+        if len(found) >= enough:
             return found, True
         back *= 4
     return [first, *_from(entry, first, now)], False
