@@ -1,4 +1,4 @@
-"""`python -m bench [all|sqlite|rabbitmq|redis|startup|backlog|mixed|longshort|million|table]`; without a name: all, as `make bench`."""
+"""`python -m bench [all|sqlite|rabbitmq|redis|startup|backlog|mixed|longshort|million|schedules|table]`; without a name: all, as `make bench`."""
 
 import argparse
 import signal
@@ -8,10 +8,22 @@ from bench import table
 from bench.against import rabbitmq, redis, sqlite
 from bench.against.measurement import Selection
 from bench.brokers import ServerMissing
-from bench.drills import backlog, longshort, million, mixed, startup
+from bench.drills import backlog, longshort, million, mixed, schedules, startup
 from bench.raw.load import NoCompiler
 
-WHAT = ("all", "sqlite", "rabbitmq", "redis", "startup", "backlog", "mixed", "longshort", "million", "table")
+WHAT = (
+    "all",
+    "sqlite",
+    "rabbitmq",
+    "redis",
+    "startup",
+    "backlog",
+    "mixed",
+    "longshort",
+    "million",
+    "schedules",
+    "table",
+)
 
 
 def main() -> None:
@@ -60,6 +72,8 @@ def dispatch(options: argparse.Namespace) -> None:
             longshort.run(options.broker, options.long_seconds)
         case "million":
             million.run(options.tasks)
+        case "schedules":
+            schedules.run()
         case "table":
             print(table.markdown())
 

@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 MUTANTS = "rabbit-mutants"
 """Of the drills on RabbitMQ: each is run in CI size with what it watches broken, and must fail."""
-RABBIT = ("restarts", "cuts", "replies", "alarms", "queue_deleted", "host_lost", "give_backs", "cluster")
+RABBIT = ("restarts", "cuts", "replies", "alarms", "queue_deleted", "host_lost", "give_backs", "cluster", "schedules")
 DRILLS: dict[str, list[str]] = {
     "kill-prefork": ["-m", "pytest", "tests/e2e/test_kill.py", "-k", "prefork", "-s"],
     "kill-threads": ["-m", "pytest", "tests/e2e/test_kill.py", "-k", "threads", "-s"],
@@ -33,6 +33,9 @@ DRILLS: dict[str, list[str]] = {
         for name in RABBIT
     },
     MUTANTS: ["-m", "pytest", "tests/e2e/rabbit/test_mutants.py", "-s"],
+    "cron": ["-m", "pytest", "tests/property/test_cron.py", "-s"],
+    "schedules": ["-m", "pytest", "tests/simulation/test_schedules.py", "tests/e2e/test_schedules.py", "-s"],
+    "beat": ["-m", "pytest", "tests/interop/rabbitmq/test_beat.py", "-s"],
     "producers": ["-m", "pytest", "tests/e2e/test_producers.py", "-s"],
 }
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from leveret.client.current import current_app, current_task
     from leveret.client.groups import GroupResult, ResultSet
     from leveret.client.result import AsyncResult
+    from leveret.client.schedules.timings import clocked, crontab, schedule, solar
     from leveret.client.signature import Signature, maybe_signature, signature
     from leveret.client.task import Task
     from leveret.client.tasks.eager_result import EagerResult
@@ -38,13 +39,17 @@ __all__ = [
     "chain",
     "chord",
     "chunks",
+    "clocked",
+    "crontab",
     "current_app",
     "current_task",
     "get_task_logger",
     "group",
     "maybe_signature",
+    "schedule",
     "shared_task",
     "signature",
+    "solar",
     "states",
     "uuid",
     "xmap",
@@ -65,6 +70,10 @@ _HOMES = {
     "GroupResult": "leveret.client.groups",
     "ResultSet": "leveret.client.groups",
     "AsyncResult": "leveret.client.result",
+    "clocked": "leveret.client.schedules.timings",
+    "crontab": "leveret.client.schedules.timings",
+    "schedule": "leveret.client.schedules.timings",
+    "solar": "leveret.client.schedules.timings",
     "Signature": "leveret.client.signature",
     "maybe_signature": "leveret.client.signature",
     "signature": "leveret.client.signature",
@@ -79,10 +88,7 @@ _HOMES = {
 }
 
 _NOT_YET = {
-    "crontab": "periodic tasks",
-    "schedule": "periodic tasks",
     "signals": "signals",
-    "solar": "periodic tasks",
 }
 
 
@@ -92,7 +98,7 @@ def __getattr__(name: str) -> Any:
     elif name in _HOMES:
         found = getattr(import_module(_HOMES[name]), name)
     elif name in _NOT_YET:
-        # `from leveret import crontab` shows the text of an ImportError, of an AttributeError it shows nothing.
+        # `from leveret import signals` shows the text of an ImportError, of an AttributeError it shows nothing.
         raise ImportError(f"leveret.{name} is not here yet: {_NOT_YET[name]} come with a later version", name="leveret")
     else:
         raise AttributeError(f"module 'leveret' has no attribute {name!r}")

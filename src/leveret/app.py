@@ -4,6 +4,7 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
+from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
 
@@ -17,6 +18,7 @@ from leveret.client.options import CallOptions, Seconds
 from leveret.client.project import file_of
 from leveret.client.registry import TaskRegistry
 from leveret.client.result import AsyncResult as Result
+from leveret.client.schedules.adding import Periodic
 from leveret.client.signature import Signature, signature
 from leveret.client.task import CoroutineTask, Task
 from leveret.client.tasks.decorator import BindingDecorator, Decorator
@@ -29,8 +31,10 @@ from leveret.config.settings import Settings
 from leveret.model.message import Message
 from leveret.model.task import TaskDefinition
 
+if TYPE_CHECKING:
+    from leveret.client.schedules.face import Schedules
+
 _NOT_YET = {
-    "add_periodic_task": "periodic tasks",
     "control": "remote control and inspection",
     "events": "events",
 }
@@ -161,7 +165,7 @@ class Sending:
         return GroupResult(id, results, app=self, **kwargs)
 
 
-class Leveret(Sending):
+class Leveret(Sending, Periodic):
     """An app: `app = Leveret("tasks")` is enough; its queue then lies in `.leveret/queue.db` of its project.
 
     Every method may be called from any thread.
@@ -194,7 +198,9 @@ class Leveret(Sending):
         self.tasks = TaskRegistry(
             lambda: self.conf.settings, self.finalize, lambda name: make_builtin(name, self, Task.of_function)
         )
-        self.on_configure, self.on_after_configure, self.on_after_finalize = Moment(), Moment(), Moment()
+        self.on_configure, self.on_after_configure, self.on_after_finalize = (
+            Moment("on_configure"), Moment("on_after_configure"), Moment("on_after_finalize"),
+        )  # fmt: skip
         self.finalized = False
         self.autofinalize = autofinalize
         self._task_class: type[Task[..., Any]] = _named(task_cls) or Task
@@ -277,6 +283,17 @@ class Leveret(Sending):
     def Task(self) -> type[Task[..., Any]]:  # noqa: N802 - Celery's name
         """The base class of this app's tasks."""
         return self._task_class
+
+    # The schedule.
+
+    @cached_property
+    def schedules(self) -> "Schedules":
+        """The schedule: create, change, pause, resume, delete, run, next; with `a` in front for loops."""
+        # Imported here, as in `_wired`: most programs that declare or send tasks never look at the schedule.
+        from leveret.client.schedules.face import Schedules
+        from leveret.wiring.scheduler import open_schedules
+
+        return Schedules(self, open_schedules)
 
     # Settings and life.
 

@@ -65,6 +65,13 @@ class QueueNotFound(CallerError, KeyError):
         return str(self.args[0]) if self.args else ""
 
 
+class NoSuchEntry(CallerError, KeyError):
+    """No entry of the schedule has that name."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
 class NotYet(CallerError, NotImplementedError):
     """Part of Celery's surface that this version does not have yet; the message says what to do instead."""
 

@@ -1,9 +1,9 @@
 """What a user's type checker says of tasks. Never run: checked by mypy and basedpyright (`make check`)."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, assert_type
 
-from leveret import AsyncResult, EagerResult, Leveret, Signature, Task, shared_task
+from leveret import AsyncResult, EagerResult, Leveret, Signature, Task, crontab, schedule, shared_task
 
 app = Leveret("tasks", broker="memory://typing")
 
@@ -80,6 +80,18 @@ def test_signatures() -> None:
     assert_type(add.si(1, 2).apply_async(), AsyncResult[int])
     assert_type(fetch.s("u").delay(), AsyncResult[bytes])
     assert_type(app.send_many([add.s(n, 1) for n in range(3)]), list[AsyncResult[int]])
+
+
+@app.task(schedule=crontab(minute="*/5"))
+def poll() -> None: ...
+
+
+async def test_schedules() -> None:
+    assert_type(app.add_periodic_task(10.0, poll.s(), name="often", queue="slow"), str)
+    assert_type(app.schedules.create("a", schedule(timedelta(hours=1)), poll).entry.name, str)
+    assert_type(app.schedules.next("a", 3), list[datetime])
+    assert_type(await app.schedules.arun("a"), AsyncResult[Any])
+    poll.delay()
 
 
 def test_misuse_is_an_error() -> None:

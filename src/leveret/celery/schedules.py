@@ -1,3 +1,13 @@
-"""`celery.schedules`, which has nothing here yet: whoever ports a program is told so, not that the path is wrong."""
+"""`celery.schedules`."""
 
-raise ImportError("leveret.celery.schedules is not here yet: periodic tasks come with a later version", name=__name__)
+from leveret.client.schedules.timings import (
+    BaseSchedule,
+    ParseException,
+    clocked,
+    crontab,
+    maybe_schedule,
+    schedule,
+    solar,
+)
+
+__all__ = ["BaseSchedule", "ParseException", "clocked", "crontab", "maybe_schedule", "schedule", "solar"]

@@ -15,6 +15,8 @@ from leveret.errors import LeveretError
 
 VERBS = {
     "worker": ("leveret.cli.worker", "Start a worker: processes that run tasks."),
+    "beat": ("leveret.cli.beat", "Run a scheduler alone."),
+    "schedule": ("leveret.cli.verbs.schedule", "Look after the schedule: list, add, edit, pause, run, next."),
     "call": ("leveret.cli.verbs.call", "Send a task, and wait for its result if asked."),
     "result": ("leveret.cli.verbs.result", "Show a task's state and result."),
     "graph": ("leveret.cli.verbs.graph", "Show where a workflow stands and what it waits for."),

@@ -34,18 +34,17 @@ UNNEEDED = {
     "task_events": "-E is not needed yet: events come later",
     "statedb": "--statedb is not needed: revocations live in the store",
     "disable_prefetch": "--disable-prefetch is not needed: nothing waits behind a running task",
+    "schedule": "-s/--schedule is not needed: the schedule lives in the store",
+    "scheduler": "--scheduler is not needed: every worker's scheduler shares one store",
     "pool_start_method": "--pool-start-method is not needed: forking is left off where it is not safe",
 }
 REFUSED = {
     "detach": "--detach: a worker stays in the foreground; let systemd or a container start it (--pidfile, --logfile)",
-    "beat": "--beat: schedules are not here yet",
     "autoscale": "--autoscale is not here yet; -c sets the number of slots",
     "uid": "--uid: a worker keeps the user it is started as; let systemd (User=) or the container set it",
     "gid": "--gid: a worker keeps the group it is started as; let systemd (Group=) or the container set it",
     "umask": "--umask: let systemd (UMask=), the container or the shell set it",
     "executable": "--executable: a worker runs on the Python it is started with",
-    "schedule": "-s/--schedule: schedules are not here yet",
-    "scheduler": "--scheduler: schedules are not here yet",
     "max_memory_per_child": "--max-memory-per-child is not here yet; --max-tasks-per-child recycles processes",
 }
 
@@ -63,7 +62,6 @@ def _hidden(command: F) -> F:
     command = click.option("-E", "--task-events", "--events", is_flag=True, hidden=True)(command)
     command = click.option("-S", "--statedb", hidden=True)(command)
     command = click.option("-D", "--detach", is_flag=True, hidden=True)(command)
-    command = click.option("-B", "--beat", is_flag=True, hidden=True)(command)
     command = click.option("-s", "--schedule", "--schedule-filename", "schedule", hidden=True)(command)
     for name in (*_VALUED, *_DAEMON):
         command = click.option(name, hidden=True)(command)
@@ -88,6 +86,9 @@ def _hidden(command: F) -> F:
 @click.option("--soft-shutdown-timeout", type=float, metavar="SECONDS", help="What running tasks get when stopped now.")
 @click.option("--pidfile", metavar="FILE", help="Write the process id here.")
 @click.option("--purge", "--discard", is_flag=True, help="First forget what waits in the queues it consumes.")
+@click.option(
+    "-B/ ", "--beat/--no-beat", default=None, help="Run a scheduler, or none. [default: yes; no beside Celery]"
+)
 @click.option("--burst", is_flag=True, help="Stop when the queues are empty.")
 @click.option("--check", is_flag=True, help="Check app, settings, broker and permissions, then exit.")
 @_hidden

@@ -254,7 +254,7 @@ class Client:
             ) from error
 
     def postings(self, messages: Sequence[Message]) -> tuple[Posting, ...]:
-        """What goes to the broker; raises what cannot be sent."""
+        """What goes to the broker, with copies for further queues; raises what cannot be sent."""
         posted = tuple(map(self.codec.post, messages))
         self._refuse_unreadable(posted)
         further = [copy for message in messages if message.exchange for copy in copies(message, self.parts.router)]

@@ -184,7 +184,8 @@ class Configuration:
         self._read_sources()
         if self._cached is None or self._mutated():
             values = {name: self[name] for name in FIELDS}
-            copies = {name: _copied(value) for name, value in values.items() if isinstance(value, _CONTAINERS)}
+            watched = {name: value for name, value in values.items() if name not in _UNWATCHED}
+            copies = {name: _copied(value) for name, value in watched.items() if isinstance(value, _CONTAINERS)}
             # Copies: a worker keeps what it started with, whatever is done to `conf.task_routes` later.
             vars(self).update(_cached=Settings(**{**values, **copies}), _copies=copies)
         made: Settings = self._cached
@@ -256,6 +257,8 @@ class Configuration:
 
 
 _CONTAINERS = (dict, list, set)
+_UNWATCHED = frozenset({"beat_schedule"})
+"""Read when a worker starts and by no call: looking for changes in it with each call would cost more than the call."""
 
 
 def _copied(value: Any) -> Any:

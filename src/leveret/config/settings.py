@@ -105,6 +105,11 @@ class Settings:
     result_persistent: bool = _option(False, kinds.BOOLEAN)
     result_extended: bool = _option(False, kinds.BOOLEAN)
 
+    beat_schedule: Any = _option({}, kinds.MAPPING)
+    beat_store: Url | None = _option(None, optional(kinds.URL))
+    """None: the broker where it can keep the schedule, else the result store."""
+    beat_cron_starting_deadline: float | None = _option(None, optional(kinds.POSITIVE_SECONDS))
+
     worker_direct: bool = _option(False, kinds.BOOLEAN)
     """Whether each node also has a queue of its own, `<node>.dq2`, where the broker has exchanges."""
     worker_concurrency: int | None = _option(None, kinds.CONCURRENCY)

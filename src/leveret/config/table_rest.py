@@ -1,21 +1,32 @@
 """Settings of schedules, events, remote control, message signing and Celery's other stores; and retired names."""
 
-from leveret.config.row import Row, later, unneeded
+from leveret.config.row import Row, differs, later, ours, unneeded, works
 
-_BEAT = "comes with schedules"
 _EVENTS = "comes with events"
 _CONTROL = "comes with remote control"
 _SIGNING = "comes with signed messages"
 
 BEAT: tuple[Row, ...] = (
-    later("beat_schedule", _BEAT, {}),
-    later("beat_scheduler", _BEAT, "celery.beat:PersistentScheduler"),
+    works(
+        "beat_schedule",
+        "name -> dict with `task`, `schedule`, `args`, `kwargs`, `options`, `relative`; ours: `timezone`, `start`, "
+        "`end`, `overlap`, `catch_up`; a crontab line is a `schedule` too",
+    ),
+    ours("beat_store", "where the schedule is kept; by default the broker, else the result store, whichever can"),
+    differs(
+        "beat_cron_starting_deadline",
+        "holds for every entry: what was missed longer ago is dropped whatever its `catch_up` says",
+    ),
+    unneeded(
+        "beat_scheduler",
+        "any number of schedulers share one store; `app.schedules` changes it while they run",
+        "celery.beat:PersistentScheduler",
+    ),
     unneeded("beat_schedule_filename", "schedules live in the store", "celerybeat-schedule"),
     unneeded("beat_sync_every", "every run is written to the store at once", 0),
-    later("beat_max_loop_interval", _BEAT, 0),
-    later("beat_cron_starting_deadline", _BEAT),
-    later("beat_enable_remote_control", _BEAT, False),
-    later("beat_remote_control_max_tick_age", _BEAT),
+    unneeded("beat_max_loop_interval", "a change takes effect within a second, whatever is due when", 0),
+    later("beat_enable_remote_control", _CONTROL, False),
+    later("beat_remote_control_max_tick_age", _CONTROL),
 )
 
 EVENT: tuple[Row, ...] = (

@@ -14,6 +14,7 @@ from leveret.ports.broker import BlockingBroker, Broker, Capability, Commit
 from leveret.ports.leases import Chores, Leases
 from leveret.ports.ledger import Ledger
 from leveret.ports.outbox import BlockingOutbox, Outbox
+from leveret.ports.schedule import ScheduleStore
 
 
 class BrokerDriver(Protocol):
@@ -110,3 +111,15 @@ class FusedDriver(BrokerDriver, BackendDriver, Protocol):
     """Broker and store in one server: one connection, and one transaction for a whole settlement."""
 
     def commit(self) -> Commit: ...
+
+
+class ScheduleDriver(Protocol):
+    """What the entry-point group `leveret.schedules` names is made as `(url, options, clock)`, as the others are."""
+
+    address: str
+
+    def schedules(self) -> ScheduleStore:
+        """For the loop that first awaits it."""
+        ...
+
+    async def close(self) -> None: ...

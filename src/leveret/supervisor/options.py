@@ -66,4 +66,6 @@ class SupervisorHooks:
     on_waiting: Callable[[tuple[str, ...]], None] = _nothing
     on_death: Callable[[int, str, tuple[str, ...]], None] = _nothing
     """(pid, reason, ids that were running), after the charges are written."""
+    on_reload: Callable[[], None] = _nothing
+    """Every process runs the new code."""
     log: Log = log_to_logging

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,12 +41,9 @@ class Supervisor:
         chores: Chores | None = None,
         witness: Witness | None = None,
     ) -> None:
-        self._options, self._worker = options, options.worker
-        self._hooks = hooks or SupervisorHooks()
+        self._options, self._worker, self._hooks = options, options.worker, hooks or SupervisorHooks()
         self._log = self._hooks.log
-        self._leases = leases
-        self._clock = clock
-        self._chores = chores
+        self._leases, self._clock, self._chores = leases, clock, chores
         self._witness, self._testimonies = witness, 0
         if witness is not None:
             witness.on_testimony(self._spread)
@@ -59,10 +56,10 @@ class Supervisor:
         self._parts: NodeParts
         self._places: list[Place] = []
         self._quarantine: Quarantine | None = None
-        self._stop = asyncio.Event()
-        self._softly = False
-        self._registered = False
+        self._stop, self._softly, self._registered = asyncio.Event(), False, False
         self._reloading = asyncio.Lock()
+        # What runs on this loop beside the node: a scheduler.
+        self.companions: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._tending: set[asyncio.Task[None]] = set()
         self._code = 0
@@ -168,6 +165,8 @@ class Supervisor:
         self._later(self._announce())
         self._later(self._watch())
         self._later(self._keeper.run(self._hear_pulse))
+        for companion in self.companions:
+            self._later(companion())
         if self._chores is not None:
             self._later(keep_up(self._chores, self._log, retry_seconds=self._options.lease_seconds / 4))
         while self._tending or await self._suspects_left():
@@ -245,6 +244,7 @@ class Supervisor:
                 place.retire("reload")
                 await place.ready_child()
             self._log("info", "every worker process was replaced")
+            self._hooks.on_reload()
 
     # Stopping.
 

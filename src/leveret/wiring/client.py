@@ -34,7 +34,7 @@ def build_client(settings: Settings, clock: Clock | None = None) -> Client:
         clock=clock,
         broker=broker,
         backend=drivers.blocking_backend() if drivers.results else None,
-        connect=_connector(drivers),
+        connect=connector(drivers),
         reply_address=drivers.reply_address(broker),
         facts=_blocking(ask),
         outbox=None if drivers.remembering is None else drivers.remembering.blocking_outbox(),
@@ -73,7 +73,9 @@ def client_options(settings: Settings, drivers: Drivers) -> ClientOptions:
     )
 
 
-def _connector(drivers: Drivers) -> Callable[[], AsyncParts]:
+def connector(drivers: Drivers) -> Callable[[], AsyncParts]:
+    """Makes the asynchronous faces for a loop that also serves others."""
+
     def connect() -> AsyncParts:
         broker = drivers.broker.broker(inline=False)
         backend = drivers.backend_beside(broker) if drivers.results else None

@@ -49,7 +49,10 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "threads": "leveret.executors.thread:ThreadExecutor",
         "asyncio": "leveret.executors.coroutine:CoroutineExecutor",
     },
-    "schedules": {},
+    "schedules": {
+        "memory": "leveret.schedulestores.memory:MemoryScheduleDriver",
+        "sqlite": "leveret.schedulestores.sql:SqlScheduleDriver",
+    },
     "commands": {},
 }
 
@@ -126,6 +129,11 @@ def find(kind: str, name: str) -> Part:
     if plain in BUILT_IN[kind]:
         return Part(kind=kind, name=plain, target=BUILT_IN[kind][plain], origin="built in")
     raise ImproperlyConfigured(_unknown(kind, name))
+
+
+def known(kind: str, name: str) -> bool:
+    """Whether there is a part of that name."""
+    return name in BUILT_IN[kind] or any((part.kind, part.name) == (kind, name) for part in installed())
 
 
 _COMING = frozenset({"postgresql", "rpc", "sqs"})

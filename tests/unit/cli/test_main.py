@@ -1,6 +1,7 @@
 """The command line: options before and after the verb, one line per error, JSON for programs."""
 
 import json
+import re
 
 import pytest
 
@@ -21,7 +22,7 @@ def test_an_unknown_option_names_the_nearest(leveret):
 
 
 def test_without_a_verb_help_is_shown(leveret):
-    assert "  worker  Start a worker" in leveret().out
+    assert re.search("  worker +Start a worker", leveret().out)
     assert "redrive" in leveret("dead").out
 
 
@@ -29,20 +30,8 @@ def test_help_lists_every_verb_without_importing_them(leveret):
     answer = leveret("--help")
 
     assert answer.code == 0
-    for verb in (
-        "worker",
-        "call",
-        "result",
-        "graph",
-        "status",
-        "queues",
-        "purge",
-        "dead",
-        "config",
-        "report",
-        "bench",
-        "demo",
-    ):
+    verbs = "worker beat schedule call result graph status queues purge dead config report bench demo"
+    for verb in verbs.split():
         assert f"  {verb} " in answer.out
 
 

@@ -124,7 +124,7 @@ def test_the_app_is_imported_once_for_the_node(start, module, project):
         (("-A", "good", "-c", "none"), "worker_concurrency is 'none': it must be"),
         (("-A", "good", "-b", "sqlit:///x"), "did you mean 'sqlite'"),
         (("-A", "good", "-X", "default"), "leaves no queue"),
-        (("-A", "good", "--beat"), "schedules are not here yet"),
+        (("-A", "good", "-b", "amqp://127.0.0.1:1", "--beat"), "a schedule needs a store that all schedulers share"),
         (("-A", "good", "--uid", "nobody"), "systemd (User=)"),
         (("-A", "good", "--gid=1"), "systemd (Group=)"),
         (("-A", "good", "--umask", "022"), "systemd (UMask=)"),
@@ -155,13 +155,13 @@ def test_check_opens_everything_and_leaves(module, project):
 
 
 def test_settings_that_do_nothing_here_are_one_line_at_start(start, module):
-    name = module("app.conf.update(worker_agent='x', beat_max_loop_interval=1)\napp.conf.task_routes={'ad': 'x'}\n")
+    name = module("app.conf.update(worker_agent='x', event_queue_ttl=1)\napp.conf.task_routes={'ad': 'x'}\n")
 
     _, err = start("worker", "-A", name, "-c", "1", "--burst", "-q", "--without-gossip").communicate(timeout=30)
 
     for text in (
         "worker_agent is not needed here",
-        "beat_max_loop_interval is not yet",
+        "event_queue_ttl is not yet",
         "'ad' matches no task",
         "do not gossip",
     ):

@@ -27,6 +27,8 @@ class Facts:
     results: str
     fused: bool
     """Broker and store are one server."""
+    schedule: str = ""
+    """Where the schedule is kept; empty: this node fires nothing."""
 
 
 def banner(options: WorkerOptions, facts: Facts) -> str:
@@ -40,6 +42,8 @@ def banner(options: WorkerOptions, facts: Facts) -> str:
         ("connections", _connections(options, facts.fused)),
         ("queues", ", ".join(options.queues)),
     ]
+    if facts.plan.entries:
+        rows.append(("schedule", _schedule(len(facts.plan.entries), facts)))
     unserved = [queue for queue in facts.plan.routed if queue not in options.queues]
     if unserved:
         rows.append(("not served", f"{', '.join(unserved)}: tasks are routed there, this worker does not consume it"))
@@ -56,6 +60,13 @@ def _pool(options: WorkerOptions) -> str:
 def _connections(options: WorkerOptions, fused: bool) -> str:
     each = 1 if fused else 2
     return f"{options.processes * each + 2} ({options.processes} x {each}, and 2 for the supervisor)"
+
+
+def _schedule(count: int, facts: Facts) -> str:
+    entries = _count(count, "entry of its code", "entries of its code")
+    if not facts.schedule:
+        return f"{entries}, not fired by this node"
+    return entries if facts.schedule == facts.broker else f"{entries}, kept in {facts.schedule}"
 
 
 def _tasks(tasks: Sequence[str]) -> list[str]:

@@ -18,6 +18,7 @@ from leveret.config.settings import FIELDS, Settings
 from leveret.errors import ImproperlyConfigured
 from leveret.model.node import Node
 from leveret.model.options import WorkerOptions
+from leveret.model.schedules.entry import Entry
 from leveret.supervisor.nursery import Forkserver, can_fork
 
 ENTRY = "leveret.cli.child"
@@ -26,7 +27,7 @@ ENTRY = "leveret.cli.child"
 TELL = "LEVERET__PLAN"
 """The descriptor on which `child.preload` tells its plan, once."""
 
-_NEED_THE_APP = frozenset({"task_queues", "task_routes", "task_annotations"})
+_NEED_THE_APP = frozenset({"task_queues", "task_routes", "task_annotations", "beat_schedule"})
 
 
 class Plan(Struct, frozen=True, kw_only=True, tag="plan"):
@@ -43,6 +44,10 @@ class Plan(Struct, frozen=True, kw_only=True, tag="plan"):
     """Those of them of which every node has its own."""
     routed: tuple[str, ...] = ()
     """Queues that the app's tasks go to."""
+    entries: tuple[Entry, ...] = ()
+    """The schedule that its code defines."""
+    source: str = ""
+    """Whose entries they are."""
     notices: tuple[str, ...] = ()
     """What the user should know at start, one line each."""
 
@@ -108,6 +113,14 @@ def ask(app: str | None, overrides: Mapping[str, Any]) -> Question:
         del os.environ[TELL]
         os.close(writer)
     return Question(lambda: _drained(reader), forkserver)
+
+
+def ask_anew(app: str, overrides: Mapping[str, Any]) -> Question:
+    """Have the app imported once more, in a process of its own that ends with its answer: its code has changed."""
+    draft = WorkerOptions(
+        node=Node(name="", incarnation="", boot="", pid=0), app=app, workdir=os.getcwd(), settings=overrides
+    )
+    return Question(lambda: _spawned(draft))
 
 
 def _drained(reader: int) -> bytes:

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from re import Pattern
 from typing import Any
@@ -16,12 +17,14 @@ from leveret.config.settings import Settings
 from leveret.errors import LeveretError
 from leveret.model.options import WorkerOptions
 from leveret.model.queue import Broadcast
+from leveret.model.schedules.entry import Entry
 from leveret.wiring.topology import listed_queues
 
 
 def plan_of(found: Found) -> Plan:
     app, settings = found.app, found.app.conf.settings
     tasks = tuple(sorted(app.tasks))
+    entries = app.schedules.declared()
     return Plan(
         app=found.path,
         name=app.main or "",
@@ -30,7 +33,14 @@ def plan_of(found: Found) -> Plan:
         queues=queue_names(settings.task_queues),
         broadcasts=broadcast_names(settings),
         routed=routed_queues(app, settings),
-        notices=(*app.conf.remarks(), *unmatched_routes(settings.task_routes, tasks), *unlimited_rates(app)),
+        entries=entries,
+        source=app.schedules.source,
+        notices=(
+            *app.conf.remarks(),
+            *unmatched_routes(settings.task_routes, tasks),
+            *unlimited_rates(app),
+            *unknown_tasks(entries, tasks),
+        ),
     )
 
 
@@ -70,6 +80,21 @@ def unmatched_routes(routes: Any, tasks: Iterable[str]) -> tuple[str, ...]:
         for pattern, _ in _routes(routes)
         if not any(_matches(pattern, name) for name in known)
     )
+
+
+def unknown_tasks(entries: Iterable[Entry], tasks: Iterable[str]) -> tuple[str, ...]:
+    """One line for each entry of the schedule whose task another app must have, or nobody has."""
+    known = tuple(tasks)
+    return tuple(
+        f"schedule entry {entry.name!r} sends {entry.task!r}, which is no task of this app{_nearest(entry.task, known)}"
+        for entry in entries
+        if entry.task not in known
+    )
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def unlimited_rates(app: Leveret) -> tuple[str, ...]:

@@ -9,11 +9,12 @@ from collections.abc import Iterable
 import click
 
 from leveret.cli.node.banner import Facts, banner
+from leveret.cli.node.beat import Beat, Renewal, decide
 from leveret.cli.node.cpus import usable_cpus
 from leveret.cli.node.logs import log_options, set_up_logging
 from leveret.cli.node.name import node_name
 from leveret.cli.node.pidfile import pidfile
-from leveret.cli.node.plan import Plan, Question, Request
+from leveret.cli.node.plan import Plan, Question, Request, ask_anew
 from leveret.cli.node.queues import consumed_queues, own_queues, split_names
 from leveret.config.settings import Settings
 from leveret.errors import ImproperlyConfigured
@@ -34,18 +35,24 @@ def start(question: Question, request: Request) -> int:
     plan = question.answer()
     settings = Settings(**plan.settings)
     options = worker_options(plan, settings, request)
-    facts = _facts(plan, settings)
+    beat = decide(plan, settings, request.given["beat"], burst=request.given["burst"])
+    facts = _facts(plan, settings, beat)
+    notices = (*request.notes, *plan.notices, *beat.notices)
     if request.given["check"]:
-        return asyncio.run(_check(options, facts, (*request.notes, *plan.notices)))
+        return asyncio.run(_check(options, facts, notices))
     set_up_logging(settings, options)
     with pidfile(request.given["pidfile"]):
-        supervisor = build_supervisor(settings, options, SupervisorHooks(), question.forkserver)
+        renewal = Renewal(lambda: ask_anew(plan.app, request.overrides), settings)
+        hooks = SupervisorHooks(on_reload=renewal.ask)
+        supervisor = build_supervisor(settings, options, hooks, question.forkserver)
         if request.banner:
             click.echo(banner(options, facts))
         if request.given["purge"]:
             asyncio.run(_purge(options, settings))
-        for notice in (*request.notes, *plan.notices):
+        for notice in notices:
             log.warning("%s", notice)
+        if beat.run is not None:
+            supervisor.companions += [beat.run, renewal.run]
         return asyncio.run(supervisor.run())
 
 
@@ -119,7 +126,7 @@ def boot_id() -> str:
         return ""
 
 
-def _facts(plan: Plan, settings: Settings) -> Facts:
+def _facts(plan: Plan, settings: Settings, beat: Beat) -> Facts:
     drivers = open_drivers(settings, SystemClock())
     return Facts(
         plan=plan,
@@ -127,6 +134,7 @@ def _facts(plan: Plan, settings: Settings) -> Facts:
         broker=drivers.broker.address,
         results=drivers.results_address,
         fused=drivers.fused,
+        schedule=beat.address,
     )
 
 

@@ -53,6 +53,8 @@ class Declared:
     compression: str | None = None
     expires: Seconds | None = None
     result_expires: Seconds | None = None
+    schedule: Any = None
+    """When it runs by itself: seconds, a timedelta, a crontab line, `crontab(...)`, or a dict as in `beat_schedule`."""
 
     MaxRetriesExceededError = MaxRetriesExceededError
 

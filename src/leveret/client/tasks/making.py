@@ -41,6 +41,7 @@ class TaskOptions(TypedDict, total=False):
     throws: Any
     dead_letter: bool
     lane: str | None
+    schedule: Any
     typing: bool
     shared: bool
     lazy: bool

@@ -11,6 +11,7 @@ from leveret.links.memory.bells import Bells
 from leveret.links.memory.messages import Messages
 from leveret.links.memory.nodes import Nodes
 from leveret.links.memory.records import Records
+from leveret.links.memory.schedules import Schedules
 from leveret.model.delivery import (
     Claim,
     DeadLetter,
@@ -61,6 +62,7 @@ class MemoryServer:
         self.records = Records(options, self.results)
         self.messages = Messages(options, self.bells, self.records.stops)
         self.nodes = Nodes(options, self.messages, alive)
+        self.schedules = Schedules()
 
     # Broker
 

@@ -1,0 +1,72 @@
+"""Whether a node runs a scheduler, and what it says about that."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from leveret.cli.node.plan import Plan, Question
+from leveret.config.settings import Settings
+from leveret.errors import ImproperlyConfigured, LeveretError
+from leveret.wiring.scheduler import (
+    Companion,
+    build_scheduler,
+    no_store,
+    open_schedules,
+    schedule_driver,
+    schedule_url,
+)
+
+log = logging.getLogger("leveret.scheduler")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beat:
+    """`run` is None where this node fires nothing; `address` is where the schedule is kept."""
+
+    run: Companion | None = None
+    address: str = ""
+    notices: tuple[str, ...] = ()
+
+
+def decide(plan: Plan, settings: Settings, asked: bool | None, *, burst: bool) -> Beat:
+    """On wherever there is a store, unless told otherwise: `asked` is `--beat` (True) or `--no-beat`. Beside Celery
+    its beat may run already, so there it is off until asked for; a node that ends when its queues are empty has no
+    time for a schedule."""
+    count = len(plan.entries)
+    if asked is False or (asked is None and burst):
+        return Beat()
+    if asked is None and settings.profile == "celery":
+        left = f"schedule entries left to celery beat: {count}; -B, or leveret beat, runs them here"
+        return Beat(notices=(left,) if count else ())
+    if schedule_url(settings) is None:
+        if asked:
+            raise ImproperlyConfigured(no_store(settings))
+        return Beat(notices=(f"schedule entries not run: {count}; {no_store(settings)}",) if count else ())
+    run = build_scheduler(settings, plan.source, plan.entries)
+    return Beat(run=run, address=schedule_driver(settings).address)
+
+
+class Renewal:
+    """Brings the entries of new code into the store after a reload; it runs beside the node."""
+
+    def __init__(self, question: Callable[[], Question], settings: Settings) -> None:
+        """`question` has the app imported anew."""
+        self._question, self._settings = question, settings
+        self._asked = asyncio.Event()
+
+    def ask(self) -> None:
+        self._asked.set()
+
+    async def run(self) -> None:
+        while True:
+            await self._asked.wait()
+            self._asked.clear()
+            try:
+                plan = await asyncio.to_thread(self._question().answer)
+                async with open_schedules(self._settings) as store:
+                    changed = await store.sync(plan.source, plan.entries)
+            except LeveretError as error:
+                log.error("the new code's schedule is not in the store; the old one goes on [error=%s]", error)
+            else:
+                log.info("the new code's schedule is in the store [changed=%s]", ", ".join(changed))

@@ -1,0 +1,1 @@
+DELETE FROM schedule_fires WHERE name = ? AND revision = ? AND moment = ?

@@ -1,0 +1,1 @@
+DELETE FROM schedule_runs WHERE name = ?

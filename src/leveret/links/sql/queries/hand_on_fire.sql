@@ -1,0 +1,1 @@
+UPDATE schedule_fires SET at = ? WHERE name = ? AND revision = ? AND moment = ?

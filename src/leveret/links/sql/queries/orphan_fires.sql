@@ -1,0 +1,1 @@
+SELECT fire FROM schedule_fires WHERE at <= ? ORDER BY at LIMIT ?

@@ -1,0 +1,1 @@
+SELECT source, revision, entry, cursor, due, paused, last, last_moment FROM schedules WHERE name = ?
