@@ -6,6 +6,7 @@
 --#include place
 --#include fleet
 
+even_when_full()
 local reap_from = tick(ARGV[4], ARGV[5])
 local revived = renew(ARGV[2], ARGV[3], ARGV[4])
 local suspects = 0

@@ -1,0 +1,120 @@
+"""Moments at which a script could be stopped half-way: it does all of it, or nothing."""
+
+import asyncio
+
+import pytest
+from tests.integration.redis.server import Server
+
+from leveret.brokers.redis.driver import RedisDriver
+from leveret.errors import OperationalError
+from leveret.model.delivery import Claim
+from leveret.model.endpoint import Url
+from leveret.testing.conformance.rig import Rig
+from leveret.testing.conformance.values import ids, posting, success
+
+FULL = "100kb"
+
+
+class Factory:
+    real_time = True
+
+    def __init__(self, server: Server) -> None:
+        self.url = server.url
+
+    def __call__(self, options, clock):
+        return RedisDriver(Url(self.url), options, clock)
+
+
+def on(server: Server, case) -> None:
+    async def main() -> None:
+        rig = Rig(Factory(server))
+        try:
+            await case(rig)
+        finally:
+            await rig.close()
+
+    asyncio.run(main())
+
+
+def test_with_its_memory_full_work_is_taken_and_ends_and_sends_say_why(own_server):
+    async def case(rig: Rig) -> None:
+        await rig.join()
+        await rig.send("held", "waiting")
+        await rig.broker.publish((posting("late", not_before=rig.clock.now() + 0.2),))
+        held = await rig.one()
+        own_server.cli("CONFIG", "SET", "maxmemory", FULL)
+        await asyncio.sleep(0.25)
+
+        with pytest.raises(OperationalError, match=r"OOM.*maxmemory is reached: give it more"):
+            await rig.send("refused")
+        with pytest.raises(OperationalError, match="OOM"):
+            rig.main.blocking().publish((posting("refused"),), timeout=1.0)
+        answer = await rig.commit(held, record=success("held"), follow=(posting("next", once=True),))
+        assert type(answer).__name__ == "Committed"
+        assert await rig.main.chores.upkeep() > 0
+        taken = await rig.claim(credit=10)
+        assert sorted(ids(taken)) == ["late", "next", "waiting"]
+        for delivery in taken:
+            await rig.commit(delivery, record=success(delivery.encoded.headers["id"]))
+        await rig.leases.beat(rig.node())
+        await rig.join("s2")
+        await rig.broker.bell(("q",), 0.1)
+        await rig.nothing("s2")
+
+        own_server.cli("CONFIG", "SET", "maxmemory", "0")
+        await rig.send("again")
+        assert ids(await rig.claim("s2")) == ["again"]
+
+    on(own_server, case)
+
+
+def test_a_key_of_somebody_else_under_a_queues_name_takes_nothing_along(server):
+    async def case(rig: Rig) -> None:
+        await rig.join()
+        server.cli("SET", "theirs", "a string")
+        claim = Claim(session="s1", queues=("q", "theirs"), credit=10, number=1)
+        for number in range(1, 5):
+            await rig.send(f"m{number}")
+            (found,) = await rig.broker.claim(Claim(session="s1", queues=claim.queues, credit=10, number=number))
+            assert found.encoded.headers["id"] == f"m{number}"
+
+        with pytest.raises(OperationalError, match="WRONGTYPE"):
+            await rig.broker.claim(Claim(session="s1", queues=claim.queues, credit=10, number=5))
+
+    on(server, case)
+
+
+def test_what_is_due_for_a_key_of_somebody_else_waits_and_nothing_comes_twice(server):
+    async def case(rig: Rig) -> None:
+        await rig.join()
+        soon = rig.clock.now() + 0.1
+        await rig.broker.publish((posting("a", not_before=soon), posting("b", queue="theirs", not_before=soon)))
+        await rig.broker.publish((posting("c", not_before=soon),))
+        server.cli("SET", "theirs\x06\x169", "a string")
+        await asyncio.sleep(0.15)
+
+        for _ in range(3):
+            await rig.main.chores.upkeep()
+
+        assert sorted(ids(await rig.claim())) == ["a", "c"]
+        await rig.nothing()
+        assert server.cli("ZCARD", "leveret:delayed") == "1"
+        assert server.cli("HLEN", "leveret:delayed:messages") == "1"
+
+    on(server, case)
+
+
+def test_a_task_that_is_followed_by_ten_thousand_loses_none(server):
+    async def case(rig: Rig) -> None:
+        await rig.join()
+        await rig.send("first")
+        delivery = await rig.one()
+        many = tuple(posting(f"f{number}") for number in range(10_000))
+
+        await rig.commit(delivery, record=success("first"), follow=many)
+
+        (counts,) = await rig.admin.counts(("q",))
+        assert counts.ready == 10_000
+        assert (await rig.backend.get(("first",)))[0].terminal
+
+    on(server, case)
