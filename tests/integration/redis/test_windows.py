@@ -9,10 +9,13 @@ from leveret.brokers.redis.driver import RedisDriver
 from leveret.errors import OperationalError
 from leveret.model.delivery import Claim
 from leveret.model.endpoint import Url
+from leveret.model.options import DriverOptions
+from leveret.testing.conformance.fleet import OPTIONS
 from leveret.testing.conformance.rig import Rig
 from leveret.testing.conformance.values import ids, posting, success
 
 FULL = "100kb"
+LEASE = 2.0
 
 
 class Factory:
@@ -25,9 +28,9 @@ class Factory:
         return RedisDriver(Url(self.url), options, clock)
 
 
-def on(server: Server, case) -> None:
+def on(server: Server, case, options: DriverOptions = OPTIONS) -> None:
     async def main() -> None:
-        rig = Rig(Factory(server))
+        rig = Rig(Factory(server), options)
         try:
             await case(rig)
         finally:
@@ -118,3 +121,24 @@ def test_a_task_that_is_followed_by_ten_thousand_loses_none(server):
         assert (await rig.backend.get(("first",)))[0].terminal
 
     on(server, case)
+
+
+def test_the_work_of_a_lost_node_is_back_before_its_lease_seconds_are_over(server):
+    """Whoever beats when it is told to finds the loss at once."""
+
+    async def case(rig: Rig) -> None:
+        await rig.send("a")
+        await rig.join("s1", rig.node("lost"))
+        await rig.join("s2", rig.node("w2"))
+        await rig.one("s1")
+        pulse = await rig.leases.beat(rig.node("lost"))
+        silent = rig.clock.now()
+        while not pulse.reaped:
+            pulse = await rig.leases.beat(rig.node("w2"))
+            assert pulse.next_loss is not None
+            await asyncio.sleep(0 if pulse.reaped else min(pulse.next_loss + 0.02, LEASE / 4))
+
+        assert LEASE * 0.9 < rig.clock.now() - silent < LEASE
+        assert pulse.suspects == 1
+
+    on(server, case, DriverOptions(lease_seconds=LEASE))
