@@ -2,8 +2,8 @@
 
 import time
 
-from leveret.brokers.redis.publishing import Desk
-from leveret.errors import PublishFailed, PublishUnknown
+from leveret.brokers.redis.publishing import AT_ONCE, Desk
+from leveret.errors import OperationalError, PublishFailed, PublishUnknown
 from leveret.links.redis.blocking import Pool
 from leveret.links.redis.refusals import Lost
 from leveret.logic.retry import reconnect_delay
@@ -36,6 +36,10 @@ class RedisBlockingBroker:
                     if unknown:
                         raise PublishUnknown(f"{error}; sending the same again is safe") from error
                     raise PublishFailed(f"nothing was sent: {error}") from error
+            except OperationalError as error:
+                if unknown or len(postings) > AT_ONCE:
+                    raise PublishUnknown(f"{error}; some of it may have been sent before") from error
+                raise
             time.sleep(pause)
 
     def reply_address(self) -> str | None:

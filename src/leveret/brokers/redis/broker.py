@@ -7,9 +7,9 @@ from contextlib import suppress
 from leveret.brokers.redis import claims
 from leveret.brokers.redis.bell import Bell
 from leveret.brokers.redis.claims import Back
-from leveret.brokers.redis.endings import Endings
-from leveret.brokers.redis.publishing import Desk
-from leveret.errors import BrokerError, PublishFailed, PublishUnknown
+from leveret.brokers.redis.endings import FENCED, Endings
+from leveret.brokers.redis.publishing import AT_ONCE, Desk
+from leveret.errors import BrokerError, LeaseLost, OperationalError, PublishFailed, PublishUnknown
 from leveret.links.redis import envelope
 from leveret.links.redis.hubs import Hubs
 from leveret.links.redis.names import read_receipt
@@ -74,6 +74,10 @@ class RedisBroker:
                         error, unknown = why, True
                     except PublishFailed as why:
                         error = why
+                    except OperationalError as why:
+                        if unknown or len(postings) > AT_ONCE:
+                            raise PublishUnknown(f"{why}; some of it may have been sent before") from why
+                        raise
                     failures += 1
                     pause = reconnect_delay(failures, self._clock.jitter())
                     if loop.time() + pause >= end:
@@ -92,7 +96,12 @@ class RedisBroker:
         if claim.credit < 1 or (not claim.last and bell.spares_a_claim()):
             return ()
         hub = self._hubs.own()
-        taken, revoked = await hub.perform(claims.claim(self._names, claim, rests=bell.resting))
+        try:
+            taken, revoked = await hub.perform(claims.claim(self._names, claim, rests=bell.resting))
+        except LeaseLost:
+            # Others hold it now; what still runs here is looked up where it matters.
+            self._held.clear()
+            raise
         if not taken:
             return ()
         bell.rose()
@@ -115,7 +124,8 @@ class RedisBroker:
         hub = self._hubs.own()
         answers = await hub.perform(self._endings.commit(commitments, raws, self._clock.now()))
         for commitment, answer in zip(commitments, answers, strict=True):
-            if isinstance(answer, Committed):
+            # What the fence refused is still ours, and acknowledged next.
+            if answer is not FENCED:
                 self._held.pop(commitment.receipt, None)
         return answers
 

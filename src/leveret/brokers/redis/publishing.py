@@ -34,8 +34,10 @@ class Desk:
         """Have Redis know the queues' names, for whoever asks for all of them."""
         new = [checked(queue) for queue in queues if queue not in self._queues]
         if new:
-            yield [("SADD", self.names.key("leveret:queues"), *new)]
-            self._queues.update(new)
+            answers = yield [("SADD", self.names.key("leveret:queues"), *new)]
+            # Refused (a full memory): said again with the next message. Nobody finds a queue's work by this set.
+            if type(answers[0]) is int:
+                self._queues.update(new)
 
     def values(self, postings: Iterable[Posting], now: float) -> Values:
         """What `post` in `door.lua` reads."""
