@@ -6,16 +6,27 @@ import pytest
 from tests.integration.redis.server import Server
 
 from leveret.brokers.redis.driver import RedisDriver
-from leveret.errors import OperationalError
+from leveret.errors import BrokerError, OperationalError
 from leveret.model.delivery import Claim
 from leveret.model.endpoint import Url
 from leveret.model.options import DriverOptions
+from leveret.model.settlement import Committed, Stale
 from leveret.testing.conformance.fleet import OPTIONS
 from leveret.testing.conformance.rig import Rig
 from leveret.testing.conformance.values import ids, posting, success
 
 FULL = "100kb"
 LEASE = 2.0
+
+
+class Stubborn(Rig):
+    async def again(self, step) -> None:
+        """As a worker does: the same, until it is answered."""
+        while True:
+            try:
+                return await step()
+            except BrokerError:
+                await asyncio.sleep(0.01)
 
 
 class Factory:
@@ -30,7 +41,7 @@ class Factory:
 
 def on(server: Server, case, options: DriverOptions = OPTIONS) -> None:
     async def main() -> None:
-        rig = Rig(Factory(server), options)
+        rig = Stubborn(Factory(server), options)
         try:
             await case(rig)
         finally:
@@ -40,7 +51,7 @@ def on(server: Server, case, options: DriverOptions = OPTIONS) -> None:
 
 
 def test_with_its_memory_full_work_is_taken_and_ends_and_sends_say_why(own_server):
-    async def case(rig: Rig) -> None:
+    async def case(rig: Stubborn) -> None:
         await rig.join()
         await rig.send("held", "waiting")
         await rig.broker.publish((posting("late", not_before=rig.clock.now() + 0.2),))
@@ -72,7 +83,7 @@ def test_with_its_memory_full_work_is_taken_and_ends_and_sends_say_why(own_serve
 
 
 def test_a_key_of_somebody_else_under_a_queues_name_takes_nothing_along(server):
-    async def case(rig: Rig) -> None:
+    async def case(rig: Stubborn) -> None:
         await rig.join()
         server.cli("SET", "theirs", "a string")
         claim = Claim(session="s1", queues=("q", "theirs"), credit=10, number=1)
@@ -88,7 +99,7 @@ def test_a_key_of_somebody_else_under_a_queues_name_takes_nothing_along(server):
 
 
 def test_what_is_due_for_a_key_of_somebody_else_waits_and_nothing_comes_twice(server):
-    async def case(rig: Rig) -> None:
+    async def case(rig: Stubborn) -> None:
         await rig.join()
         soon = rig.clock.now() + 0.1
         await rig.broker.publish((posting("a", not_before=soon), posting("b", queue="theirs", not_before=soon)))
@@ -108,7 +119,7 @@ def test_what_is_due_for_a_key_of_somebody_else_waits_and_nothing_comes_twice(se
 
 
 def test_a_task_that_is_followed_by_ten_thousand_loses_none(server):
-    async def case(rig: Rig) -> None:
+    async def case(rig: Stubborn) -> None:
         await rig.join()
         await rig.send("first")
         delivery = await rig.one()
@@ -123,10 +134,31 @@ def test_a_task_that_is_followed_by_ten_thousand_loses_none(server):
     on(server, case)
 
 
+def test_a_receipt_is_not_given_out_again_by_a_redis_that_went_back_in_time(own_server):
+    """As after a failover to a replica that lagged behind, or a power cut with `appendfsync everysec`."""
+
+    async def case(rig: Stubborn) -> None:
+        await rig.join()
+        own_server.cli("SAVE")
+        await rig.send("old")
+        forgotten = await rig.one()
+        own_server.kill()
+        own_server.start()
+        await rig.again(lambda: rig.send("new"))
+        mine = await rig.one()
+
+        assert ids((mine,)) == ["new"]
+        assert mine.receipt != forgotten.receipt
+        assert isinstance(await rig.commit(forgotten, record=success("old")), Stale)
+        assert await rig.commit(mine, record=success("new")) == Committed()
+
+    on(own_server, case)
+
+
 def test_the_work_of_a_lost_node_is_back_before_its_lease_seconds_are_over(server):
     """Whoever beats when it is told to finds the loss at once."""
 
-    async def case(rig: Rig) -> None:
+    async def case(rig: Stubborn) -> None:
         await rig.send("a")
         await rig.join("s1", rig.node("lost"))
         await rig.join("s2", rig.node("w2"))
