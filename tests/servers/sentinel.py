@@ -86,15 +86,19 @@ class SentinelFleet:
         self._until(lambda: self._new_master(old), "there is no new master")
         return old, time.time()
 
-    def back(self, old: RedisServer) -> None:
-        """Have the old master back, as a replica of the new one."""
+    def back(self, old: RedisServer) -> tuple[float, float]:
+        """Have the old master back, as a replica of the new one; answers from when to when it took itself for a master
+        still."""
+        woken = time.time()
         if old.running:
             os.kill(old.pid, signal.SIGCONT)
         else:
             old.start()
         self._until(lambda: _facts(old).get("role") == "slave", "the old master is none's replica")
+        demoted = time.time()
         self._until(lambda: _facts(old).get("master_link_status") == "up", "the old master does not follow")
         self.replicated()
+        return woken, demoted
 
     def stop(self) -> None:
         for server in (*self.sentinels, *self.servers):
