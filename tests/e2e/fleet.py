@@ -73,6 +73,7 @@ class Fleet:
     """`broker` and `results` are URLs; without `results` they travel as messages (`rpc://`), unless the broker keeps
     them (a subclass then sets `store`)."""
 
+    app = APP
     lease = 20.0
 
     def __init__(self, folder: Path, broker: str, results: str | None = None, **settings: Any) -> None:
@@ -101,7 +102,7 @@ class Fleet:
             *module,
             "worker",
             "-A",
-            APP,
+            self.app,
             "-n",
             f"{name}@drill",
             "-l",
