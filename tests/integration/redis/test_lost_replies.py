@@ -11,8 +11,9 @@ from tests.servers.wire.rules import Action, Direction
 from leveret.brokers.redis.driver import RedisDriver
 from leveret.errors import OperationalError, PublishUnknown
 from leveret.model.endpoint import Url
+from leveret.model.settlement import Committed, Stale
 from leveret.testing.conformance.rig import Rig
-from leveret.testing.conformance.values import ids, posting, success
+from leveret.testing.conformance.values import ids, posting, retry, seat, success
 
 LOST_REQUEST = (Direction.TO_SERVER, Action.CUT_BEFORE)
 LOST_REPLY = (Direction.TO_CLIENT, Action.CUT_BEFORE)
@@ -131,6 +132,28 @@ def test_what_follows_a_task_is_there_once(door: Proxy, way) -> None:
         assert rule.fired
         assert (await rig.backend.get(("a",)))[0].terminal
         assert ids(await rig.claim()) == ["b"]
+
+    through(door, case)
+
+
+@WAYS
+@pytest.mark.parametrize("outcome", [success("a", attempt=1), retry("a", attempt=1)], ids=["end", "retry"])
+def test_a_settlement_is_not_refused_for_itself(door: Proxy, way, outcome) -> None:
+    async def case(rig: Rig) -> None:
+        await rig.send("a", "b")
+        first, second = await rig.claim()
+        rule = door.on(way[0], "commit", way[1])
+
+        answer = await again(lambda: rig.commit(first, record=outcome, seat=seat(0, b"1", size=1)))
+
+        assert rule.fired
+        assert isinstance(answer, Committed)
+        assert answer.joined is not None
+        assert answer.joined.values == (b"1",), "who took the last seat hears of it"
+        # What somebody else has stored is refused as ever.
+        await rig.backend.store((success("b", meta=b'{"result": 7}'),))
+        door.on(way[0], "commit", way[1])
+        assert isinstance(await again(lambda: rig.commit(second, record=success("b"))), Stale)
 
     through(door, case)
 

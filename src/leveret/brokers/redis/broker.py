@@ -7,6 +7,7 @@ from contextlib import suppress
 from leveret.brokers.redis import claims
 from leveret.brokers.redis.bell import Bell
 from leveret.brokers.redis.claims import Back
+from leveret.brokers.redis.doubts import Doubts
 from leveret.brokers.redis.endings import FENCED, Endings
 from leveret.brokers.redis.publishing import AT_ONCE, Desk
 from leveret.errors import BrokerError, LeaseLost, OperationalError, PublishFailed, PublishUnknown
@@ -41,8 +42,9 @@ class RedisBroker:
 
     capabilities = CAPABILITIES
 
-    def __init__(self, hubs: Hubs, desk: Desk, endings: Endings, bell: Bell, clock: Clock) -> None:
+    def __init__(self, hubs: Hubs, desk: Desk, endings: Endings, doubts: Doubts, bell: Bell, clock: Clock) -> None:
         self._hubs, self._desk, self._endings, self._bell, self._clock = hubs, desk, endings, bell, clock
+        self._doubts = doubts
         self._names = desk.names
         self._held: dict[Receipt, bytes] = {}
 
@@ -122,7 +124,13 @@ class RedisBroker:
             return ()
         raws = await self._raws(one.receipt for one in commitments if one.verdict is not Verdict.ACK)
         hub = self._hubs.own()
-        answers = await hub.perform(self._endings.commit(commitments, raws, self._clock.now()))
+        try:
+            answers = await hub.perform(self._endings.commit(commitments, raws, self._clock.now()))
+            if self._doubts:
+                answers = await hub.perform(self._doubts.resolve(commitments, answers))
+        except Lost:
+            self._doubts.add(commitments)
+            raise
         for commitment, answer in zip(commitments, answers, strict=True):
             # What the fence refused is still ours, and acknowledged next.
             if answer is not FENCED:

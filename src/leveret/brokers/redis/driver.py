@@ -8,6 +8,7 @@ from leveret.brokers.redis.blocking import RedisBlockingBroker
 from leveret.brokers.redis.broker import CAPABILITIES, RedisBroker
 from leveret.brokers.redis.checks import Checks
 from leveret.brokers.redis.chores import RedisChores
+from leveret.brokers.redis.doubts import Doubts
 from leveret.brokers.redis.endings import Endings
 from leveret.brokers.redis.leases import RedisLeases
 from leveret.brokers.redis.publishing import Desk
@@ -43,13 +44,14 @@ class RedisDriver:
     def broker(self, *, inline: bool = True) -> RedisBroker:
         """`inline`: a worker's own, one per driver; it never blocks, so a caller's loop gets one of the same kind."""
         if not inline:
-            return RedisBroker(self._store.hubs, self._desk, self._endings, self._new_bell(), self._clock)
+            return self._new_broker(Bell(self._store.hubs, self._desk.names))
         if self._worker is None:
-            self._worker = RedisBroker(self._store.hubs, self._desk, self._endings, self._bell, self._clock)
+            self._worker = self._new_broker(self._bell)
         return self._worker
 
-    def _new_bell(self) -> Bell:
-        return Bell(self._store.hubs, self._desk.names)
+    def _new_broker(self, bell: Bell) -> RedisBroker:
+        doubts = Doubts(self._store.verbs)
+        return RedisBroker(self._store.hubs, self._desk, self._endings, doubts, bell, self._clock)
 
     def commit(self) -> RedisBroker:
         """The same object as the broker: it has the messages of what it handed over."""
