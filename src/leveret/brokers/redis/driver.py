@@ -12,6 +12,7 @@ from leveret.brokers.redis.doubts import Doubts
 from leveret.brokers.redis.endings import Endings
 from leveret.brokers.redis.leases import RedisLeases
 from leveret.brokers.redis.publishing import Desk
+from leveret.errors import ImproperlyConfigured
 from leveret.links.redis.location import locate, locate_broker
 from leveret.links.redis.names import Names
 from leveret.links.redis.results.backend import RedisBackend, RedisBlockingBackend, Store
@@ -33,7 +34,7 @@ class RedisDriver:
         names = Names(location.prefix, high_first=options.high_first, transport=options.transport)
         self._store = Store(replace(location, prefix=prefix), options, clock)
         self._store.verbs.revoked_key = names.key("leveret:revoked")
-        self._desk = Desk(names, Keys(prefix))
+        self._desk = Desk(names, Keys(prefix), _replicas(options))
         self._endings = Endings(self._desk, Keys(prefix), options, self._store.channels)
         self._bell = Bell(self._store.hubs, names)
         self._checks = Checks(location)
@@ -74,3 +75,11 @@ class RedisDriver:
 
     def blocking_backend(self) -> RedisBlockingBackend:
         return RedisBlockingBackend(self._store)
+
+
+def _replicas(options: DriverOptions) -> int:
+    """How many replicas must have a message before its sender is told that it is sent."""
+    given = options.transport.get("wait_replicas") or 0
+    if not isinstance(given, int) or given < 0:
+        raise ImproperlyConfigured(f"broker_transport_options: wait_replicas must be a number, not {given!r}")
+    return given

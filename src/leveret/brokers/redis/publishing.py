@@ -5,22 +5,28 @@ from itertools import groupby
 
 from leveret.links.redis import envelope
 from leveret.links.redis.names import Names, checked
+from leveret.links.redis.refusals import Lost
 from leveret.links.redis.results.records import Keys
-from leveret.links.redis.scripts import Call, Verb, run, script
+from leveret.links.redis.scripts import Call, Verb, good, run, script
 from leveret.model.delivery import Posting
 
 AT_ONCE = 250
 """Messages in one run of the script: Redis serves nobody else meanwhile (1 ms)."""
 
+WAIT_MILLISECONDS = 1000
+"""Then it is sent again, for as long as the sender has time: perhaps to another master."""
+
 Values = list[str | bytes | int]
 
 
 class Desk:
-    """Turns postings into what `door.lua` reads. `results`: the keys where their outcomes stand."""
+    """Turns postings into what `door.lua` reads. `results`: the keys where their outcomes stand. `replicas`: how many
+    must have a message before it counts as sent."""
 
-    def __init__(self, names: Names, results: Keys) -> None:
+    def __init__(self, names: Names, results: Keys, replicas: int = 0) -> None:
         self.names = names
         self._results = results
+        self._replicas = replicas
         self._queues: set[str] = set()
         """Queues that Redis has been told of by this process."""
 
@@ -29,6 +35,10 @@ class Desk:
         calls = [self._call(postings[start : start + AT_ONCE], now) for start in range(0, len(postings), AT_ONCE)]
         yield from self.introduce({posting.queue for posting in postings})
         yield from run(script("publish"), calls)
+        if self._replicas:
+            answers = yield [("WAIT", self._replicas, WAIT_MILLISECONDS)]
+            if good(answers[0]) < self._replicas:
+                raise Lost(f"only {answers[0]} of {self._replicas} replicas have it (wait_replicas)")
 
     def introduce(self, queues: Iterable[str]) -> Verb[None]:
         """Have Redis know the queues' names, for whoever asks for all of them."""
