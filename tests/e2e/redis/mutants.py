@@ -56,11 +56,6 @@ def amnesiac(patch: Patch) -> None:
     patch(Consumer, "reconcile", nothing)
 
 
-def counting(patch: Patch) -> None:
-    """Receipts are a mere count, which a Redis that went back in time gives out again."""
-    _rewrite(patch, ("math.floor(now() * 1000000)", "0"))
-
-
 def patient(patch: Patch) -> None:
     """Nobody ends a node that was lost."""
 
@@ -125,5 +120,5 @@ def stuck(patch: Patch) -> None:
 
 REDIS: dict[str, Callable[[Patch], None]] = {
     f"redis-{mutant.__name__}": mutant
-    for mutant in (nameless, amnesiac, counting, patient, unfenced, hasty, loyal, greedy, stuck)
+    for mutant in (nameless, amnesiac, patient, unfenced, hasty, loyal, greedy, stuck)
 }

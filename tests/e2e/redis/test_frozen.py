@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,9 @@ def restart(server: RedisServer) -> None:
     server.start()
 
 
-def drill(server: RedisServer, folder: Path, outage: Outage, mutant: str = "") -> dict[str, Any]:
+def drill(
+    server: RedisServer, folder: Path, outage: Outage, mutant: str = "", patience: float = 30.0
+) -> dict[str, Any]:
     with RedisFleet(folder, server.url, lease=LEASE) as fleet:
         for number, pool in enumerate(POOLS):
             fleet.worker(f"w{number}", *pool, mutant=mutant)
@@ -54,9 +57,10 @@ def drill(server: RedisServer, folder: Path, outage: Outage, mutant: str = "") -
         outage(server)
         away = time.monotonic() - began
         with Notary(server.port) as notary:
-            fleet.until(lambda: all(f"ending-{n}" in fleet.ended() for n in range(ENDING)), 30.0)
+            with suppress(AssertionError):
+                fleet.until(lambda: all(f"ending-{n}" in fleet.ended() for n in range(ENDING)), patience)
             settled_after = time.monotonic() - began - away
-            outcome = fleet.outcome(stop=TASK_SECONDS, drain=TASK_SECONDS * 2)
+            outcome = fleet.outcome(stop=TASK_SECONDS, drain=TASK_SECONDS + patience)
             twice = notary.twice()
         done = {line.key: line.pid for lines in fleet.history.of("done").values() for line in lines}
         executions = sum(map(len, fleet.history.of("start").values()))
