@@ -81,6 +81,20 @@ def test_a_send_is_there_once(door: Proxy, face: str, way) -> None:
     through(door, case)
 
 
+@WAYS
+def test_a_call_that_begins_with_a_chosen_id_is_there_once(door: Proxy, way) -> None:
+    """The chosen one stands at the door; the others are known by their call."""
+
+    async def case(rig: Rig) -> None:
+        door.on(way[0], "publish", way[1])
+
+        await rig.broker.publish_within((posting("chosen", once=True), posting("a"), posting("b")), 5.0)
+
+        assert ids(await rig.claim()) == ["chosen", "a", "b"]
+
+    through(door, case)
+
+
 @FACES
 def test_a_send_whose_reply_was_lost_and_that_is_then_refused_is_unknown(
     door: Proxy, server: Server, face: str

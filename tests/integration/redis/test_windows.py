@@ -1,22 +1,27 @@
 """Moments at which a script could be stopped half-way: it does all of it, or nothing."""
 
 import asyncio
+import os
 
 import pytest
 from tests.integration.redis.server import Server
 
 from leveret.brokers.redis.driver import RedisDriver
 from leveret.errors import BrokerError, OperationalError
-from leveret.model.delivery import Claim
+from leveret.model.delivery import Claim, SessionId
 from leveret.model.endpoint import Url
+from leveret.model.node import Session
 from leveret.model.options import DriverOptions
 from leveret.model.settlement import Committed, Stale
 from leveret.testing.conformance.fleet import OPTIONS
 from leveret.testing.conformance.rig import Rig
 from leveret.testing.conformance.values import ids, posting, success
+from leveret.wiring.clock import SystemClock
 
 FULL = "100kb"
 LEASE = 2.0
+GONE = 4_000_000
+"""No process has such a number."""
 
 
 class Stubborn(Rig):
@@ -153,6 +158,29 @@ def test_a_receipt_is_not_given_out_again_by_a_redis_that_went_back_in_time(own_
         assert await rig.commit(mine, record=success("new")) == Committed()
 
     on(own_server, case)
+
+
+def test_an_orphan_has_its_time_though_its_machines_clock_is_wrong(server):
+    """Redis counts how long a process without a supervisor may finish what it runs; by its own clock."""
+
+    class Late(SystemClock):
+        def now(self) -> float:
+            return super().now() - 100.0
+
+    async def case(rig: Stubborn) -> None:
+        driver = RedisDriver(Url(server.url), rig.options, Late())
+        old, new = rig.node("w1", incarnation="old", pid=GONE), rig.node("w1", incarnation="new", pid=GONE + 1)
+        living = Session(id=SessionId("s1"), node="w1", incarnation="old", pid=os.getppid())
+        await driver.leases().register(old, (living,))
+        await rig.send("a")
+        await rig.broker.claim(Claim(session=living.id, queues=("q",), credit=1, number=1))
+
+        await driver.leases().register(new, ())
+
+        assert (await driver.leases().beat(new)).reaped == 0
+        await driver.broker().close()
+
+    on(server, case)
 
 
 def test_the_work_of_a_lost_node_is_back_before_its_lease_seconds_are_over(server):

@@ -65,7 +65,7 @@ class RedisLeases:
         for session in (yield from reaping.sessions_of(self._names, other.incarnation)):
             # Process 1 has no supervisor it could have outlived.
             if session.pid not in (1, other.pid, node.pid) and is_alive(session.pid):
-                yield from reaping.orphan(self._names, session.id, now)
+                yield from reaping.orphan(self._names, session.id)
             else:
                 yield from reaping.lose_session(self._names, session.id, now)
         yield from reaping.drop(self._names, other.incarnation)

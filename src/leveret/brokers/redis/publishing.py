@@ -86,7 +86,7 @@ class Desk:
         return self.names.on_wire(posting.priority)
 
     def _call(self, postings: Sequence[Posting], now: float) -> Call:
-        first = postings[0]
-        # Ids are fresh for each call, or stand at the door; so the first one names the call.
-        name = "" if first.once else f"{first.id}:{first.attempt}:{first.queue}:{len(postings)}"
+        # Ids are fresh for each call, or stand at the door: one that does not names the call.
+        plain = next((one for one in postings if not one.once), None)
+        name = "" if plain is None else f"{plain.id}:{plain.attempt}:{plain.queue}:{len(postings)}"
         return [], [self.names.prefix, name, *self.values(postings, now)]
