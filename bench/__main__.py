@@ -1,17 +1,17 @@
-"""`python -m bench [all|sqlite|rabbitmq|startup|backlog|mixed|longshort|million|table]`; without a name: all, as `make bench`."""
+"""`python -m bench [all|sqlite|rabbitmq|redis|startup|backlog|mixed|longshort|million|table]`; without a name: all, as `make bench`."""
 
 import argparse
 import signal
 import sys
 
 from bench import table
-from bench.against import rabbitmq, sqlite
+from bench.against import rabbitmq, redis, sqlite
 from bench.against.measurement import Selection
 from bench.brokers import ServerMissing
 from bench.drills import backlog, longshort, million, mixed, startup
 from bench.raw.load import NoCompiler
 
-WHAT = ("all", "sqlite", "rabbitmq", "startup", "backlog", "mixed", "longshort", "million", "table")
+WHAT = ("all", "sqlite", "rabbitmq", "redis", "startup", "backlog", "mixed", "longshort", "million", "table")
 
 
 def main() -> None:
@@ -27,10 +27,12 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("what", nargs="?", default="all", choices=WHAT)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--peers", nargs="*", default=[], help="only these (huey, flexiq, taskito; celery, dramatiq)")
-    parser.add_argument("--only", nargs="*", default=[], help="of sqlite and rabbitmq only these measurements")
     parser.add_argument(
-        "--broker", default="sqlite", help="of mixed and longshort: sqlite, rabbitmq (a private one), a URL"
+        "--peers", nargs="*", default=[], help="only these (huey, flexiq, taskito; celery, dramatiq, taskiq)"
+    )
+    parser.add_argument("--only", nargs="*", default=[], help="of sqlite, rabbitmq and redis only these measurements")
+    parser.add_argument(
+        "--broker", default="sqlite", help="of mixed and longshort: sqlite, rabbitmq or redis (private ones), a URL"
     )
     parser.add_argument("--tasks", type=int, default=1_000_000, help="of million")
     parser.add_argument("--long-seconds", type=float, default=60.0, help="of longshort")
@@ -41,11 +43,13 @@ def dispatch(options: argparse.Namespace) -> None:
     selection = Selection(rounds=options.rounds, peers=tuple(options.peers), only=tuple(options.only))
     match options.what:
         case "all":
-            refuse(sqlite.run(selection) + rabbitmq.run(selection))
+            refuse(sqlite.run(selection) + redis.run(selection) + rabbitmq.run(selection))
         case "sqlite":
             refuse(sqlite.run(selection))
         case "rabbitmq":
             refuse(rabbitmq.run(selection))
+        case "redis":
+            refuse(redis.run(selection))
         case "startup":
             startup.run()
         case "backlog":

@@ -93,6 +93,24 @@ class Servers:
         return self.rabbitmq.cpu_seconds() + self._redis.cpu_seconds()
 
 
+class RedisAlone:
+    """Redis for everything, without a disk behind it: so the peers are known too."""
+
+    name = "redis"
+
+    def __init__(self, folder: Path) -> None:
+        self.redis = Redis(folder / "redis")
+
+    @contextmanager
+    def place(self, folder: Path) -> Iterator[Mapping[str, str]]:
+        self.redis.empty()
+        url = self.redis.url
+        yield {"LEVERET_BROKER_URL": url, "BENCH_BROKER_URL": url, "BENCH_REDIS_URL": url}
+
+    def cpu_seconds(self) -> float:
+        return self.redis.cpu_seconds()
+
+
 SQLITE = SqliteFile()
 
 
@@ -111,14 +129,30 @@ def servers() -> Iterator[Servers]:
 
 
 @contextmanager
+def redis_alone() -> Iterator[RedisAlone]:
+    DATA.mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=DATA))
+    running = RedisAlone(folder)
+    try:
+        running.redis.start()
+        yield running
+    finally:
+        running.redis.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
 def medium(broker: str) -> Iterator[Medium]:
-    """`sqlite`, `rabbitmq` (a private one), or a URL."""
+    """`sqlite`, `rabbitmq` or `redis` (private ones), or a URL."""
     if broker == "sqlite":
         yield SQLITE
     elif broker == "rabbitmq":
         with servers() as running:
             yield running
+    elif broker == "redis":
+        with redis_alone() as alone:
+            yield alone
     elif "://" in broker:
         yield Given(broker)
     else:
-        raise SystemExit(f"no broker named {broker!r}: sqlite, rabbitmq, or a URL")
+        raise SystemExit(f"no broker named {broker!r}: sqlite, rabbitmq, redis, or a URL")

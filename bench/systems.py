@@ -72,6 +72,30 @@ SQLITE_PEERS = (
 
 
 CELERY = System(name="celery", peer="celery", install=("hiredis", "celery[redis]==5.7.*"), tasks=4_000, calls=300)
+REDIS_PEERS = (
+    System(
+        name="dramatiq",
+        peer="dramatiq",
+        install=("dramatiq[redis]==2.2.*", "hiredis"),
+        tasks=8_000,
+        venv="dramatiq-redis",
+        options={"results": "1"},
+    ),
+    System(
+        name="taskiq, streams",
+        peer="taskiq",
+        install=("taskiq==0.12.*", "taskiq-redis==1.2.*", "hiredis", "uvloop"),
+        tasks=8_000,
+    ),
+    System(
+        name="huey, quiet",
+        peer="huey",
+        install=("huey[redis]==3.5.*", "hiredis"),
+        tasks=10_000,
+        venv="huey-redis",
+        options={"quiet": "1"},
+    ),
+)
 DRAMATIQ = System(name="dramatiq", peer="dramatiq", install=("dramatiq[rabbitmq]==2.2.*",), tasks=8_000)
 
 

@@ -23,13 +23,13 @@ DRILLS: dict[str, list[str]] = {
         "tests/interop/rabbitmq/test_garbage_speed.py",
         "-s",
     ],
+    "kill-redis": ["-m", "pytest", "tests/e2e/redis/test_kill.py", "-s"],
     "kill-rabbitmq": ["-m", "pytest", "tests/e2e/rabbit/test_kill.py", "-s"],
     **{
         f"rabbit-{name.replace('_', '-')}": ["-m", "pytest", f"tests/e2e/rabbit/test_{name}.py", "-s"]
         for name in RABBIT
     },
     "rabbit-mutants": ["-m", "pytest", "tests/e2e/rabbit/test_mutants.py", "-s"],
-    "kill-redis": ["-m", "pytest", "tests/e2e/redis/test_kill.py", "-s"],
     **{f"redis-{name.replace('_', '-')}": ["-m", "pytest", f"tests/e2e/redis/test_{name}.py", "-s"] for name in REDIS},
     "redis-mutants": ["-m", "pytest", "tests/e2e/redis/test_mutants.py", "-s"],
     "producers": ["-m", "pytest", "tests/e2e/test_producers.py", "-s"],

@@ -1,4 +1,4 @@
-"""What the project promises on RabbitMQ, beside what was measured."""
+"""What the project promises on RabbitMQ and Redis, beside what was measured."""
 
 from collections.abc import Iterator, Mapping
 from statistics import median
@@ -13,19 +13,49 @@ BOTH_CORES_PERCENT, LEAN_US = 90.0, 30.0
 
 def rabbitmq(content: Mapping[str, Any]) -> list[Figure]:
     """Of what was measured; what was left out promises nothing."""
-    figures = [*_against_peers(content), *_of_the_limit(content), *_cpu(content), *_latency(content)]
+    figures = [*_against_peers(content, ON_RABBITMQ), *_of_the_limit(content), *_cpu(content), *_latency(content)]
     decoded = float(content["decoded_by_celery"])
     return [*figures, Figure("messages of 100 that real Celery decodes", decoded, 100, "", at_least=True)]
 
 
-def _against_peers(content: Mapping[str, Any]) -> Iterator[Figure]:
-    promised = {
-        ("drain", "celery"): 10,
-        ("drain", "celery, tuned solo"): 7,
-        ("drain", "dramatiq"): 6,
-        ("drain, results over rpc", "celery, rpc"): 8,
-        ("drain, results in Redis", "celery, redis"): 15,
-    }
+def redis(content: Mapping[str, Any]) -> list[Figure]:
+    figures = [*_against_peers(content, ON_REDIS)]
+    for name, most in {"drain": 35, "drain, results ignored": 22}.items():
+        if _measured(content, name):
+            figures.append(
+                Figure(f"{name}: CPU of the node a task", _of_ours(content, name, "cpu_ms_per_1k"), most, "us")
+            )
+    if _measured(content, "send in bulk"):
+        rate = _of_ours(content, "send in bulk", "per_second")
+        figures.append(Figure("send in bulk: messages a second", rate, 100_000, "", at_least=True))
+    if _measured(content, "send from 8 threads") and _measured(content, "send one by one"):
+        times = _of_ours(content, "send from 8 threads", "per_second") / _of_ours(
+            content, "send one by one", "per_second"
+        )
+        figures.append(Figure("send from 8 threads: rate over that of one", times, 2, "x", at_least=True))
+    if _measured(content, "round trip"):
+        for figure, limit in (("p50_ms", 0.8), ("p99_ms", 2.5)):
+            figures.append(Figure(f"round trip, {figure[:3]}", _of_ours(content, "round trip", figure), limit, "ms"))
+    return figures
+
+
+ON_RABBITMQ = {
+    ("drain", "celery"): 10,
+    ("drain", "celery, tuned solo"): 7,
+    ("drain", "dramatiq"): 6,
+    ("drain, results over rpc", "celery, rpc"): 8,
+    ("drain, results in Redis", "celery, redis"): 15,
+}
+ON_REDIS = {
+    ("drain", "celery"): 50,
+    ("drain", "dramatiq"): 12,
+    ("drain", "taskiq, streams"): 12,
+    ("drain", "huey, quiet"): 9,
+    ("send one by one", "celery"): 4,
+}
+
+
+def _against_peers(content: Mapping[str, Any], promised: Mapping[tuple[str, str], float]) -> Iterator[Figure]:
     for (name, peer), times in promised.items():
         ratio = content.get(name, {}).get("ratios", {}).get(peer)
         if ratio is not None:

@@ -25,7 +25,7 @@ from typing import Any
 DATA = Path(os.environ["BENCH_DATA"])
 BIN = Path(sys.executable).parent
 SPIN_SECONDS = float(os.environ.get("BENCH_SPIN", "0"))
-SENDERS = 16
+SENDERS = int(os.environ.get("BENCH_SENDERS", "16"))
 PAYLOAD_BYTES = int(os.environ.get("BENCH_PAYLOAD", "0"))
 
 

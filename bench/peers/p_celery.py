@@ -1,4 +1,4 @@
-"""Celery on RabbitMQ. As its manual starts it; `tuned` is the fastest setting found, `confirms` waits for the broker."""
+"""Celery on RabbitMQ or Redis. As its manual starts it; `tuned` is the fastest setting found, `confirms` waits for the broker."""
 
 from typing import Any
 

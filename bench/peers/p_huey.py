@@ -1,11 +1,16 @@
-"""huey on SQLite, process workers. `quiet` turns its two log lines per task off."""
+"""huey on SQLite or Redis, process workers. `quiet` turns its two log lines per task off."""
 
 from typing import Any
 
 from common import BIN, DATA, body, main, option
-from huey import SqliteHuey
+from huey import RedisHuey, SqliteHuey
 
-huey = SqliteHuey("bench", filename=str(DATA / "huey.db"), results=option("results", "1") == "1", timeout=30)
+URL, RESULTS = option("broker_url", ""), option("results", "1") == "1"
+huey = (
+    RedisHuey("bench", url=URL, results=RESULTS)
+    if URL
+    else SqliteHuey("bench", filename=str(DATA / "huey.db"), results=RESULTS, timeout=30)
+)
 
 
 @huey.task()

@@ -4,6 +4,7 @@ CI sends 100 from each; LEVERET_CHAOS=full sends 1,000 and holds the times again
 """
 
 import asyncio
+import base64
 import json
 import os
 import re
@@ -23,8 +24,9 @@ from pathlib import Path
 import pytest
 from kombu import Connection
 from tests.e2e.drill import keep, size
-from tests.servers.fixtures import rabbit  # noqa: F401 - fixture
+from tests.servers.fixtures import rabbit, shared_redis  # noqa: F401 - fixtures
 from tests.servers.rabbit.remote import Rabbit
+from tests.servers.redis import RedisServer
 
 from leveret.brokers.sql.driver import SqlDriver
 from leveret.model.delivery import Claim, SessionId
@@ -71,13 +73,33 @@ class Server:
             return found
 
 
-Place = File | Server
+class Lists:
+    """A queue on Redis, emptied for it."""
+
+    def __init__(self, server: RedisServer) -> None:
+        server.call("FLUSHALL")
+        self.url, self.other_url = server.url, f"{server.url.removesuffix('/0')}/1"
+
+    def bodies(self) -> list[str | bytes]:
+        """As any client reads them; the list is the one of our usual priority."""
+        with Connection(self.url) as connection:
+            raws = connection.default_channel.client.lrange("default\x06\x169", 0, -1)
+        return [base64.b64decode(json.loads(raw)["body"]) for raw in raws]
+
+
+Place = File | Server | Lists
 Judge = Callable[[float], bool]
 
 
-@pytest.fixture(params=["sqlite", "rabbitmq"])
+@pytest.fixture(params=["sqlite", "rabbitmq", "redis"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return File(tmp_path) if request.param == "sqlite" else Server(request.getfixturevalue("rabbit"))
+    match request.param:
+        case "sqlite":
+            return File(tmp_path)
+        case "rabbitmq":
+            return Server(request.getfixturevalue("rabbit"))
+        case _:
+            return Lists(request.getfixturevalue("shared_redis"))
 
 
 @pytest.fixture
@@ -182,11 +204,15 @@ def test_gunicorn_gevent_delivers_between_django_queries(
     assert judged(slower)
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "rabbitmq"])
+@pytest.mark.parametrize("kind", ["sqlite", "rabbitmq", "redis"])
 def test_a_broker_that_cannot_work_is_named_within_the_publish_deadline(kind: str, tmp_path: Path) -> None:
     blocked = tmp_path / "a-file"
     blocked.touch()
-    url = f"sqlite:///{blocked}/queue.db" if kind == "sqlite" else f"amqp://guest:guest@127.0.0.1:{_free_port()}//"
+    url, named = {
+        "sqlite": (f"sqlite:///{blocked}/queue.db", str(blocked)),
+        "rabbitmq": (f"amqp://guest:guest@127.0.0.1:{_free_port()}//", "cannot connect to amqp://guest@127.0.0.1:"),
+        "redis": (f"redis://:secret@127.0.0.1:{_free_port()}/0", "cannot reach Redis at redis://:**@127.0.0.1:"),
+    }[kind]
     environment = {**os.environ, "LEVERET_BROKER_URL": url, "PYTHONPATH": str(PROGRAMS.parents[2] / "src")}
 
     started = time.monotonic()
@@ -201,7 +227,7 @@ def test_a_broker_that_cannot_work_is_named_within_the_publish_deadline(kind: st
     assert done.returncode != 0
     assert time.monotonic() - started < 12
     said = done.stderr.splitlines()[-1]
-    assert (str(blocked) if kind == "sqlite" else "cannot connect to amqp://guest@127.0.0.1:") in said
+    assert named in said
 
 
 def _start(kind: str, count: int, environment: dict[str, str]) -> subprocess.Popen[str]:

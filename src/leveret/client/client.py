@@ -226,7 +226,7 @@ class Client:
 
     def publish_again(self, postings: tuple[Posting, ...], unknown: PublishUnknown, left: float) -> None:
         """Nobody knows what became of the first time. The same ids are safe: the broker stops copies (ports.broker)."""
-        if left <= 0:
+        if left <= 0 or not unknown.repeatable:
             raise unknown
         try:
             self.parts.broker.publish(postings, timeout=left)

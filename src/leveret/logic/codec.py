@@ -97,10 +97,16 @@ class Codec:
     def encode(self, message: Message) -> Encoded:
         """Raises `EncodeError` with the path of what cannot be written, `MessageTooLarge` beyond the limits."""
         serializer = self._serializers.named(message.serializer)
-        embed = embed_to_wire(message.embed) if message.embed else _NO_EMBED
-        kwargs = message.kwargs
+        kwargs: Any = message.kwargs
+        if type(kwargs) is not dict:
+            kwargs = dict(kwargs)
         try:
-            body = serializer.dumps([message.args, kwargs if type(kwargs) is dict else dict(kwargs), embed])
+            if message.embed:
+                body = serializer.dumps([message.args, kwargs, embed_to_wire(message.embed)])
+            elif serializer is JSON:
+                body = dumps_call(message.args, kwargs)
+            else:
+                body = serializer.dumps([message.args, kwargs, _NO_EMBED])
         except EncodeError as error:
             raise _at_argument(error, message.task) from error
         headers = self._headers(message)

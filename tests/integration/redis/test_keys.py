@@ -20,16 +20,26 @@ def face(server: Server):
     face.close()
 
 
-def test_a_result_is_celerys_document_and_our_facts(server, face):
+def test_the_end_of_a_first_run_is_celerys_document_and_nothing_else(server, face):
+    face.store((started("a"),))
+    assert sorted(server.cli("KEYS", "*").split()) == [DOCUMENT, FACTS]
     face.store((success("a"),))
+
+    assert server.cli("KEYS", "*") == DOCUMENT
+    assert server.cli("GET", DOCUMENT).encode() == success("a").meta
+    assert face.get(["a"]) == (success("a"),)
+
+
+def test_any_other_outcome_is_celerys_document_and_our_facts(server, face):
+    face.store((success("a", 1),))
 
     assert sorted(server.cli("KEYS", "*").split()) == [DOCUMENT, FACTS]
     assert server.cli("GET", DOCUMENT).encode() == success("a").meta
-    assert server.cli("GET", FACTS) == "0 T - - - SUCCESS"
+    assert server.cli("GET", FACTS) == "1 T - - - SUCCESS"
 
 
 def test_both_live_equally_long(server, face):
-    face.store((success("a", expires_after=100.0), success("b")))
+    face.store((success("a", 1, expires_after=100.0), success("b", 1)))
 
     for key in (DOCUMENT, FACTS):
         assert 90_000 < int(server.cli("PTTL", key)) <= 100_000
@@ -55,7 +65,7 @@ def test_forgetting_leaves_nothing(server, face):
 
 def test_a_prefix_is_before_every_key_and_channel(server):
     face = driver(server, global_keyprefix="app").blocking_backend()
-    face.store((success("a"),))
+    face.store((success("a", 1),))
 
     assert sorted(server.cli("KEYS", "*").split()) == [f"app_{DOCUMENT}", "app_leveret:{app_celery-task-meta-a}"]
     assert driver(server).blocking_backend().get(["a"]) == (None,)
@@ -68,7 +78,7 @@ def test_the_url_names_the_database(server):
     third.store((success("a"),))
 
     assert server.cli("DBSIZE") == "0"
-    assert server.cli("-n", 3, "DBSIZE") == "2"
+    assert server.cli("-n", 3, "DBSIZE") == "1"
     assert driver(server).blocking_backend().get(["a"]) == (None,)
     third.close()
 

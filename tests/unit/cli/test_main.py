@@ -54,10 +54,10 @@ def test_an_error_of_the_user_s_is_one_line_and_exit_code_1(leveret, project):
 
 
 def test_a_broker_that_is_not_here_yet_says_so(leveret, project):
-    answer = leveret("-b", "redis://localhost", "status")
+    answer = leveret("-b", "postgresql://localhost", "status")
 
     assert answer.code == 1
-    assert answer.err.startswith("Error: no broker named 'redis': it comes with a later version")
+    assert answer.err.startswith("Error: no broker named 'postgresql': it comes with a later version")
 
 
 def test_a_broker_alone_is_enough_to_look_at_it(leveret, project):

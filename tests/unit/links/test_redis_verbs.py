@@ -26,9 +26,9 @@ class Play:
         try:
             commands = next(verb)
             for answer in answers:
-                self.asked.append(commands)
+                self.asked.append(list(commands))
                 commands = verb.send(answer)
-            self.asked.append(commands)
+            self.asked.append(list(commands))
             self.value = None
         except StopIteration as stop:
             self.value = stop.value

@@ -1,9 +1,11 @@
 """The caller's face: on the calling thread, no thread and no loop of its own."""
 
 import time
+from collections.abc import Sequence
 
-from leveret.brokers.redis.publishing import AT_ONCE, Desk
-from leveret.errors import OperationalError, PublishFailed, PublishUnknown
+from leveret.brokers.redis.publishing import Desk, failure
+from leveret.brokers.redis.turns import Turns
+from leveret.errors import OperationalError
 from leveret.links.redis.blocking import Pool
 from leveret.links.redis.refusals import Lost
 from leveret.logic.retry import reconnect_delay
@@ -16,10 +18,13 @@ class RedisBlockingBroker:
 
     def __init__(self, pool: Pool, desk: Desk, clock: Clock) -> None:
         self._pool, self._desk, self._clock = pool, desk, clock
+        self._turns = Turns(self._publish)
 
     def publish(self, postings: tuple[Posting, ...], *, timeout: float) -> None:
-        if not postings:
-            return
+        if postings:
+            self._turns.publish(postings, timeout)
+
+    def _publish(self, postings: Sequence[Posting], timeout: float) -> None:
         end, failures, unknown = time.monotonic() + timeout, 0, False
         while True:
             sent = False
@@ -33,13 +38,9 @@ class RedisBlockingBroker:
                 failures += 1
                 pause = reconnect_delay(failures, self._clock.jitter())
                 if time.monotonic() + pause >= end:
-                    if unknown:
-                        raise PublishUnknown(f"{error}; sending the same again is safe") from error
-                    raise PublishFailed(f"nothing was sent: {error}") from error
+                    raise failure(error, postings, sent=unknown) from error
             except OperationalError as error:
-                if unknown or len(postings) > AT_ONCE:
-                    raise PublishUnknown(f"{error}; some of it may have been sent before") from error
-                raise
+                raise failure(error, postings, sent=sent, unknown=unknown) from error
             time.sleep(pause)
 
     def reply_address(self) -> str | None:

@@ -9,7 +9,7 @@ from leveret.brokers.redis.bell import Bell
 from leveret.brokers.redis.claims import Back
 from leveret.brokers.redis.doubts import Doubts
 from leveret.brokers.redis.endings import FENCED, Endings
-from leveret.brokers.redis.publishing import AT_ONCE, Desk
+from leveret.brokers.redis.publishing import Desk, failure
 from leveret.errors import BrokerError, LeaseLost, OperationalError, PublishFailed, PublishUnknown
 from leveret.links.redis import envelope
 from leveret.links.redis.hubs import Hubs
@@ -54,12 +54,12 @@ class RedisBroker:
         hub = self._hubs.own()
         try:
             await hub.ready()
-        except Lost as error:
-            raise PublishFailed(f"nothing was sent: {error}") from error
+        except OperationalError as error:
+            raise failure(error, postings, sent=False) from error
         try:
             await hub.perform(self._desk.publish(postings, self._clock.now()))
-        except Lost as error:
-            raise PublishUnknown(f"{error}; sending the same again is safe") from error
+        except OperationalError as error:
+            raise failure(error, postings, sent=True) from error
 
     async def publish_within(self, postings: tuple[Posting, ...], timeout: float) -> None:
         """`ports.broker.Punctual`: tried again for as long as there is time; what arrived twice is there once."""
@@ -75,11 +75,11 @@ class RedisBroker:
                     except PublishUnknown as why:
                         error, unknown = why, True
                     except PublishFailed as why:
+                        if not isinstance(why.__cause__, Lost):
+                            if unknown:
+                                raise PublishUnknown(f"{why}, this time; it may have been before") from why
+                            raise
                         error = why
-                    except OperationalError as why:
-                        if unknown or len(postings) > AT_ONCE:
-                            raise PublishUnknown(f"{why}; some of it may have been sent before") from why
-                        raise
                     failures += 1
                     pause = reconnect_delay(failures, self._clock.jitter())
                     if loop.time() + pause >= end:

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from leveret.errors import LeaseLost
 from leveret.links.redis import envelope
+from leveret.links.redis.envelope import Place
 from leveret.links.redis.names import Names, Ticket, read_field, suspects_of, write_receipt
 from leveret.links.redis.scripts import Call, Value, Verb, ask, good, run, script
 from leveret.model.delivery import Claim, Delivery, Receipt, SessionId
@@ -30,7 +31,7 @@ def claim(names: Names, request: Claim, *, rests: bool) -> Verb[tuple[Taken, boo
     if kind == b"gone":
         raise LeaseLost(f"session {request.session} is not registered, or was reaped")
     if kind == b"new":
-        return _taken(request.session, answer), bool(answer[2])
+        return _taken(request, answer), bool(answer[2])
     if kind == b"same":
         return _again(request.session, answer), True
     return [], False
@@ -42,14 +43,14 @@ def served(queues: Iterable[str], suspects: bool) -> list[str]:
     return [suspects_of(name) for name in names] if suspects else list(names)
 
 
-def _taken(session: str, answer: list[Any]) -> Taken:
-    place = answer[1]
+def _taken(request: Claim, answer: list[Any]) -> Taken:
+    session, claim, place = request.session, request.number, answer[1]
     taken: Taken = []
     for at in range(3, len(answer), 2):
         name = answer[at].decode()
         for raw in answer[at + 1]:
             place += 1
-            taken.append((Ticket(session, place, name), raw))
+            taken.append((Ticket(session, f"{place}-{claim}", name), raw))
     return taken
 
 
@@ -60,10 +61,14 @@ def _again(session: SessionId, answer: list[Any]) -> Taken:
 
 
 def deliveries(names: Names, taken: Taken) -> list[Delivery]:
-    return [
-        envelope.deliver(raw, write_receipt(ticket.session, ticket.number, ticket.list), ticket.list, names)
-        for ticket, raw in taken
-    ]
+    found: list[Delivery] = []
+    name, place = "", Place.of("")
+    for ticket, raw in taken:
+        if ticket.list != name:
+            name = ticket.list
+            place = Place.of(name)
+        found.append(envelope.deliver(raw, write_receipt(*ticket), place, names))
+    return found
 
 
 def with_revoked(names: Names, found: Sequence[Delivery]) -> Verb[list[Delivery]]:

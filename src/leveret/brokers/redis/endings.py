@@ -10,8 +10,8 @@ from msgspec import Struct
 from leveret.brokers.redis.claims import wait
 from leveret.brokers.redis.publishing import Desk, Values
 from leveret.links.redis import envelope
-from leveret.links.redis.names import Names, queue_of, read_receipt
-from leveret.links.redis.results.records import Keys, arguments
+from leveret.links.redis.names import Names, queue_of
+from leveret.links.redis.results.records import Keys, arguments, plain
 from leveret.links.redis.results.verbs import ACQUITTALS, joined
 from leveret.links.redis.rights import Channels
 from leveret.links.redis.scripts import Call, Verb, good, run, script
@@ -26,6 +26,10 @@ AT_ONCE = 256
 NOT_OURS = Stale("the receipt is not held any more")
 FENCED = Stale("a terminal record or a later attempt is stored")
 DONE = Committed()
+KEEP_AT = 6
+"""Where a call says how long plain outcomes are kept."""
+Told = tuple[str, int | None, Values]
+"""Of one delivery: its session, the milliseconds to keep a plain outcome, and what the script is told."""
 REFUSED, SETTLED, UNREADABLE, NOT_HELD = range(4)
 """What `commit.lua` answers."""
 
@@ -64,7 +68,7 @@ class Endings:
         follow = {posting.queue for commitment in commitments for posting in commitment.follow}
         if follow:
             yield from self._desk.introduce(follow)
-        told = [self._told(commitment, raws.get(commitment.receipt), now) for commitment in commitments]
+        told = [self._told(commitment, raws.get(commitment.receipt, b""), now) for commitment in commitments]
         answers = yield from self._run(told, "")
         for _ in range(ACQUITTALS):
             unclear = [place for place, answer in enumerate(answers) if answer == UNREADABLE]
@@ -73,59 +77,72 @@ class Endings:
             yield from self._judge(commitments, told, answers, unclear)
         return tuple(map(_answer, commitments, answers))
 
-    def _told(self, commitment: Commitment, raw: bytes | None, now: float) -> Values:
-        ticket, record = read_receipt(commitment.receipt), commitment.record
-        out: Values = [ticket.session, ticket.field]
-        ends = commitment.verdict is not Verdict.RELEASE
-        door = envelope.once(raw) if ends and raw is not None else None
-        out += ("", 0) if door is None else door
+    def _told(self, commitment: Commitment, raw: bytes, now: float) -> Told:
+        session, _, field = commitment.receipt.partition(" ")
+        record, verdict = commitment.record, commitment.verdict
+        door = envelope.once(raw) if verdict is not Verdict.RELEASE and b'"once":' in raw else None
+        if verdict is Verdict.ACK and door is None and not commitment.follow and commitment.seat is None:
+            if record is None:
+                return session, None, ["-", field]
+            milliseconds = plain(record)
+            if milliseconds is not None:
+                return session, milliseconds, ["=", field, self._results.task + record.id, record.meta]
         if record is None:
-            out += ("", "", "", "", "")
+            outcome: Values = ["", "", "", 0]
         else:
-            out += (self._results.document(record.id), self._results.facts(record.id))
-            out += arguments(record, self._options.tombstone_expires)
-        more = self._more(commitment, raw, ticket.list, now)
-        return [*out, len(more), *more]
-
-    def _more(self, commitment: Commitment, raw: bytes | None, list: str, now: float) -> Values:
+            outcome = [self._results.document(record.id), *arguments(record, self._options.tombstone_expires)]
+        out: Values = ["*", field, *(door or ("", 0)), *outcome]
+        out += self._ending(commitment, raw, field, now)
         seat = commitment.seat
-        match commitment.verdict:
-            case Verdict.ACK if not commitment.follow and seat is None:
-                return []
-            case Verdict.ACK:
-                out: Values = ["ack", "", "", ""]
-            case Verdict.RELEASE:
-                message = envelope.changed(raw or b"", counted=commitment.counted)
-                out = ["release", message, wait(commitment.delay), list]
-            case Verdict.REJECT:
-                name, letter = letter_of(raw or b"", list, commitment.reason, now)
-                out = ["reject", letter, name, ""]
         if seat is None:
             out += ("", "", "", "", "")
         else:
             out += (self._results.join(seat.join), seat.index, seat.size, seat.value, self._join_milliseconds)
-        return out + self._desk.values(commitment.follow, now)
+        follow = self._desk.values(commitment.follow, now)
+        return session, None, [*out, len(follow), *follow]
+
+    def _ending(self, commitment: Commitment, raw: bytes, field: str, now: float) -> Values:
+        name = field.partition(" ")[2]
+        if commitment.verdict is Verdict.RELEASE:
+            message = envelope.changed(raw, counted=commitment.counted)
+            return ["release", message, wait(commitment.delay), name]
+        if commitment.verdict is Verdict.REJECT:
+            called, letter = letter_of(raw, name, commitment.reason, now)
+            return ["reject", letter, called, ""]
+        return ["ack", "", "", ""]
 
     @property
     def _join_milliseconds(self) -> int:
         expires = self._options.result_expires
         return 0 if expires is None else max(int(expires * 1000), 1)
 
-    def _run(self, told: Sequence[Values], acquitted: str) -> Verb[list[Any]]:
-        calls: list[Call] = []
-        for start in range(0, len(told), AT_ONCE):
-            values: Values = [self._names.prefix, "1" if self._channels.open else "0", acquitted]
-            for one in told[start : start + AT_ONCE]:
-                values += one
-            calls.append(([], values))
-        answers = yield from run(script("commit"), calls)
+    def _run(self, told: Sequence[Told], acquitted: str) -> Verb[list[Any]]:
+        answers = yield from run(script("commit"), self._calls(told, acquitted))
         silent = [answer.pop() for answer in answers]
         if any(silent):
             self._channels.close("publish")
         return [one for answer in answers for one in answer]
 
+    def _calls(self, told: Sequence[Told], acquitted: str) -> list[Call]:
+        """One for each session, and for so many deliveries; plain outcomes in one are kept equally long."""
+        calls: list[Call] = []
+        session, keep, room = "", None, 0
+        values: Values = []
+        for owner, milliseconds, words in told:
+            if not room or owner != session or (milliseconds is not None and keep not in (None, milliseconds)):
+                session, keep, room = owner, None, AT_ONCE
+                before, after = self._results.around
+                head = (self._names.prefix, "1" if self._channels.open else "0", acquitted, session, before, after, 0)
+                values = list(head)
+                calls.append(([], values))
+            if milliseconds is not None and keep is None:
+                keep = values[KEEP_AT] = milliseconds
+            values += words
+            room -= 1
+        return calls
+
     def _judge(
-        self, commitments: Sequence[Commitment], told: Sequence[Values], answers: list[Any], unclear: list[int]
+        self, commitments: Sequence[Commitment], told: Sequence[Told], answers: list[Any], unclear: list[int]
     ) -> Verb[None]:
         """Documents in a format that scripts cannot read: read them here, and settle what they do not refuse."""
         records = {place: record for place in unclear if (record := commitments[place].record) is not None}

@@ -1,8 +1,8 @@
 """Postings on their way in: which scripts, with what."""
 
 from collections.abc import Iterable, Sequence
-from itertools import groupby
 
+from leveret.errors import OperationalError, PublishFailed, PublishUnknown
 from leveret.links.redis import envelope
 from leveret.links.redis.names import Names, checked
 from leveret.links.redis.refusals import Lost
@@ -32,9 +32,9 @@ class Desk:
 
     def publish(self, postings: Sequence[Posting], now: float) -> Verb[None]:
         """All of it is durable, as far as Redis is, when the verb has ended. Carried out again it adds nothing."""
-        calls = [self._call(postings[start : start + AT_ONCE], now) for start in range(0, len(postings), AT_ONCE)]
         yield from self.introduce({posting.queue for posting in postings})
-        yield from run(script("publish"), calls)
+        parts = (postings[start : start + AT_ONCE] for start in range(0, len(postings), AT_ONCE))
+        yield from run(script("publish"), (self._call(part, now) for part in parts))
         if self._replicas:
             answers = yield [("WAIT", self._replicas, WAIT_MILLISECONDS)]
             if good(answers[0]) < self._replicas:
@@ -52,41 +52,51 @@ class Desk:
     def values(self, postings: Iterable[Posting], now: float) -> Values:
         """What `post` in `door.lua` reads."""
         out: Values = []
-        for plain, group in groupby(postings, self._plain_list):
-            if plain:
-                raws = [envelope.write(one, plain, self._wire(one), now) for one in group]
-                out += ("+", plain, len(raws), *raws)
-            else:
-                for one in group:
-                    out += self._guarded(one, now)
+        raws: list[bytes] = []
+        place: tuple[str, int] | None = None
+        wire, sent = 0, round(now, 3)
+        for one in postings:
+            if one.once or one.not_before is not None:
+                self._close(out, place, raws)
+                place = None
+                out += self._guarded(one, sent)
+                continue
+            if place is None or (one.queue, one.priority) != place:
+                self._close(out, place, raws)
+                place, wire = (one.queue, one.priority), self.names.on_wire(one.priority)
+            raws.append(envelope.write(one, wire, sent))
+        self._close(out, place, raws)
         return out
 
-    def _plain_list(self, posting: Posting) -> str:
-        """The list of a message that neither waits nor is stopped at the door; else nothing."""
-        if posting.once or posting.not_before is not None:
-            return ""
-        return self.names.list(posting.queue, self._wire(posting))
+    def _close(self, out: Values, place: tuple[str, int] | None, raws: list[bytes]) -> None:
+        """End a run of messages that go to one list."""
+        if place is not None:
+            out += ("+", self.names.list(place[0], self.names.on_wire(place[1])), len(raws), *raws)
+            raws.clear()
 
-    def _guarded(self, posting: Posting, now: float) -> Values:
-        wire = self._wire(posting)
-        target = self.names.list(posting.queue, wire)
+    def _guarded(self, posting: Posting, sent: float) -> Values:
+        """A message that waits, or that is stopped at the door."""
+        wire = self.names.on_wire(posting.priority)
         due = "" if posting.not_before is None else repr(float(posting.not_before))
-        out: Values = ["?", target, envelope.write(posting, target, wire, now), due]
-        if posting.once:
-            return [
-                *out,
-                posting.id,
-                posting.attempt,
-                self._results.document(posting.id),
-                self._results.facts(posting.id),
-            ]
-        return [*out, "", 0, "", ""]
-
-    def _wire(self, posting: Posting) -> int:
-        return self.names.on_wire(posting.priority)
+        raw = envelope.write(posting, wire, sent)
+        out: Values = ["?", self.names.list(posting.queue, wire), raw, due]
+        if not posting.once:
+            return [*out, "", 0, "", ""]
+        name = posting.id
+        return [*out, name, posting.attempt, self._results.document(name), self._results.facts(name)]
 
     def _call(self, postings: Sequence[Posting], now: float) -> Call:
         # Ids are fresh for each call, or stand at the door: one that does not names the call.
         plain = next((one for one in postings if not one.once), None)
         name = "" if plain is None else f"{plain.id}:{plain.attempt}:{plain.queue}:{len(postings)}"
         return [], [self.names.prefix, name, *self.values(postings, now)]
+
+
+def failure(
+    error: OperationalError, postings: Sequence[Posting], *, sent: bool, unknown: bool = False
+) -> PublishFailed | PublishUnknown:
+    """What to say of a publish that ended so. `sent`: there was a connection; then what broke it came after some of it
+    may have arrived, and so did a refusal of one part of many. `unknown`: an earlier try may have arrived."""
+    if unknown or (sent and (isinstance(error, Lost) or len(postings) > AT_ONCE)):
+        return PublishUnknown(f"{error}; sending the same again is safe")
+    return PublishFailed(f"nothing was sent: {error}")

@@ -8,7 +8,7 @@ import os
 import socket
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -42,14 +42,18 @@ class Connection:
         self.messages: list[Message] = []
         self.subscribed: set[bytes] = set()
 
-    def ask(self, commands: Sequence[Command], seconds: float | None = None) -> list[Any]:
+    def ask(self, commands: Iterable[Command], seconds: float | None = None) -> list[Any]:
         """Send commands and wait for their answers, those of earlier ones passed over."""
         late = self._conversation.owed
         answers: list[Any] = []
         try:
             self._socket.settimeout(self._location.answer_seconds if seconds is None else seconds)
-            self._socket.sendall(self._conversation.pack(commands))
-            while len(answers) < late + len(commands):
+            if isinstance(commands, list):
+                self._socket.sendall(self._conversation.pack(commands))
+            else:
+                for command in commands:
+                    self._socket.sendall(self._conversation.pack((command,)))
+            while self._conversation.owed:
                 answers += self._receive()
         except (OSError, ProtocolError) as error:
             raise broken(self._location, error) from error

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from leveret.errors import EncodeError
 from leveret.links.redis.names import Names, is_suspect, queue_of
+from leveret.logic.wire.jsontags import is_plain
 from leveret.model.delivery import Charge, Delivery, Encoded, Posting, Receipt
 
 UNREADABLE = "application/x-leveret-unreadable"
@@ -42,6 +43,17 @@ class Properties(Struct, frozen=True, omit_defaults=True):
     """Unix time at which it was sent; kombu knows no such, and ours tell the age of a queue by it."""
 
 
+class Place(Struct, frozen=True):
+    """What a list's name says of all that lies in it."""
+
+    queue: str
+    suspect: bool
+
+    @classmethod
+    def of(cls, list: str) -> "Place":
+        return cls(queue_of(list), is_suspect(list))
+
+
 class Envelope(Struct, frozen=True, omit_defaults=True, gc=False):
     body: Any
     headers: dict[str, Any]
@@ -57,43 +69,49 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"a value of type {type(value).__name__}")
 
 
+FEW = 2
+"""Headers of a plain call, which need no look: its task and its id."""
 _ENCODE = msgspec.json.Encoder(enc_hook=_plain).encode
 _DECODE: Callable[[bytes], Envelope] = msgspec.json.Decoder(Envelope).decode
 
 
-def write(posting: Posting, list: str, priority: int, sent: float) -> bytes:
-    """The envelope of a posting; `priority` is the wire's. Raises `EncodeError` for headers that are no JSON."""
+def write(posting: Posting, priority: int, sent: float) -> bytes:
+    """The envelope of a posting; `priority` is the wire's, `sent` a unix time. Raises `EncodeError` for headers that
+    are no JSON."""
     encoded = posting.encoded
     if encoded.content_type == UNREADABLE:
         return encoded.body
+    queue = posting.queue
     envelope = Envelope(
         encoded.body,
         encoded.headers,  # type: ignore[arg-type] # any Mapping is written
         Properties(
             # Kombu's key of a hand-over: no two messages in one queue have the same.
-            f"{posting.id}.{posting.attempt}.{posting.queue}",
-            {"exchange": posting.exchange, "routing_key": posting.routing_key or posting.queue},
+            f"{posting.id}.{posting.attempt}.{queue}",
+            {"exchange": posting.exchange, "routing_key": posting.routing_key or queue},
             priority or None,
             encoded.reply_to,
             None,
             "base64",
-            round(sent, 3),
+            sent,
         ),
         encoded.content_type,
         encoded.content_encoding,
         Past(once=posting.attempt) if posting.once else None,
     )
+    if len(encoded.headers) > FEW and not is_plain(encoded.headers):
+        return _write_plainly(envelope)
     try:
         return _ENCODE(envelope)
-    except (TypeError, ValueError, OverflowError) as error:
-        return _write_plainly(envelope, error)
+    except (TypeError, ValueError, OverflowError):
+        return _write_plainly(envelope)
 
 
-def _write_plainly(envelope: Envelope, error: Exception) -> bytes:
+def _write_plainly(envelope: Envelope) -> bytes:
     """What msgspec does not write (NaN, integers of any size, lone surrogates) as Python's own json does."""
     try:
         return json.dumps(msgspec.to_builtins(envelope, enc_hook=_plain)).encode()
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError) as error:
         raise EncodeError(f"a header cannot be stored: {error}") from error
 
 
@@ -110,27 +128,33 @@ def read(raw: bytes) -> Envelope | None:
     return envelope
 
 
-def deliver(raw: bytes, receipt: Receipt, list: str, names: Names) -> Delivery:
+def deliver(raw: bytes, receipt: Receipt, place: Place, names: Names) -> Delivery:
     """One hand-over of a message as it lay in its list."""
     envelope = read(raw)
-    past = NOTHING_HAPPENED if envelope is None else envelope.leveret or NOTHING_HAPPENED
+    if envelope is None or envelope.leveret is None:
+        past, count = NOTHING_HAPPENED, 1
+    else:
+        past = envelope.leveret
+        count = past.deliveries + 1
     return Delivery(
         receipt=receipt,
-        queue=queue_of(list),
+        queue=place.queue,
         encoded=encoded(envelope, raw, names),
-        count=past.deliveries + 1,
+        count=count,
         redelivered=envelope is not None and _redelivered(envelope),
         charges=past.charges,
-        suspect=is_suspect(list),
+        suspect=place.suspect,
     )
 
 
 def encoded(envelope: Envelope | None, raw: bytes, names: Names) -> Encoded:
     """What is in an envelope; what is none travels as it came, and nobody can read it."""
-    body = None if envelope is None else _body(envelope)
-    if envelope is None or body is None:
+    if envelope is None:
         return Encoded({}, raw, UNREADABLE, "binary")
     properties = envelope.properties
+    body = _body(envelope.body, properties.body_encoding)
+    if body is None:
+        return Encoded({}, raw, UNREADABLE, "binary")
     return Encoded(
         envelope.headers,
         body,
@@ -145,12 +169,11 @@ def _redelivered(envelope: Envelope) -> bool:
     return "redelivered" in envelope.headers or "redelivered" in (envelope.properties.delivery_info or ())
 
 
-def _body(envelope: Envelope) -> bytes | None:
-    body = envelope.body
-    if not isinstance(body, str):
+def _body(body: Any, encoding: str | None) -> bytes | None:
+    if type(body) is not str:
         return None
     try:
-        return a2b_base64(body) if envelope.properties.body_encoding == "base64" else body.encode()
+        return a2b_base64(body, strict_mode=True) if encoding == "base64" else body.encode()
     except ValueError:
         return None
 

@@ -54,7 +54,7 @@ class Hub:
         try:
             commands = next(verb)
             while True:
-                commands = verb.send(await connection.ask(commands))
+                commands = verb.send(await connection.ask(list(commands)))
         except StopIteration as stop:
             done: T = stop.value
             return done

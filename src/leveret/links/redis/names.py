@@ -20,32 +20,41 @@ _RESERVED = (OURS, "unacked", "_kombu.", "celery-task-meta-", "celery-taskset-me
 
 
 class Ticket(NamedTuple):
-    """What a receipt says: whose hand-over, its number among all, and the list it came from."""
+    """What a receipt says: whose hand-over, its mark, and the list it came from.
+
+    The mark is its number among all hand-overs and the number of the session's claim, `12-3`. The first alone would do,
+    but for a failover: the new master may not know the last hand-overs and count from there again, and whoever still
+    holds one of those must not settle another's.
+    """
 
     session: str
-    number: int
+    mark: str
     list: str
 
     @property
     def field(self) -> str:
         """Its name in the session's hash."""
-        return f"{self.number} {self.list}"
+        return f"{self.mark} {self.list}"
+
+    @property
+    def number(self) -> int:
+        number = self.mark.partition("-")[0]
+        return int(number) if number.isdigit() else 0
 
 
-def write_receipt(session: str, number: int, list: str) -> Receipt:
-    return Receipt(f"{session} {number} {list}")
+def write_receipt(session: str, mark: str, list: str) -> Receipt:
+    return Receipt(f"{session} {mark} {list}")
 
 
 def read_receipt(receipt: Receipt) -> Ticket:
     session, _, rest = receipt.partition(" ")
-    number, _, name = rest.partition(" ")
-    # What is no receipt of ours is held by nobody.
-    return Ticket(session, int(number) if number.isdigit() else 0, name)
+    mark, _, name = rest.partition(" ")
+    return Ticket(session, mark, name)
 
 
 def read_field(session: SessionId, field: bytes) -> Ticket:
-    number, _, name = field.decode().partition(" ")
-    return Ticket(session, int(number), name)
+    mark, _, name = field.decode().partition(" ")
+    return Ticket(session, mark, name)
 
 
 class Names:

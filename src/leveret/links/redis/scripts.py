@@ -1,8 +1,11 @@
 """Verbs and the scripts they run. A verb is written once for both pumps: it yields commands, is sent their answers, and
 returns. A `Refusal` it does not expect is raised; the pump, which knows the server's name, explains it.
+
+Commands that are made one after the other, and cost something to make, may be yielded as an iterator: a pump that waits
+anyway sends each while the next is made.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha1
@@ -14,7 +17,7 @@ from leveret.links.redis.refusals import Refusal
 
 T = TypeVar("T")
 _INCLUDE = "--#include"
-Verb = Generator[list[Command], list[Any], T]
+Verb = Generator[Iterable[Command], list[Any], T]
 Value = str | bytes | int
 Call = tuple[list[str], list[Value]]
 """A script's keys and its other arguments."""
@@ -50,18 +53,24 @@ def _read(name: str) -> str:
     return "\n".join(line for line in lines if line and not line.startswith("--"))
 
 
-def run(script: Script, calls: Sequence[Call]) -> Verb[list[Any]]:
+def run(script: Script, calls: Iterable[Call]) -> Verb[list[Any]]:
     """Run a script for each call, all in one round trip where the server knows it."""
     if not calls:
         return []
-    commands = [script.known(call) for call in calls]
-    answers = yield commands
+    commands: list[Command] = []
+    answers = yield _noted(map(script.known, calls), commands)
     missing = [place for place, answer in enumerate(answers) if type(answer) is Refusal and answer.code == "NOSCRIPT"]
     if missing:
         again = yield [script.full(commands[place]) for place in missing]
         for place, answer in zip(missing, again, strict=True):
             answers[place] = answer
     return [good(answer) for answer in answers]
+
+
+def _noted(commands: Iterable[Command], notes: list[Command]) -> Iterator[Command]:
+    for command in commands:
+        notes.append(command)
+        yield command
 
 
 def ask(name: str, *values: Value) -> Verb[Any]:

@@ -48,6 +48,11 @@ class Keys:
     def facts(self, id: str) -> str:
         return f"{self.prefix}leveret:{{{self.task}{id}}}"
 
+    @property
+    def around(self) -> tuple[str, str]:
+        """What stands before and after the key of a document in that of its facts."""
+        return f"{self.prefix}leveret:{{", "}"
+
     def join(self, name: str) -> str:
         return f"{self.prefix}leveret:join:{{{name}}}"
 
@@ -77,6 +82,26 @@ def arguments(record: Record, tombstone_seconds: float) -> tuple[bytes, bytes, i
         if meta.startswith(shape.heads):
             return meta, shape.facts, milliseconds
     return meta, _facts(record), milliseconds
+
+
+def plain(record: Record) -> int | None:
+    """Milliseconds to keep an outcome whose document says all of it: the end of a first attempt. None for any other."""
+    meta = record.meta
+    if (
+        record.attempt
+        or not record.terminal
+        or record.tombstone
+        or record.content_type != JSON
+        or len(meta) > MOST_BYTES
+    ):
+        return None
+    if record.not_before is not None or not meta.startswith(_HEADS.get(record.state, b"\0")):
+        return None
+    seconds = record.expires_after
+    return 0 if seconds is None else max(int(seconds * 1000), 1)
+
+
+_HEADS = {state: (f'{{"status":"{state}"'.encode(), f'{{"status": "{state}"'.encode()) for state in READY_STATES}
 
 
 class _Shape(NamedTuple):

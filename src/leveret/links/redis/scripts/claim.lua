@@ -43,17 +43,14 @@ if taken == 0 then
   redis.call('HSET', P .. 'leveret:claims', session, number .. ' 0 0')
   return answer
 end
--- Not a mere count: a Redis that went back in time (a failover, a power cut) would give out numbers twice, and who still
--- runs what it has forgotten would settle somebody else's message. Its clock has gone on meanwhile.
-local place = math.max(tonumber(redis.call('GET', P .. 'leveret:seq') or 0), math.floor(now() * 1000000))
-redis.call('SET', P .. 'leveret:seq', string.format('%d', place + taken))
+local place = redis.call('INCRBY', P .. 'leveret:seq', taken) - taken
 answer[2] = place
 redis.call('HSET', P .. 'leveret:claims', session, string.format('%d %d %d', number, place, taken))
 for i = 4, #answer, 2 do
   local fields = {}
   for _, raw in ipairs(answer[i + 1]) do
     place = place + 1
-    fields[#fields + 1] = string.format('%d %s', place, answer[i])
+    fields[#fields + 1] = string.format('%d-%s %s', place, ARGV[3], answer[i])
     fields[#fields + 1] = raw
   end
   redis.call('HSET', held, unpack(fields))

@@ -1,12 +1,13 @@
 -- Settles deliveries: for each its outcome behind the fence, its seat, what follows, and its end; all of it or nothing.
--- ARGV: the prefix, "1" to publish outcomes, documents found not ended (`store.lua`), then for each delivery
---   session, field (its receipt), id of its door ("": none), attempt at the door,
---   key of the document ("": there is no outcome), key of the facts, document, facts, milliseconds to keep them,
---   how many more values there are, and those:
---     nothing, which is a plain acknowledgement, or
+-- ARGV: the prefix, "1" to publish outcomes, documents found not ended (`store.lua`), session, what stands before and
+-- after the key of a document in that of its facts, milliseconds to keep a plain outcome, then for each delivery
+--   "=", field (its receipt), key of the document, document: an acknowledgement with an outcome that needs no facts;
+--   "-", field: one without an outcome;
+--   "*", field, id of its door ("": none), attempt at the door,
+--     key of the document ("": there is no outcome), document, facts, milliseconds to keep them,
 --     verdict "ack", "release" (message, seconds to wait or "", list) or "reject" (letter, its id, ""), always three values,
 --     key of the join ("": no seat), index, size, value, milliseconds to keep it,
---     and messages that follow, as `door.lua` reads them.
+--     how many more values there are, and those: messages that follow, as `door.lua` reads them.
 -- Answers for each 1 done, 0 refused by the fence, 2 there is a document this script cannot read, 3 not held any more;
 -- {1, the join's hash} where the last seat was taken; last: 1 when this user may not publish.
 --#include fence
@@ -17,14 +18,28 @@
 local answers = {}
 local asked = ARGV[2] == '1'
 silent = not asked
+local acquitted, held = ARGV[3], P .. 'leveret:held:' .. ARGV[4]
+local before, after, milliseconds = ARGV[5], ARGV[6], ARGV[7]
 
-local function finish(at, last)
-  local verdict_is = ARGV[at]
+-- Writes an outcome and takes the delivery, or neither.
+local function settle(field, document_key, document, facts, keep_for)
+  if document_key == '' then return redis.call('HDEL', held, field) == 1 and 1 or 3 end
+  local facts_key = before .. document_key .. after
+  local known = redis.call('MGET', document_key, facts_key)
+  local answer = 1
+  if known[1] or known[2] then answer = verdict(known[1], known[2], facts, acquitted) end
+  if answer ~= 1 then return answer end
+  if redis.call('HDEL', held, field) == 0 then return 3 end
+  keep(document_key, facts_key, known[1], known[2], document, facts, keep_for)
+  return 1
+end
+
+local function finish(at)
   local joined = false
   if ARGV[at + 4] ~= '' then
     joined = sit(ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7], ARGV[at + 8])
   end
-  if verdict_is == 'release' then
+  if ARGV[at] == 'release' then
     local list = ARGV[at + 3]
     if ARGV[at + 2] ~= '' then
       delay(list, ARGV[at + 1], now() + tonumber(ARGV[at + 2]))
@@ -32,38 +47,36 @@ local function finish(at, last)
       redis.call('RPUSH', P .. list, ARGV[at + 1])
       ring(queue_of(list), 1)
     end
-  elseif verdict_is == 'reject' then
+  elseif ARGV[at] == 'reject' then
     redis.call('HSET', P .. 'leveret:dead:letters', ARGV[at + 2], ARGV[at + 1])
     redis.call('ZADD', P .. 'leveret:dead', now(), ARGV[at + 2])
   end
-  post(at + 9, last)
+  post(at + 10, at + 9 + tonumber(ARGV[at + 9]))
   return joined
 end
 
-local at = 4
+local at = 8
 while at <= #ARGV do
-  local session, field, door, attempt = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
-  local document_key, facts_key, document, facts = ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7]
-  local held, more = P .. 'leveret:held:' .. session, tonumber(ARGV[at + 9])
-  local answer, stood = 1, nil
-  if document_key ~= '' then
-    local known = redis.call('MGET', document_key, facts_key)
-    stood = known[1]
-    if known[1] or known[2] then answer = verdict(known[1], known[2], facts, ARGV[3]) end
-  end
-  if answer == 1 and redis.call('HDEL', held, field) == 0 then answer = 3 end
-  if answer == 1 then
-    if document_key ~= '' then keep(document_key, facts_key, stood, document, facts, ARGV[at + 8]) end
-    if door ~= '' and redis.call('GET', P .. 'leveret:door:' .. door) == attempt then
-      redis.call('DEL', P .. 'leveret:door:' .. door)
-    end
-    if more > 0 then
-      local joined = finish(at + 10, at + 9 + more)
+  local answer
+  if ARGV[at] == '=' then
+    answer = settle(ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], PLAIN, milliseconds)
+    at = at + 4
+  elseif ARGV[at] == '-' then
+    answer = settle(ARGV[at + 1], '')
+    at = at + 2
+  else
+    local door = ARGV[at + 2]
+    answer = settle(ARGV[at + 1], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7])
+    if answer == 1 then
+      if door ~= '' and redis.call('GET', P .. 'leveret:door:' .. door) == ARGV[at + 3] then
+        redis.call('DEL', P .. 'leveret:door:' .. door)
+      end
+      local joined = finish(at + 8)
       if joined then answer = {1, joined} end
     end
+    at = at + 18 + tonumber(ARGV[at + 17])
   end
   answers[#answers + 1] = answer
-  at = at + 10 + more
 end
 answers[#answers + 1] = asked and silent and 1 or 0
 return answers

@@ -45,20 +45,29 @@ local function verdict(document, facts, offered, acquitted)
   return 1
 end
 
--- Writes one outcome that the fence lets pass, and publishes it unless `silent`.
+-- The facts of an outcome whose document says all of it: Celery's words for the end of a first attempt.
+local PLAIN = '0 T - - - '
+
+-- Writes one outcome that the fence lets pass, and publishes it unless `silent`. Facts that say no more than the document
+-- are not kept: whoever reads it alone reads the same.
 local silent = false
 
-local function keep(document_key, facts_key, stood, document, facts, milliseconds)
-  if milliseconds == '0' then
+local function keep(document_key, facts_key, stood, known, document, facts, milliseconds)
+  if string.sub(facts, 1, #PLAIN) == PLAIN and document ~= '' then
+    if known then redis.call('DEL', facts_key) end
+  elseif milliseconds == '0' then
     redis.call('SET', facts_key, facts)
-    if document ~= '' then redis.call('SET', document_key, document) end
   else
     redis.call('SET', facts_key, facts, 'PX', milliseconds)
-    if document ~= '' then redis.call('SET', document_key, document, 'PX', milliseconds) end
   end
   if document == '' then
     if stood then redis.call('DEL', document_key) end
-  elseif not silent then
-    silent = type(redis.pcall('PUBLISH', document_key, document)) == 'table'
+    return
   end
+  if milliseconds == '0' then
+    redis.call('SET', document_key, document)
+  else
+    redis.call('SET', document_key, document, 'PX', milliseconds)
+  end
+  if not silent then silent = type(redis.pcall('PUBLISH', document_key, document)) == 'table' end
 end

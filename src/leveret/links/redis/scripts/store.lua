@@ -15,7 +15,7 @@ for i = 1, #KEYS, 2 do
   local known = redis.call('MGET', KEYS[i], KEYS[i + 1])
   local answer = 1
   if known[1] or known[2] then answer = verdict(known[1], known[2], facts, ARGV[2]) end
-  if answer == 1 then keep(KEYS[i], KEYS[i + 1], known[1], document, facts, ARGV[place + 2]) end
+  if answer == 1 then keep(KEYS[i], KEYS[i + 1], known[1], known[2], document, facts, ARGV[place + 2]) end
   answers[#answers + 1] = answer
 end
 answers[#answers + 1] = asked and silent and 1 or 0
