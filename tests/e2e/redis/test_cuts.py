@@ -126,7 +126,7 @@ def drill(server: RedisServer, folder: Path, plan: Plan) -> dict[str, Any]:
             fleet.worker(f"w{number}", "-c", "1", mutant=plan.mutant)
         # So little that everybody idles now and then.
         common: dict[str, Any] = {"broker": server.url_as(port=clients.port), "seconds": (0.005, 0.015)}
-        common |= {"pause": 0.1, "results": True, "patience": plan.patience, "mutant": plan.mutant}
+        common |= {"pause": 0.1, "results": True, "patience": plan.patience, "asks_again": True, "mutant": plan.mutant}
         fleet.source(name="threads", threads=4, **common)
         fleet.source(name="loop", face="async", threads=3, **common)
         fleet.ready()
