@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: demo test servers unit check chaos bench docs clean format
 
 $(STAMP): pyproject.toml tools/setup.sh
-	@PYTHON=$(PYTHON) bash tools/setup.sh $(VENV) dev producers
+	@PYTHON=$(PYTHON) bash tools/setup.sh $(VENV) dev producers servers
 	@touch $@ $(SHOWN)
 
 # The demo needs far less than the tests, and should start sooner.

@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-MUTANTS = "rabbit-mutants"
-"""Of the drills on RabbitMQ: each is run in CI size with what it watches broken, and must fail."""
+MUTANTS = ("rabbit-mutants", "redis-mutants")
+"""Of the drills on a broker: each is run in CI size with what it watches broken, and must fail."""
 RABBIT = ("restarts", "cuts", "replies", "alarms", "queue_deleted", "host_lost", "give_backs", "cluster", "schedules")
+REDIS = ("restarts", "cuts", "host_lost", "stopped", "frozen", "failover", "full", "story")
 DRILLS: dict[str, list[str]] = {
     "kill-prefork": ["-m", "pytest", "tests/e2e/test_kill.py", "-k", "prefork", "-s"],
     "kill-threads": ["-m", "pytest", "tests/e2e/test_kill.py", "-k", "threads", "-s"],
@@ -32,7 +33,9 @@ DRILLS: dict[str, list[str]] = {
         f"rabbit-{name.replace('_', '-')}": ["-m", "pytest", f"tests/e2e/rabbit/test_{name}.py", "-s"]
         for name in RABBIT
     },
-    MUTANTS: ["-m", "pytest", "tests/e2e/rabbit/test_mutants.py", "-s"],
+    "rabbit-mutants": ["-m", "pytest", "tests/e2e/rabbit/test_mutants.py", "-s"],
+    **{f"redis-{name.replace('_', '-')}": ["-m", "pytest", f"tests/e2e/redis/test_{name}.py", "-s"] for name in REDIS},
+    "redis-mutants": ["-m", "pytest", "tests/e2e/redis/test_mutants.py", "-s"],
     "cron": ["-m", "pytest", "tests/property/test_cron.py", "-s"],
     "schedules": ["-m", "pytest", "tests/simulation/test_schedules.py", "tests/e2e/test_schedules.py", "-s"],
     "beat": ["-m", "pytest", "tests/interop/rabbitmq/test_beat.py", "-s"],
@@ -53,7 +56,7 @@ def main() -> int:
 
 
 def holds(name: str) -> bool:
-    environment = {**os.environ, "LEVERET_CHAOS": "mutants" if name == MUTANTS else "full"}
+    environment = {**os.environ, "LEVERET_CHAOS": "mutants" if name in MUTANTS else "full"}
     return subprocess.run([sys.executable, *DRILLS[name]], cwd=ROOT, env=environment).returncode == 0
 
 

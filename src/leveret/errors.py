@@ -109,7 +109,12 @@ class PublishFailed(BrokerError):
 
 
 class PublishUnknown(BrokerError):
-    """The connection broke before the broker answered: sending again with the same id is safe."""
+    """The connection broke before the broker answered: sending again with the same id is safe.
+
+    `repeatable`: sent again at once, it is taken for the same and cannot be there twice.
+    """
+
+    repeatable = True
 
 
 class OperationalError(BrokerError):

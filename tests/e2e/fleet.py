@@ -20,6 +20,7 @@ from tests.e2e.sending import Figures, Sending
 from leveret.backends.sql.driver import SqlBackendDriver
 from leveret.model.endpoint import Url
 from leveret.model.options import DriverOptions
+from leveret.ports.driver import BackendDriver
 from leveret.wiring.clock import SystemClock
 
 APP = "tests.e2e.kill_app"
@@ -69,12 +70,18 @@ class Source:
 
 
 class Fleet:
-    """`broker` and `results` are URLs; without `results` they travel as messages (`rpc://`)."""
+    """`broker` and `results` are URLs; without `results` they travel as messages (`rpc://`), unless the broker keeps
+    them (a subclass then sets `store`)."""
+
+    app = APP
+    lease = 20.0
 
     def __init__(self, folder: Path, broker: str, results: str | None = None, **settings: Any) -> None:
         self.folder = folder
         self.history = History(folder / "history")
-        self.store = SqlBackendDriver(Url(results), DriverOptions(), SystemClock()) if results else None
+        self.store: BackendDriver | None = None
+        if results:
+            self.store = SqlBackendDriver(Url(results), DriverOptions(), SystemClock())
         self.workers: list[Worker] = []
         self.sources: list[Source] = []
         self._settings = {**settings, **({"result_backend": results} if results else {})}
@@ -83,7 +90,7 @@ class Fleet:
             "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}",
             "KILL_URL": broker,
             "KILL_HISTORY": str(self.history.path),
-            "KILL_LEASE": "20",
+            "KILL_LEASE": str(self.lease),
         }
 
     def worker(self, name: str, *options: str, broker: str | None = None, mutant: str = "", **settings: Any) -> Worker:
@@ -95,7 +102,7 @@ class Fleet:
             *module,
             "worker",
             "-A",
-            APP,
+            self.app,
             "-n",
             f"{name}@drill",
             "-l",

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from tests.e2e.redis.mutants import REDIS
+
 from leveret.brokers.amqp import driver, settling
 from leveret.brokers.amqp.intake import Intake
 from leveret.cli.main import main
@@ -150,7 +152,7 @@ MUTANTS: dict[str, Callable[[Patch], None]] = {
     for mutant in (
         uncharged, unreaped, everybody, sluggish, unconfirmed, unfenced, forgetful, faithful, behind, deaf, mute, plain,
     )
-}  # fmt: skip
+} | REDIS  # fmt: skip
 
 
 def mutate(name: str, patch: Patch = setattr) -> None:

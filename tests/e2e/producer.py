@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 from tests.e2e import kill_app
@@ -87,13 +88,21 @@ class Producer:
 
     def _await(self, waiting: list) -> None:
         for key, result in waiting:
-            try:
-                value = result.get(timeout=self._plan.patience)
-            except (BrokerError, TimeoutError) as error:
-                self._missed(key, error)
-            else:
-                self._answered(key, value)
+            end = time.monotonic() + self._plan.patience
+            while True:
+                try:
+                    value = result.get(timeout=max(end - time.monotonic(), 0.01))
+                except (BrokerError, TimeoutError) as error:
+                    if self._asks_again(error, end):
+                        continue
+                    self._missed(key, error)
+                else:
+                    self._answered(key, value)
+                break
         waiting.clear()
+
+    def _asks_again(self, error: Exception, end: float) -> bool:
+        return self._plan.asks_again and isinstance(error, BrokerError) and time.monotonic() < end
 
     # On a loop
 
@@ -112,13 +121,21 @@ class Producer:
                 continue
             self._sent(key, result.id, began)
             if self._plan.results:
-                try:
-                    value = await result.aget(timeout=self._plan.patience)
-                except (BrokerError, TimeoutError) as error:
-                    self._missed(key, error)
-                else:
-                    self._answered(key, value)
+                await self._await_on_loop(key, result)
             await asyncio.sleep(self._plan.pause)
+
+    async def _await_on_loop(self, key: str, result: Any) -> None:
+        end = time.monotonic() + self._plan.patience
+        while True:
+            try:
+                value = await result.aget(timeout=max(end - time.monotonic(), 0.01))
+            except (BrokerError, TimeoutError) as error:
+                if self._asks_again(error, end):
+                    continue
+                self._missed(key, error)
+            else:
+                self._answered(key, value)
+            return
 
     # What came of it
 

@@ -22,6 +22,8 @@ class Sending(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     ignored: bool = False
     """Whether the tasks keep no result."""
     patience: float = 60.0
+    asks_again: bool = False
+    """Whether a wait that ends with the broker's error is begun anew while there is patience."""
     seed: int = 1
     mutant: str = ""
 

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.servers.availability import rabbitmq_home, redis_server, require
+from tests.servers.availability import rabbitmq_home, redis_server, require, valkey_server
 from tests.servers.cluster import RabbitCluster
 from tests.servers.proxy import Proxy
 from tests.servers.rabbit.remote import Rabbit, Vhost
 from tests.servers.rabbitmq import RabbitServer
 from tests.servers.redis import RedisOptions, RedisServer
+from tests.servers.sentinel import SentinelFleet
 from tests.servers.sharing import shared_rabbit
 from tests.servers.wire.recorder import Recorder
 
@@ -73,3 +74,27 @@ def shared_redis() -> Iterator[RedisServer]:
     require(redis_server)
     with RedisServer() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def shared_valkey() -> Iterator[RedisServer]:
+    """Start one Valkey for this process's tests, which leave it running and take it as they find it."""
+    require(valkey_server)
+    with RedisServer(RedisOptions(kind="valkey")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def shared_sentinels() -> Iterator[SentinelFleet]:
+    """Start a master, a replica and three sentinels for this process's tests, which leave them as they are."""
+    require(redis_server)
+    with SentinelFleet() as fleet:
+        yield fleet
+
+
+@pytest.fixture
+def own_sentinels() -> Iterator[SentinelFleet]:
+    """Start a master, a replica and three sentinels, to kill; every write is on disk before it is answered."""
+    require(redis_server)
+    with SentinelFleet(durable=True) as fleet:
+        yield fleet

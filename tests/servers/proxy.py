@@ -16,13 +16,14 @@ from tests.servers.wire.rules import Action, Direction, Rule
 class Proxy:
     """Runs on a thread and loop of its own; every method may be called from any other thread.
 
-    `amqp`: what goes by is AMQP in plain text, so rules can name frames; a recorder sees them all.
+    `amqp`: what goes by is AMQP in plain text, so rules can name frames; a recorder sees them all. `resp`: it is Redis's
+    protocol instead, and rules name commands and scripts (`wire/resp.py`).
     """
 
-    def __init__(self, target: int, *, amqp: bool = True, recorder: Recorder | None = None) -> None:
+    def __init__(self, target: int, *, amqp: bool = True, resp: bool = False, recorder: Recorder | None = None) -> None:
         self.recorder = recorder
         self._target = target
-        self._amqp = amqp
+        self._amqp, self._resp = amqp and not resp, resp
         self._port: Port | None = None
         # What follows belongs to the loop; `_opened` and the sums are read elsewhere.
         self._clients: set[asyncio.Task[Any]] = set()
@@ -68,7 +69,7 @@ class Proxy:
         self._port.release()
 
     def on(self, direction: Direction, method: str, action: Action, nth: int = 1) -> Rule:
-        """Act on the n-th frame of a method, such as `basic.ack`, counted from now over all connections."""
+        """Act on the n-th frame of a method, such as `basic.ack` (RESP: `commit`), counted from now over all connections."""
         rule = Rule(direction, method, action, nth)
         self._call(self._append(self._terms.rules, rule))
         return rule
@@ -112,7 +113,7 @@ class Proxy:
         return asyncio.run_coroutine_threadsafe(step, self._loop).result(30)
 
     async def _start(self) -> None:
-        self._terms = Terms(asyncio.Event(), self.recorder, amqp=self._amqp)
+        self._terms = Terms(asyncio.Event(), self.recorder, amqp=self._amqp, resp=self._resp)
         self._terms.flowing.set()
         await self._refuse(False)
 

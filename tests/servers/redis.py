@@ -38,6 +38,9 @@ class RedisOptions:
 class RedisServer:
     """One server, from `start` to `stop`."""
 
+    mode: tuple[str, ...] = ()
+    """Words of the command line behind the configuration."""
+
     def __init__(self, options: RedisOptions | None = None) -> None:
         self._options = options or RedisOptions()
         self._command = FINDERS[self._options.kind]()
@@ -77,7 +80,8 @@ class RedisServer:
         assert not self.running, "it runs already"
         (self.folder / "redis.conf").write_text("\n".join(self._configuration()) + "\n")
         (self.folder / "data").mkdir(exist_ok=True)
-        self._process = self._premises.run([self._command, self.folder / "redis.conf"], log=self.folder / "server.log")
+        command = [self._command, self.folder / "redis.conf", *self.mode]
+        self._process = self._premises.run(command, log=self.folder / "server.log")
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
             if not self.running or time.monotonic() > deadline:

@@ -15,7 +15,7 @@ from leveret.client.loops import running_loop
 from leveret.client.options import ClientOptions
 from leveret.client.specs import follows
 from leveret.client.waiting import Awaited, WaitFacts
-from leveret.errors import EncodeError, PublishFailed, PublishUnknown, ResultIgnored
+from leveret.errors import EncodeError, OperationalError, PublishFailed, PublishUnknown, ResultIgnored
 from leveret.logic.codec import Codec
 from leveret.logic.following import copies
 from leveret.logic.routing import Route, Router
@@ -230,11 +230,11 @@ class Client:
 
     def publish_again(self, postings: tuple[Posting, ...], unknown: PublishUnknown, left: float) -> None:
         """Nobody knows what became of the first time. The same ids are safe: the broker stops copies (ports.broker)."""
-        if left <= 0:
+        if left <= 0 or not unknown.repeatable:
             raise unknown
         try:
             self.parts.broker.publish(postings, timeout=left)
-        except PublishFailed as failed:
+        except (PublishFailed, OperationalError) as failed:
             # That of the second time: the first may be there all the same.
             raise PublishUnknown(f"{unknown}; then {failed}") from failed
 

@@ -64,6 +64,8 @@ class Pulse(Struct, frozen=True, kw_only=True):
     """The lease had been reaped: sessions must register anew."""
     reaped: int = 0
     """Messages that went back to their queues because their node was lost."""
+    next_loss: float | None = None
+    """Seconds until another node's lease runs out, unless it is renewed: who beats then finds out at once."""
 
 
 class Testimony(Struct, frozen=True, kw_only=True):

@@ -12,6 +12,8 @@ from leveret.supervisor.options import Log
 
 _FIRST_RETRY: Final = 0.2
 _EARLY_BEATS: Final = 6
+_AFTER_THE_LOSS: Final = 0.02
+"""A beat that comes a little too early would find nothing."""
 _NAMESAKE: Final = (
     "DuplicateNodename: another live node of this store has this node's name; both work, but status and a restart "
     "cannot tell them apart: give each its own, as in -n w1@%h"
@@ -65,7 +67,13 @@ class LeaseKeeper:
             if pulse is not None:
                 on_pulse(pulse)
             early -= 1
-            await asyncio.sleep(min(1.0, self._period) if early > 0 else self._period)
+            await asyncio.sleep(min(self._pause(pulse), 1.0 if early > 0 else self._period))
+
+    def _pause(self, pulse: Pulse | None) -> float:
+        """Until the next beat: a healthy node renews long before its lease runs out, so the earlier ones are rare."""
+        if pulse is None or pulse.next_loss is None:
+            return self._period
+        return min(self._period, pulse.next_loss + _AFTER_THE_LOSS)
 
     async def _warn_of_namesakes(self, *, at_once: bool) -> None:
         """Both go on working, but nobody can tell them apart. What a start of this machine does not know may be a dead

@@ -1,3 +1,3 @@
 """Servers of these drills."""
 
-from tests.servers.fixtures import own_redis  # noqa: F401 - fixture
+from tests.servers.fixtures import own_redis, own_sentinels  # noqa: F401 - fixtures

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from tests.servers.wire.frames import Frame, FrameSplitter, NotAmqp
 from tests.servers.wire.recorder import Recorder
+from tests.servers.wire.resp import Dialogue, RespFrame, Splitter
 from tests.servers.wire.rules import Course, Direction, Rule, Step, Trigger
 
 CHUNK = 65_536
@@ -34,6 +35,7 @@ class Terms:
     recorder: Recorder | None = None
     latency_seconds: float = 0.0
     amqp: bool = True
+    resp: bool = False
     rules: list[Rule] = field(default_factory=list)
     budgets: list[Budget] = field(default_factory=list)
     sent: dict[Direction, int] = field(default_factory=lambda: dict.fromkeys(Direction, 0))
@@ -64,11 +66,14 @@ class Link:
         self.number = number
         self._writers = (client[1], server[1])
         self._terms = terms
-        seal = Seal()
+        seal, dialogue = Seal(), Dialogue()
         self._pipes = [
             Pipe(number, Direction.TO_SERVER, (client[0], server[1]), terms, seal),
             Pipe(number, Direction.TO_CLIENT, (server[0], client[1]), terms, seal),
         ]
+        if terms.resp:
+            for pipe in self._pipes:
+                pipe.splitter = Splitter(dialogue, commands=pipe.direction is Direction.TO_SERVER)
 
     async def run(self) -> None:
         """Pass everything on until both sides have ended, or one was cut."""
@@ -107,9 +112,10 @@ class Pipe:
     """One direction. `take` reads, `give` writes; what is between them waits for its time."""
 
     def __init__(self, number: int, direction: Direction, ends: Ends, terms: Terms, seal: Seal) -> None:
-        self._number, self._direction, self._terms, self._seal = number, direction, terms, seal
+        self._number, self.direction, self._terms, self._seal = number, direction, terms, seal
         self._reader, self._writer = ends
-        self._course, self._splitter = Course(direction), FrameSplitter()
+        self._course = Course(direction)
+        self.splitter: FrameSplitter | Splitter = FrameSplitter()
         self._waiting: asyncio.Queue[tuple[float, bytes | None]] = asyncio.Queue(maxsize=256)
         # 0: `drain` waits until the kernel has everything.
         self._writer.transport.set_write_buffer_limits(high=0)
@@ -135,7 +141,7 @@ class Pipe:
                 raise Cut
             if not data:
                 return self._write_end()
-            if self._terms.amqp:
+            if self._terms.amqp or self._terms.resp:
                 await self._give_frames(data)
             else:
                 await self._send(data)
@@ -153,24 +159,24 @@ class Pipe:
 
     async def _give_frames(self, data: bytes) -> None:
         for frame in self._split(data):
-            if self._terms.recorder:
-                self._terms.recorder.add(self._number, self._direction, frame)
+            if self._terms.recorder and isinstance(frame, Frame):
+                self._terms.recorder.add(self._number, self.direction, frame)
             await self._do(self._course.judge(frame, self._terms.rules), frame)
 
-    def _split(self, data: bytes) -> Iterator[Frame]:
+    def _split(self, data: bytes) -> Iterator[Frame | RespFrame]:
         try:
-            yield from self._splitter.feed(data)
+            yield from self.splitter.feed(data)
         except NotAmqp as error:
             if self._terms.recorder:
-                self._terms.recorder.complain(f"connection {self._number} {self._direction.value}: {error}")
+                self._terms.recorder.complain(f"connection {self._number} {self.direction.value}: {error}")
             raise Cut from error
 
-    async def _do(self, step: Step, frame: Frame) -> None:
+    async def _do(self, step: Step, frame: Frame | RespFrame) -> None:
         if step is Step.HOLD:
             self._terms.flowing.clear()
         await self._terms.flowing.wait()
         if step is Step.PASS_AND_CUT:
-            self._seal.by = self._direction
+            self._seal.by = self.direction
         if step in (Step.PASS, Step.HOLD, Step.PASS_AND_CUT):
             await self._send(frame.raw)
         if step in (Step.CUT, Step.PASS_AND_CUT):
@@ -180,16 +186,16 @@ class Pipe:
             raise Ended
 
     async def _send(self, data: bytes) -> None:
-        budget = next((b for b in self._terms.budgets if b.direction is self._direction and not b.fired), None)
+        budget = next((b for b in self._terms.budgets if b.direction is self.direction and not b.fired), None)
         part = data[: budget.left] if budget else data
         if budget and len(part) == budget.left:
-            self._seal.by = self._direction
-        if self._seal.by not in (None, self._direction):
+            self._seal.by = self.direction
+        if self._seal.by not in (None, self.direction):
             await asyncio.Future()
         if part:
             self._writer.write(part)
             await self._writer.drain()
-            self._terms.sent[self._direction] += len(part)
+            self._terms.sent[self.direction] += len(part)
         if budget:
             budget.left -= len(part)
             if not budget.left:

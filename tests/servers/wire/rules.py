@@ -5,6 +5,7 @@ import threading
 from dataclasses import dataclass, field
 
 from tests.servers.wire.frames import BODY, HEADER, METHODS, WITH_CONTENT, Frame, MethodId
+from tests.servers.wire.resp import RespFrame
 
 
 class Direction(enum.Enum):
@@ -62,11 +63,12 @@ class Rule(Trigger):
     def __init__(self, direction: Direction, method: str, action: Action, nth: int = 1) -> None:
         super().__init__(f"{method} number {nth} {direction.value}")
         self.direction = direction
-        self.method: MethodId = METHODS[method]
+        # Of RESP a method is the command's name, or the script's.
+        self.method: MethodId | str = METHODS.get(method, method)
         self.action = action
         self._left = nth
 
-    def meets(self, direction: Direction, frame: Frame) -> bool:
+    def meets(self, direction: Direction, frame: Frame | RespFrame) -> bool:
         """Count the frame; answers whether it is the one."""
         if self.fired or direction is not self.direction or frame.method != self.method:
             return False
@@ -97,7 +99,7 @@ class Course:
     _action: Action = field(default=Action.CUT_AFTER, init=False)
     _missing: int | None = field(default=None, init=False)
 
-    def judge(self, frame: Frame, rules: list[Rule]) -> Step:
+    def judge(self, frame: Frame | RespFrame, rules: list[Rule]) -> Step:
         """Decide about one frame; the first rule that meets it wins, and all count it."""
         if self._channel is not None:
             return self._follow(frame)
@@ -113,9 +115,9 @@ class Course:
         self._channel, self._action, self._missing = frame.channel, action, None
         return during
 
-    def _follow(self, frame: Frame) -> Step:
+    def _follow(self, frame: Frame | RespFrame) -> Step:
         during, after = ALONG[self._action]
-        if frame.channel != self._channel or frame.kind not in (HEADER, BODY):
+        if isinstance(frame, RespFrame) or frame.channel != self._channel or frame.kind not in (HEADER, BODY):
             return Step.PASS
         self._missing = frame.content_size if frame.kind == HEADER else (self._missing or 0) - frame.content_size
         return during if self._missing else after

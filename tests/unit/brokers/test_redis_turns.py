@@ -109,6 +109,18 @@ def test_when_the_first_fails_the_others_go_on(server):
     assert (errors["b"], errors["c"]) == (None, None)
 
 
+def test_what_may_have_arrived_together_is_not_sent_again_apart(server):
+    server.raises = PublishUnknown("no answer")
+    crowd = gather(server, "a", "b", "c", "d")
+    server.gate.set()
+
+    errors = crowd.join()
+
+    assert server.calls == [["a"], ["b", "c", "d"]]
+    assert [isinstance(errors[name], PublishUnknown) for name in "abcd"] == [False, True, True, True]
+    assert not any(errors[name].repeatable for name in "bcd")
+
+
 def test_who_waits_in_vain_has_sent_nothing(server):
     crowd = gather(server, "a", "b", timeout=0.05)
     crowd.threads[1].join(5)

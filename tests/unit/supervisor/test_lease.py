@@ -180,3 +180,28 @@ def test_a_namesake_of_another_boot_is_told_when_it_outlives_its_lease(node: Nod
     asyncio.run(scenario())
 
     assert namesakes(node) == alive
+
+
+def test_a_beat_is_made_when_anothers_lease_runs_out(node: Node1) -> None:
+    """The store says when; the rhythm alone would find out up to a quarter of a lease later."""
+
+    async def scenario() -> None:
+        told = [Pulse(next_loss=0.001), Pulse(next_loss=0.001), Pulse(next_loss=60.0), Pulse(next_loss=60.0)]
+
+        async def beat(_: Node) -> Pulse:
+            return told.pop(0)
+
+        node.door.beat = beat  # type: ignore[attr-defined] # the store's answer
+        loop = asyncio.get_running_loop()
+        beating = asyncio.ensure_future(node.keeper.run(node.pulses.put_nowait))
+        moments = []
+        for _ in range(4):
+            await node.pulse()
+            moments.append(loop.time())
+        beating.cancel()
+
+        assert moments[1] - moments[0] < LEASE / 4
+        assert moments[2] - moments[1] < LEASE / 4
+        assert moments[3] - moments[2] >= LEASE / 4
+
+    asyncio.run(scenario())

@@ -40,7 +40,7 @@ class RedisBlockingBroker:
                 if time.monotonic() + pause >= end:
                     raise failure(error, postings, sent=unknown) from error
             except OperationalError as error:
-                raise failure(error, postings, sent=sent) from error
+                raise failure(error, postings, sent=sent, unknown=unknown) from error
             time.sleep(pause)
 
     def reply_address(self) -> str | None:

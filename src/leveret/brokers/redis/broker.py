@@ -7,9 +7,10 @@ from contextlib import suppress
 from leveret.brokers.redis import claims
 from leveret.brokers.redis.bell import Bell
 from leveret.brokers.redis.claims import Back
-from leveret.brokers.redis.endings import Endings
+from leveret.brokers.redis.doubts import Doubts
+from leveret.brokers.redis.endings import FENCED, Endings
 from leveret.brokers.redis.publishing import Desk, failure
-from leveret.errors import BrokerError, OperationalError, PublishFailed, PublishUnknown
+from leveret.errors import BrokerError, LeaseLost, OperationalError, PublishFailed, PublishUnknown
 from leveret.links.redis import envelope
 from leveret.links.redis.hubs import Hubs
 from leveret.links.redis.names import read_receipt
@@ -41,12 +42,11 @@ class RedisBroker:
 
     capabilities = CAPABILITIES
 
-    def __init__(self, hubs: Hubs, desk: Desk, endings: Endings, bell: Bell, clock: Clock) -> None:
+    def __init__(self, hubs: Hubs, desk: Desk, endings: Endings, doubts: Doubts, bell: Bell, clock: Clock) -> None:
         self._hubs, self._desk, self._endings, self._bell, self._clock = hubs, desk, endings, bell, clock
+        self._doubts = doubts
         self._names = desk.names
         self._held: dict[Receipt, bytes] = {}
-        self._doubtful: set[Receipt] = set()
-        """Committed, and nobody knows whether: what takes more than one step may have been done in part."""
 
     async def publish(self, postings: tuple[Posting, ...]) -> None:
         if not postings:
@@ -76,6 +76,8 @@ class RedisBroker:
                         error, unknown = why, True
                     except PublishFailed as why:
                         if not isinstance(why.__cause__, Lost):
+                            if unknown:
+                                raise PublishUnknown(f"{why}, this time; it may have been before") from why
                             raise
                         error = why
                     failures += 1
@@ -96,7 +98,12 @@ class RedisBroker:
         if claim.credit < 1 or (not claim.last and bell.spares_a_claim()):
             return ()
         hub = self._hubs.own()
-        taken, revoked = await hub.perform(claims.claim(self._names, claim, rests=bell.resting))
+        try:
+            taken, revoked = await hub.perform(claims.claim(self._names, claim, rests=bell.resting))
+        except LeaseLost:
+            # Others hold it now; what still runs here is looked up where it matters.
+            self._held.clear()
+            raise
         if not taken:
             return ()
         bell.rose()
@@ -118,15 +125,17 @@ class RedisBroker:
         raws = await self._raws(
             one.receipt for one in commitments if one.verdict is not Verdict.ACK or one.seat or one.also
         )
-        verb = self._endings.commit(commitments, raws, self._doubtful, self._clock.now())
+        hub, now = self._hubs.own(), self._clock.now()
         try:
-            answers = await self._hubs.own().perform(verb)
+            answers = await hub.perform(self._endings.commit(commitments, raws, now))
+            if self._doubts:
+                answers = await hub.perform(self._doubts.resolve(commitments, answers, raws, now))
         except Lost:
-            self._doubtful.update(one.receipt for one in commitments if one.seat or one.also)
+            self._doubts.add(commitments)
             raise
         for commitment, answer in zip(commitments, answers, strict=True):
-            self._doubtful.discard(commitment.receipt)
-            if isinstance(answer, Committed):
+            # What the fence refused is still ours, and acknowledged next.
+            if answer is not FENCED:
                 self._held.pop(commitment.receipt, None)
         return answers
 

@@ -8,9 +8,11 @@ from leveret.brokers.redis.blocking import RedisBlockingBroker
 from leveret.brokers.redis.broker import CAPABILITIES, RedisBroker
 from leveret.brokers.redis.checks import Checks
 from leveret.brokers.redis.chores import RedisChores
+from leveret.brokers.redis.doubts import Doubts
 from leveret.brokers.redis.endings import Endings
 from leveret.brokers.redis.leases import RedisLeases
 from leveret.brokers.redis.publishing import Desk
+from leveret.errors import ImproperlyConfigured
 from leveret.links.redis.location import locate, locate_broker
 from leveret.links.redis.names import Names
 from leveret.links.redis.results.backend import RedisBackend, RedisBlockingBackend, Store
@@ -33,7 +35,7 @@ class RedisDriver:
         names = Names(location.prefix, high_first=options.high_first, transport=options.transport)
         self._store = Store(replace(location, prefix=prefix), options, clock)
         self._store.verbs.revoked_key = names.key("leveret:revoked")
-        self._desk = Desk(names, Keys(prefix))
+        self._desk = Desk(names, Keys(prefix), _replicas(options))
         self._endings = Endings(self._desk, self._store.verbs, options, self._store.channels)
         self._bell = Bell(self._store.hubs, names)
         self._checks = Checks(location)
@@ -44,13 +46,14 @@ class RedisDriver:
     def broker(self, *, inline: bool = True) -> RedisBroker:
         """`inline`: a worker's own, one per driver; it never blocks, so a caller's loop gets one of the same kind."""
         if not inline:
-            return RedisBroker(self._store.hubs, self._desk, self._endings, self._new_bell(), self._clock)
+            return self._new_broker(Bell(self._store.hubs, self._desk.names))
         if self._worker is None:
-            self._worker = RedisBroker(self._store.hubs, self._desk, self._endings, self._bell, self._clock)
+            self._worker = self._new_broker(self._bell)
         return self._worker
 
-    def _new_bell(self) -> Bell:
-        return Bell(self._store.hubs, self._desk.names)
+    def _new_broker(self, bell: Bell) -> RedisBroker:
+        doubts = Doubts(self._store.verbs, self._endings)
+        return RedisBroker(self._store.hubs, self._desk, self._endings, doubts, bell, self._clock)
 
     def commit(self) -> RedisBroker:
         """The same object as the broker: it has the messages of what it handed over."""
@@ -73,3 +76,11 @@ class RedisDriver:
 
     def blocking_backend(self) -> RedisBlockingBackend:
         return RedisBlockingBackend(self._store)
+
+
+def _replicas(options: DriverOptions) -> int:
+    """How many replicas must have a message before its sender is told that it is sent."""
+    given = options.transport.get("wait_replicas") or 0
+    if not isinstance(given, int) or given < 0:
+        raise ImproperlyConfigured(f"broker_transport_options: wait_replicas must be a number, not {given!r}")
+    return given

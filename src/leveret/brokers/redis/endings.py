@@ -1,6 +1,6 @@
 """How hand-overs end: what `commit.lua` is told of each."""
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha1
 from typing import Any
 
@@ -68,24 +68,18 @@ class Endings:
         self._channels = channels
 
     def commit(
-        self, commitments: Sequence[Commitment], raws: Mapping[Receipt, bytes], doubtful: Set[Receipt], now: float
+        self, commitments: Sequence[Commitment], raws: Mapping[Receipt, bytes], now: float
     ) -> Verb[tuple[Committed | Stale, ...]]:
-        """`raws` has the message of every delivery that goes back, is parked, or stood at the door. `doubtful`: these
-        were committed before, and the answer was lost."""
+        """`raws` has the message of every delivery that goes back, is parked, or stood at the door."""
         answers = yield from self._commit(commitments, raws, now)
         held = [place for place, answer in enumerate(answers) if isinstance(answer, list)]
-        refused = [n for n, one in enumerate(commitments) if answers[n] == REFUSED and one.receipt in doubtful]
-        if not held and not refused:
-            return tuple(map(_answer, commitments, answers))
-        rest = []
-        for place in held:
-            rest.append((yield from self._set_free(commitments[place], answers[place])))
-        # The outcome that stands there may be our own, and what it sets free not sent yet: handed over again, `admit`
-        # finds it and goes on from there.
-        rest += [Commitment(receipt=commitments[place].receipt, verdict=Verdict.RELEASE) for place in refused]
-        last = yield from self._commit(rest, raws, now)
-        for place, answer in zip(held, last, strict=False):
-            answers[place] = answer if answer != SETTLED else answers[place]
+        if held:
+            rest = []
+            for place in held:
+                rest.append((yield from self._set_free(commitments[place], answers[place])))
+            last = yield from self._commit(rest, raws, now)
+            for place, answer in zip(held, last, strict=True):
+                answers[place] = answers[place] if answer == SETTLED else answer
         return tuple(map(_answer, commitments, answers))
 
     def _set_free(self, commitment: Commitment, found: list[bytes]) -> Verb[Commitment]:

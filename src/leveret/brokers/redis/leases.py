@@ -22,6 +22,8 @@ from leveret.ports.clock import Clock
 
 ORPHAN_SECONDS = 3.0
 """How long the processes of a dead supervisor may finish what they run."""
+GRANTED = 0.925
+"""Of `lease_seconds`: by the end of those the work of a lost node has begun elsewhere, in a process made for it."""
 CLOSING_SECONDS = 10.0
 """Whoever began to close a session and has not ended that after so long has died over it."""
 _ENCODE = msgspec.json.Encoder().encode
@@ -36,6 +38,7 @@ class RedisLeases:
     ) -> None:
         self._hubs, self._desk, self._names, self._bell = hubs, desk, desk.names, bell
         self._checks, self._options, self._clock = checks, options, clock
+        self._lease = options.lease_seconds * GRANTED
 
     async def register(self, node: Node, sessions: tuple[Session, ...]) -> None:
         hub = self._hubs.own()
@@ -47,14 +50,14 @@ class RedisLeases:
         now = self._clock.now()
         others = yield from reaping.predecessors(self._names, node)
         for other, expires in others:
-            if other.pid == node.pid and beat_beside(node, expires - self._options.lease_seconds):
+            if other.pid == node.pid and beat_beside(node, expires - self._lease):
                 continue
             if other.pid != node.pid and is_alive(other.pid):
                 continue
             yield from self._succeed(node, other, now)
         yield from self._desk.introduce(node.queues)
         facts = [value for session in sessions for value in (session.id, _ENCODE(session))]
-        lease = repr(self._options.lease_seconds)
+        lease = repr(self._lease)
         yield from ask("register", self._names.prefix, node.incarnation, _ENCODE(node), lease, *facts)
 
     def _succeed(self, node: Node, other: Node, now: float) -> Verb[None]:
@@ -62,7 +65,7 @@ class RedisLeases:
         for session in (yield from reaping.sessions_of(self._names, other.incarnation)):
             # Process 1 has no supervisor it could have outlived.
             if session.pid not in (1, other.pid, node.pid) and is_alive(session.pid):
-                yield from reaping.orphan(self._names, session.id, now)
+                yield from reaping.orphan(self._names, session.id)
             else:
                 yield from reaping.lose_session(self._names, session.id, now)
         yield from reaping.drop(self._names, other.incarnation)
@@ -71,9 +74,9 @@ class RedisLeases:
         return await self._hubs.own().perform(self._beat(node))
 
     def _beat(self, node: Node) -> Verb[Pulse]:
-        now, names, options = self._clock.now(), self._names, self._options
-        times = (repr(options.lease_seconds), repr(options.tick_stale_seconds), repr(CLOSING_SECONDS))
-        revived, suspects, lost, orphans, closing = yield from ask(
+        now, names = self._clock.now(), self._names
+        times = (repr(self._lease), repr(self._options.tick_stale_seconds), repr(CLOSING_SECONDS))
+        revived, suspects, lost, orphans, closing, next_loss = yield from ask(
             "beat", names.prefix, node.incarnation, _ENCODE(node), *times, *map(suspects_of, node.queues)
         )
         reaped = yield from self._reap_orphans(node, orphans, now)
@@ -84,7 +87,8 @@ class RedisLeases:
         if reaped:
             answers = yield [("LLEN", names.key(suspects_of(queue))) for queue in node.queues]
             suspects = sum(map(good, answers))
-        return Pulse(suspects=suspects, revived=bool(revived), reaped=reaped)
+        soon = float(next_loss) if next_loss else None
+        return Pulse(suspects=suspects, revived=bool(revived), reaped=reaped, next_loss=soon)
 
     def _reap_orphans(self, node: Node, orphans: list[bytes], now: float) -> Verb[int]:
         """Reap the sessions a predecessor left, when their process is gone or has had its time."""

@@ -7,7 +7,7 @@ from leveret.links.redis import envelope
 from leveret.links.redis.names import Names, checked
 from leveret.links.redis.refusals import Lost
 from leveret.links.redis.results.records import Keys
-from leveret.links.redis.scripts import Call, Verb, run, run_together, script
+from leveret.links.redis.scripts import Call, Verb, good, run, run_together, script
 from leveret.model.delivery import Posting
 
 AT_ONCE = 250
@@ -15,16 +15,20 @@ AT_ONCE = 250
 
 GROUP = "group"
 """Celery's header of the members of a group."""
+WAIT_MILLISECONDS = 1000
+"""Then it is sent again, for as long as the sender has time: perhaps to another master."""
 
 Values = list[str | bytes | int]
 
 
 class Desk:
-    """Turns postings into what `door.lua` reads. `results`: the keys where their outcomes stand."""
+    """Turns postings into what `door.lua` reads. `results`: the keys where their outcomes stand. `replicas`: how many
+    must have a message before it counts as sent."""
 
-    def __init__(self, names: Names, results: Keys) -> None:
+    def __init__(self, names: Names, results: Keys, replicas: int = 0) -> None:
         self.names = names
         self._results = results
+        self._replicas = replicas
         self._queues: set[str] = set()
         """Queues that Redis has been told of by this process."""
 
@@ -38,13 +42,19 @@ class Desk:
             yield from run_together(script("publish"), calls)
         else:
             yield from run(script("publish"), calls)
+        if self._replicas:
+            answers = yield [("WAIT", self._replicas, WAIT_MILLISECONDS)]
+            if good(answers[0]) < self._replicas:
+                raise Lost(f"only {answers[0]} of {self._replicas} replicas have it (wait_replicas)")
 
     def introduce(self, queues: Iterable[str]) -> Verb[None]:
         """Have Redis know the queues' names, for whoever asks for all of them."""
         new = [checked(queue) for queue in queues if queue not in self._queues]
         if new:
-            yield [("SADD", self.names.key("leveret:queues"), *new)]
-            self._queues.update(new)
+            answers = yield [("SADD", self.names.key("leveret:queues"), *new)]
+            # Refused (a full memory): said again with the next message. Nobody finds a queue's work by this set.
+            if type(answers[0]) is int:
+                self._queues.update(new)
 
     def values(self, postings: Iterable[Posting], now: float) -> Values:
         """What `post` in `door.lua` reads."""
@@ -83,15 +93,17 @@ class Desk:
         return [*out, name, posting.attempt, self._results.document(name), self._results.facts(name)]
 
     def _call(self, postings: Sequence[Posting], now: float) -> Call:
-        first = postings[0]
-        # Ids are fresh for each call, or stand at the door; so the first one names the call.
-        name = "" if first.once else f"{first.id}:{first.attempt}:{first.queue}:{len(postings)}"
+        # Ids are fresh for each call, or stand at the door: one that does not names the call.
+        plain = next((one for one in postings if not one.once), None)
+        name = "" if plain is None else f"{plain.id}:{plain.attempt}:{plain.queue}:{len(postings)}"
         return [], [self.names.prefix, name, *self.values(postings, now)]
 
 
-def failure(error: OperationalError, postings: Sequence[Posting], *, sent: bool) -> PublishFailed | PublishUnknown:
+def failure(
+    error: OperationalError, postings: Sequence[Posting], *, sent: bool, unknown: bool = False
+) -> PublishFailed | PublishUnknown:
     """What to say of a publish that ended so. `sent`: there was a connection; then what broke it came after some of it
-    may have arrived, and so did a refusal of one part of many."""
-    if sent and (isinstance(error, Lost) or len(postings) > AT_ONCE):
+    may have arrived, and so did a refusal of one part of many. `unknown`: an earlier try may have arrived."""
+    if unknown or (sent and (isinstance(error, Lost) or len(postings) > AT_ONCE)):
         return PublishUnknown(f"{error}; sending the same again is safe")
     return PublishFailed(f"nothing was sent: {error}")

@@ -119,9 +119,11 @@ def sessions(names: Names, ids: list[str]) -> Verb[list[Session]]:
     return [_READ_SESSION(facts) for facts in good(answers[0]) if facts is not None]
 
 
-def orphan(names: Names, session: str, now: float) -> Verb[None]:
-    """A session without a supervisor: its process may finish what it runs, for a while."""
-    yield [("ZADD", names.key("leveret:orphans"), "NX", now, session)]
+def orphan(names: Names, session: str) -> Verb[None]:
+    """A session without a supervisor: its process may finish what it runs, for a while, by the server's clock."""
+    answers = yield [("TIME",)]
+    seconds, microseconds = map(int, good(answers[0]))
+    yield [("ZADD", names.key("leveret:orphans"), "NX", f"{seconds}.{microseconds:06}", session)]
 
 
 def drop(names: Names, incarnation: str) -> Verb[None]:

@@ -87,7 +87,7 @@ class Turns:
         with self._guard:
             others, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
         for one in others:
-            one.error = PublishUnknown("the thread that sent for others was interrupted; sending again is safe")
+            one.error = _shared("the thread that sent for others was interrupted")
         try:
             self._together((own, *others), timeout)
         finally:
@@ -97,11 +97,16 @@ class Turns:
                 one.bell.release()
 
     def _together(self, tickets: Sequence[Ticket], timeout: float) -> None:
+        end = time.monotonic() + timeout
         try:
             self._send([posting for one in tickets for posting in one.postings], timeout)
+        except PublishUnknown as error:
+            # Redis knows a send by its first message. Apart, the others would be there twice where it has arrived.
+            for one in tickets:
+                one.error = _shared(str(error)) if len(tickets) > 1 else error
         except Exception as error:
             if len(tickets) > 1:
-                self._apart(tickets, timeout)
+                self._apart(tickets, end - time.monotonic())
             else:
                 tickets[0].error = error
         else:
@@ -110,9 +115,10 @@ class Turns:
 
     def _apart(self, tickets: Sequence[Ticket], timeout: float) -> None:
         """One of several failed: each alone, so that only the guilty hears of it."""
+        end = time.monotonic() + timeout
         for one in tickets:
             try:
-                self._send(one.postings, timeout)
+                self._send(one.postings, end - time.monotonic())
             except Exception as error:
                 one.error = error
             else:
@@ -125,3 +131,9 @@ class Turns:
                 self._waiting.pop(0).bell.release()
             else:
                 self._busy = False
+
+
+def _shared(why: str) -> PublishUnknown:
+    error = PublishUnknown(f"{why}; it may have been sent, together with others")
+    error.repeatable = False
+    return error

@@ -143,7 +143,9 @@ class Pool:
         except Refusal as refusal:
             # The conversation is whole: after a refusal the connection is as good as before, mostly.
             if refusal.code in BROKEN_BY:
+                # The others lead to the same server.
                 connection.close()
+                self.close()
             else:
                 self._give(connection)
             raise explain(refusal, self.location.shown) from refusal

@@ -34,6 +34,7 @@ _ADVICE = {
     "OOM": "Its maxmemory is reached: give it more, or let results expire sooner (result_expires)",
     "READONLY": "It is a replica now; the next attempt looks for the master",
     "MISCONF": "It cannot write its snapshot to disk",
+    "NOREPLICAS": "Too few replicas follow it (min-replicas-to-write)",
     "LOADING": "It reads its data from disk and will answer soon",
     "MOVED": "It is a node of a Redis Cluster, which is not served yet",
     "CROSSSLOT": "It is a node of a Redis Cluster, which is not served yet",
@@ -45,4 +46,4 @@ _ADVICE = {
 
 BROKEN_BY = frozenset(("READONLY", "MASTERDOWN", "LOADING"))
 """After these a new connection may find a better server."""
-_PASSING = (*BROKEN_BY, "ERR max number of clients", "BUSY", "TRYAGAIN")
+_PASSING = (*BROKEN_BY, "ERR max number of clients", "BUSY", "TRYAGAIN", "NOREPLICAS")

@@ -21,13 +21,16 @@ end
 
 promote(100)
 local answer = {'new', 0, redis.call('EXISTS', P .. 'leveret:revoked')}
-local taken = 0
+local taken, wrong = 0, nil
 for step = 7 + queues, #ARGV do
   for turn = 0, queues - 1 do
     -- Queues take turns, so that a busy one does not keep the others waiting.
     local list = ARGV[7 + (number + turn) % queues] .. ARGV[step]
-    local raws = room > 0 and redis.call('RPOP', P .. list, room)
-    if raws then
+    -- Not `call`: somebody else's key under a queue's name must not take along what was popped before it.
+    local raws = room > 0 and redis.pcall('RPOP', P .. list, room)
+    if raws and raws.err then
+      wrong = raws
+    elseif raws then
       answer[#answer + 1] = list
       answer[#answer + 1] = raws
       room = room - #raws
@@ -36,6 +39,7 @@ for step = 7 + queues, #ARGV do
   end
 end
 if taken == 0 then
+  if wrong then return wrong end
   redis.call('HSET', P .. 'leveret:claims', session, number .. ' 0 0')
   return answer
 end

@@ -38,7 +38,10 @@ local function post(at, last)
   while at <= last do
     if ARGV[at] == '+' then
       local count = tonumber(ARGV[at + 2])
-      redis.call('LPUSH', P .. ARGV[at + 1], unpack(ARGV, at + 3, at + 2 + count))
+      -- Lua puts at most 8,000 values on its stack.
+      for first = at + 3, at + 2 + count, 1000 do
+        redis.call('LPUSH', P .. ARGV[at + 1], unpack(ARGV, first, math.min(first + 999, at + 2 + count)))
+      end
       ring(queue_of(ARGV[at + 1]), count)
       at = at + 3 + count
     else

@@ -37,21 +37,32 @@ local function delay(list, raw, due)
   if redis.call('ZRANGE', P .. 'leveret:delayed', 0, 0)[1] == member then ring(queue_of(list), 1) end
 end
 
--- Moves what is due to its list; answers how many.
+-- With its memory full Redis refuses the first write of a script that could take more, and asks nothing after any other.
+-- What ends work, or says that somebody lives, frees more than it takes: it begins with a write that takes nothing.
+local function even_when_full()
+  redis.call('ZREM', P .. 'leveret:leases', '')
+end
+
+local ANOTHERS_SECONDS = 60
+
+-- Moves what is due to its list; answers how many. What was due is taken out first, which a full memory permits. A list
+-- that is no list is somebody else's key: its messages wait until that is gone, and hold up nobody.
 local function promote(most)
   local due = redis.call('ZRANGEBYSCORE', P .. 'leveret:delayed', '-inf', now(), 'LIMIT', 0, most)
   if #due == 0 then return 0 end
+  redis.call('ZREM', P .. 'leveret:delayed', unpack(due))
   local raws = redis.call('HMGET', P .. 'leveret:delayed:messages', unpack(due))
-  local came = {}
+  local gone, came = {}, {}
   for i, member in ipairs(due) do
     local list = string.match(member, '^%d+ (.*)$')
-    if raws[i] then
-      redis.call('LPUSH', P .. list, raws[i])
-      came[queue_of(list)] = (came[queue_of(list)] or 0) + 1
+    if raws[i] and type(redis.pcall('LPUSH', P .. list, raws[i])) == 'table' then
+      redis.call('ZADD', P .. 'leveret:delayed', now() + ANOTHERS_SECONDS, member)
+    else
+      gone[#gone + 1] = member
+      if raws[i] then came[queue_of(list)] = (came[queue_of(list)] or 0) + 1 end
     end
   end
-  redis.call('ZREM', P .. 'leveret:delayed', unpack(due))
-  redis.call('HDEL', P .. 'leveret:delayed:messages', unpack(due))
+  if #gone > 0 then redis.call('HDEL', P .. 'leveret:delayed:messages', unpack(gone)) end
   for queue, count in pairs(came) do
     redis.call('HINCRBY', P .. 'leveret:delayed:counts', queue, -count)
     ring(queue, count)

@@ -3,6 +3,7 @@
 --#include place
 --#include fleet
 
+even_when_full()
 renew(ARGV[2], ARGV[3], ARGV[4])
 for at = 5, #ARGV, 2 do
   redis.call('HSETNX', P .. 'leveret:claims', ARGV[at], '-1 0 0')

@@ -5,6 +5,7 @@
 --#include fleet
 
 local most = tonumber(ARGV[4])
+even_when_full()
 tick(ARGV[2], ARGV[3])
 local more = promote(most) == most
 if ARGV[5] ~= '' then

@@ -1,0 +1,62 @@
+"""`wait_replicas`: a send counts as sent when a replica has it too."""
+
+import asyncio
+import os
+import signal
+from dataclasses import replace
+
+import pytest
+from tests.servers.fixtures import own_sentinels  # noqa: F401 - fixture
+from tests.servers.sentinel import SentinelFleet
+
+from leveret.brokers.redis.driver import RedisDriver
+from leveret.errors import ImproperlyConfigured, PublishUnknown
+from leveret.model.endpoint import Url
+from leveret.model.options import DriverOptions
+from leveret.testing.conformance.rig import Rig
+from leveret.testing.conformance.values import ids, posting
+from leveret.wiring.clock import SystemClock
+
+
+class Factory:
+    real_time = True
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def __call__(self, options, clock):
+        return RedisDriver(Url(self.url), replace(options, transport={"wait_replicas": 1}), clock)
+
+
+@pytest.mark.parametrize("face", ["loop", "thread"])
+def test_a_send_is_not_confirmed_before_a_replica_has_it(own_sentinels: SentinelFleet, face: str) -> None:  # noqa: F811
+    replica = next(server for server in own_sentinels.servers if server is not own_sentinels.master())
+
+    async def send(rig: Rig, name: str, seconds: float) -> None:
+        if face == "loop":
+            await rig.broker.publish_within((posting(name),), seconds)
+        else:
+            await asyncio.to_thread(rig.main.blocking().publish, (posting(name),), timeout=seconds)
+
+    async def main() -> None:
+        rig = Rig(Factory(own_sentinels.url))
+        await rig.join()
+        await send(rig, "a", 5.0)
+        os.kill(replica.pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(PublishUnknown):
+                await send(rig, "b", 2.5)
+        finally:
+            os.kill(replica.pid, signal.SIGCONT)
+        await send(rig, "b", 5.0)
+        await send(rig, "c", 5.0)
+
+        assert ids(await rig.claim()) == ["a", "b", "c"], "and each once"
+        await rig.close()
+
+    asyncio.run(main())
+
+
+def test_a_number_of_replicas_that_is_none() -> None:
+    with pytest.raises(ImproperlyConfigured, match="wait_replicas must be a number, not 'all'"):
+        RedisDriver(Url("redis://localhost"), DriverOptions(transport={"wait_replicas": "all"}), SystemClock())
