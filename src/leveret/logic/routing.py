@@ -130,7 +130,8 @@ class Router:
 
     `default_binding` is the exchange and key of queues that name none (`task_default_exchange`, `_routing_key`).
     `exchanges=True`: an exchange may be bound to queues this app does not declare (a broker with exchanges of its own,
-    which also says so when a message reaches none).
+    which also says so when a message reaches none). `bindings=True`: an exchange that no listed queue is bound to is
+    looked up by the broker. `fanout=True`: the broker itself tells all who listen to a fanout exchange.
     """
 
     def __init__(
@@ -142,6 +143,8 @@ class Router:
         *,
         default_binding: binding | None = None,
         exchanges: bool = False,
+        bindings: bool = False,
+        fanout: bool = False,
     ) -> None:
         named = queues.items() if isinstance(queues, Mapping) else (("", queue) for queue in queues)
         # As in Celery: where no queue is listed there is the default one.
@@ -152,7 +155,7 @@ class Router:
         self._aliases = {queue.alias: queue for queue in declared if queue.alias}
         self.default_queue = default_queue
         self.create_missing = create_missing
-        self._strict = not exchanges
+        self._strict, self._bindings, self._fanout = not exchanges, bindings, fanout
         self.copies = not exchanges
         """Whether the sender makes a message for each queue that an exchange reaches: the broker cannot."""
         self._rules = _as_rules(routes)
@@ -186,6 +189,11 @@ class Router:
     def reached(self, exchange: str, routing_key: str, headers: Mapping[str, Any] | None = None) -> tuple[str, ...]:
         """All listed queues that a message published to `exchange` reaches."""
         return queues_reached(exchange, self.queues.values(), routing_key, headers)
+
+    def spread_by_broker(self, exchange: str) -> bool:
+        """Whether one message to this exchange is enough, whatever number of queues is listed for it."""
+        bound = (bound.exchange for queue in self.queues.values() for bound in queue.bound)
+        return self._fanout and any(one.name == exchange and one.type == "fanout" for one in bound)
 
     def unmatched(self, tasks: Iterable[str]) -> tuple[str, ...]:
         """Names and patterns in `task_routes` that no task has."""
@@ -260,7 +268,7 @@ class Router:
         if place is not None:
             known.setdefault(place.name, place)
         reached = queues_reached(exchange, known.values(), key, headers)
-        if not reached and self._strict:
+        if not reached and self._strict and not (self._bindings and place is None):
             raise QueueNotFound(
                 f"no queue in task_queues is bound to exchange {exchange!r} for routing key {key!r}: "
                 f"the message would reach nobody"

@@ -30,7 +30,7 @@ def build_client(settings: Settings, clock: Clock | None = None) -> Client:
     ask = _asker(drivers, clock)
     parts = ClientParts(
         codec=build_codec(settings),
-        router=build_router(settings, drivers.broker.capabilities),
+        router=build_router(settings, drivers.broker.capabilities, lookups=True),
         clock=clock,
         broker=broker,
         backend=drivers.blocking_backend() if drivers.results else None,
@@ -42,8 +42,11 @@ def build_client(settings: Settings, clock: Clock | None = None) -> Client:
     return Client(parts, client_options(settings, drivers))
 
 
-def build_router(settings: Settings, capabilities: frozenset[Capability] = frozenset()) -> Router:
-    """`capabilities` are the broker's: one with exchanges routes by itself."""
+def build_router(
+    settings: Settings, capabilities: frozenset[Capability] = frozenset(), *, lookups: bool = False
+) -> Router:
+    """`capabilities` are the broker's: one with exchanges routes by itself. `lookups`: exchanges that only others know
+    are looked up; not where a task's outcome would have to wait for it."""
     return Router(
         settings.task_queues or (),
         resolved_routes(settings.task_routes),
@@ -51,6 +54,8 @@ def build_router(settings: Settings, capabilities: frozenset[Capability] = froze
         settings.task_create_missing_queues,
         default_binding=default_binding(settings),
         exchanges=Capability.EXCHANGES in capabilities,
+        bindings=lookups and Capability.BINDINGS in capabilities,
+        fanout=Capability.FANOUT in capabilities,
     )
 
 

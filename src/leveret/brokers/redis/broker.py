@@ -29,6 +29,8 @@ CAPABILITIES = frozenset(
         Capability.LEASE,
         Capability.COMMIT,
         Capability.COUNTS,
+        Capability.FANOUT,
+        Capability.BINDINGS,
     }
 )
 

@@ -9,7 +9,9 @@ from leveret.brokers.redis.broker import CAPABILITIES, RedisBroker
 from leveret.brokers.redis.checks import Checks
 from leveret.brokers.redis.chores import RedisChores
 from leveret.brokers.redis.endings import Endings
-from leveret.brokers.redis.leases import RedisLeases
+from leveret.brokers.redis.kombu.exchanges import Exchanges
+from leveret.brokers.redis.kombu.fanout import Ears
+from leveret.brokers.redis.leases import Attendants, RedisLeases
 from leveret.brokers.redis.publishing import Desk
 from leveret.links.redis.location import locate, locate_broker
 from leveret.links.redis.names import Names
@@ -32,7 +34,9 @@ class RedisDriver:
         names = Names(location.prefix, high_first=options.high_first, transport=options.transport)
         self._store = Store(replace(location, prefix=prefix), options, clock)
         self._store.verbs.revoked_key = names.key("leveret:revoked")
-        self._desk = Desk(names, Keys(prefix))
+        exchanges = Exchanges(names, options.topology, database=location.database, transport=options.transport)
+        self._desk = Desk(names, Keys(prefix), exchanges)
+        self._ears = Ears(names, exchanges)
         self._endings = Endings(self._desk, Keys(prefix), options, self._store.channels)
         self._bell = Bell(self._store.hubs, names)
         self._checks = Checks(location)
@@ -56,7 +60,9 @@ class RedisDriver:
         return self.broker()
 
     def leases(self) -> RedisLeases:
-        return RedisLeases(self._store.hubs, self._desk, self._bell, self._checks, self._options, self._clock)
+        return RedisLeases(
+            self._store.hubs, self._desk, Attendants(self._bell, self._checks, self._ears), self._options, self._clock
+        )
 
     def chores(self) -> RedisChores:
         return RedisChores(self._store.hubs, self._desk.names, self._options)
