@@ -12,8 +12,9 @@ from contextlib import suppress
 import amqp
 import pytest
 from tests.interop.rabbitmq.garbage import EVIL, HARMLESS, HEADERS, Garbage, kinds
-from tests.interop.rabbitmq.lines import Site, tag
-from tests.interop.rabbitmq.processes import ROOT, WorkerProcess, until
+from tests.interop.sides.lines import tag
+from tests.interop.sides.processes import ROOT, WorkerProcess, until
+from tests.interop.sides.sites import RabbitSite
 from tests.servers.rabbit.remote import Rabbit
 
 from leveret.brokers.amqp.driver import AmqpDriver
@@ -31,7 +32,7 @@ DEAD = f"leveret.dead.{QUEUE}"
 class Dump:
     """A worker on a queue where anybody may leave anything."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: RabbitSite) -> None:
         self.site = site
         self.client = site.client("celery")
         self.worker: WorkerProcess = site.start("leveret", "sorts", ["-P", "prefork", "-c", "2", "-Q", QUEUE])
@@ -78,7 +79,7 @@ def dump(worker_and_dump: Dump) -> Dump:
 @pytest.fixture(scope="module")
 def worker_and_dump(rabbit: Rabbit, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dump]:
     vhost = rabbit.vhost()
-    site = Site(rabbit, vhost, redis_url, tmp_path_factory.mktemp("dump"))
+    site = RabbitSite(rabbit, vhost, redis_url, tmp_path_factory.mktemp("dump"))
     yield Dump(site)
     site.close()
     rabbit.drop_vhost(vhost.name)
@@ -223,7 +224,7 @@ def test_all_of_it_at_once_among_good_tasks(dump: Dump) -> None:
 
 
 def operate(dump: Dump, *words: str) -> str:
-    command = [sys.executable, "-m", "leveret.cli", *words, "-A", "tests.interop.rabbitmq.leveret_app"]
+    command = [sys.executable, "-m", "leveret.cli", *words, "-A", "tests.interop.sides.leveret_app"]
     done = subprocess.run(
         command,
         cwd=ROOT,

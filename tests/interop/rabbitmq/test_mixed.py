@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from tests.interop.rabbitmq.lines import Site
-from tests.interop.rabbitmq.processes import ROOT, until
+from tests.interop.sides.processes import ROOT, until
+from tests.interop.sides.sites import RabbitSite
 
 pytestmark = pytest.mark.chaos
 
@@ -50,7 +50,7 @@ def plan(dice: random.Random) -> list[Call]:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("order", ORDERS, ids="-then-".join)
-def test_both_run_their_share_and_nothing_is_lost(order: tuple[str, str], site: Site) -> None:
+def test_both_run_their_share_and_nothing_is_lost(order: tuple[str, str], site: RabbitSite) -> None:
     calls = plan(random.Random(f"{SEED} {order}"))
     for side in order:
         site.start(side, side, ["-P", "prefork", "-c", "2", "-Q", QUEUE])
@@ -73,7 +73,7 @@ def test_both_run_their_share_and_nothing_is_lost(order: tuple[str, str], site: 
 
 
 @pytest.mark.skipif(not FULL, reason="waits 30 s; LEVERET_CHAOS=full")
-def test_a_task_that_only_celery_knows_gets_there_in_the_end(site: Site) -> None:
+def test_a_task_that_only_celery_knows_gets_there_in_the_end(site: RabbitSite) -> None:
     for side in ("leveret", "celery"):
         site.start(side, side, ["-P", "solo", "-c", "1", "-Q", QUEUE])
         site.until_run_by(side, QUEUE)
@@ -84,13 +84,13 @@ def test_a_task_that_only_celery_knows_gets_there_in_the_end(site: Site) -> None
     assert any("unregistered task" in worker.log for worker in site.workers())
 
 
-def send(site: Site, call: Call) -> Any:
+def send(site: RabbitSite, call: Call) -> Any:
     options = {} if call.countdown is None else {"countdown": call.countdown}
     client = site.client(call.sender)
     return client.send_task("interop.shared", (call.number, SECONDS, call.retries), queue=QUEUE, **options)
 
 
-def waiting(site: Site) -> int:
+def waiting(site: RabbitSite) -> int:
     with site.channel() as channel:
         return int(channel.queue_declare(QUEUE, passive=True).message_count)
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[3]
-CELERY_APP = "tests.interop.rabbitmq.celery_app"
-LEVERET_APP = "tests.interop.rabbitmq.leveret_app"
+CELERY_APP = "tests.interop.sides.celery_app"
+LEVERET_APP = "tests.interop.sides.leveret_app"
 
 
 class WorkerProcess:
