@@ -13,6 +13,7 @@ from leveret.ports.backend import Backend, BlockingBackend
 from leveret.ports.broker import BlockingBroker, Broker, Capability, Commit
 from leveret.ports.leases import Chores, Leases
 from leveret.ports.ledger import Ledger
+from leveret.ports.recovery import Recovery
 
 
 class BrokerDriver(Protocol):
@@ -93,6 +94,12 @@ class Keeper(Protocol):
     def chores(self) -> Chores: ...
 
     def ledger(self) -> Ledger: ...
+
+
+class Recoverable(Protocol):
+    """Declared by a driver whose broker shows what workers of another system hold."""
+
+    def recovery(self) -> Recovery: ...
 
 
 class FusedDriver(BrokerDriver, BackendDriver, Protocol):

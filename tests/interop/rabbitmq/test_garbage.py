@@ -3,8 +3,6 @@
 import asyncio
 import json
 import os
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,7 +11,7 @@ import amqp
 import pytest
 from tests.interop.rabbitmq.garbage import EVIL, HARMLESS, HEADERS, Garbage, kinds
 from tests.interop.sides.lines import tag
-from tests.interop.sides.processes import ROOT, WorkerProcess, until
+from tests.interop.sides.processes import WorkerProcess, until
 from tests.interop.sides.sites import RabbitSite
 from tests.servers.rabbit.remote import Rabbit
 
@@ -214,25 +212,10 @@ def test_all_of_it_at_once_among_good_tasks(dump: Dump) -> None:
 
     assert [result.get(timeout=60) for result in results] == [*range(1, 101)] * 2
     until(lambda: dump.waiting(DEAD) == len(KINDS), 60)
-    shown = operate(dump, "dead", "list", "--json", "-n", "1000")
+    shown = dump.site.operate("dead", "list", "--json", "-n", "1000", INTEROP_QUEUES=json.dumps([{"name": QUEUE}]))
     assert len(json.loads(shown)) == len(KINDS)
     letters = dump.dead(len(KINDS))
     assert sorted(letter.encoded.body for letter in letters) == sorted(garbage.body for garbage in KINDS.values())
     assert dump.waiting(QUEUE) == 0
     assert dump.unharmed()
     assert not os.path.exists(EVIL)
-
-
-def operate(dump: Dump, *words: str) -> str:
-    command = [sys.executable, "-m", "leveret.cli", *words, "-A", "tests.interop.sides.leveret_app"]
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}", "INTEROP_BROKER": dump.site.vhost.url,
-             "INTEROP_QUEUES": json.dumps([{"name": QUEUE}])},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout

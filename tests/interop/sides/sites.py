@@ -2,6 +2,9 @@
 
 import base64
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +16,7 @@ from amqp.exceptions import NotFound
 from kombu import Connection
 from tests.interop.sides.apps import MAKERS
 from tests.interop.sides.lines import Kind, Line, tag
-from tests.interop.sides.processes import Notes, WorkerProcess, until
+from tests.interop.sides.processes import LEVERET_APP, ROOT, Notes, WorkerProcess, until
 from tests.servers.rabbit.remote import Rabbit, Vhost
 from tests.servers.redis import RedisServer
 
@@ -90,6 +93,19 @@ class Site:
         """A channel of kombu's, for what neither side does."""
         with Connection(self.broker_url) as connection, connection.channel() as channel:
             yield channel
+
+    def operate(self, *words: str, **environment: str) -> str:
+        """Call `leveret` with our app; answers what it prints."""
+        done = subprocess.run(
+            [sys.executable, "-m", "leveret.cli", *words, "-A", LEVERET_APP],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}", **self.places(), **environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def delayed(self, seconds: int) -> Iterator[tuple[str, str]]:
         """Id and body of messages that have begun to wait so long in our own way of delaying."""

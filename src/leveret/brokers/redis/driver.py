@@ -11,6 +11,7 @@ from leveret.brokers.redis.chores import RedisChores
 from leveret.brokers.redis.endings import Endings
 from leveret.brokers.redis.kombu.exchanges import Exchanges
 from leveret.brokers.redis.kombu.fanout import Ears
+from leveret.brokers.redis.kombu.recovery import RedisRecovery
 from leveret.brokers.redis.leases import Attendants, RedisLeases
 from leveret.brokers.redis.publishing import Desk
 from leveret.links.redis.location import locate, locate_broker
@@ -69,6 +70,9 @@ class RedisDriver:
 
     def admin(self) -> RedisAdmin:
         return RedisAdmin(self._store.hubs, self._desk, self._store.verbs)
+
+    def recovery(self) -> RedisRecovery:
+        return RedisRecovery(self._store.hubs, self._desk.names.prefix, self._options.transport, self._clock)
 
     def blocking(self) -> RedisBlockingBroker:
         return RedisBlockingBroker(self._store.pool, self._desk, self._clock)

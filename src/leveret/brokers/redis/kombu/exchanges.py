@@ -67,7 +67,7 @@ class Exchanges:
                 found.append(posting)
             else:
                 answers = yield [("SMEMBERS", self._names.key(f"_kombu.binding.{posting.exchange}"))]
-                found += _copies(posting, _reached(posting, [member.decode() for member in good(answers[0])]))
+                found += _copies(posting, _reached(posting, good(answers[0])))
         return found
 
 
@@ -86,9 +86,24 @@ def pattern_of(key: str) -> str:
     return "^{}$".format(r"\.".join(words.get(word, word) for word in escaped.split(".")))
 
 
-def _reached(posting: Posting, members: list[str]) -> list[str]:
+def bound_queues(members: Iterable[bytes], key: str) -> tuple[str, ...]:
+    """The queues that a table's members lead to, but those that are channels."""
+    rows = _rows(members)
+    return tuple(queue for queue in _matching(rows, key) if not queue.startswith(BROADCAST))
+
+
+def _rows(members: Iterable[bytes]) -> list[list[str]]:
+    return [row for member in members if len(row := member.decode(errors="replace").split(SEPARATOR)) == 3]
+
+
+def _matching(rows: list[list[str]], key: str) -> list[str]:
+    # Not by kombu's pattern, which anybody may have written there: the key says the same.
+    return sorted({queue for bound, pattern, queue in rows if (topic_matches(bound, key) if pattern else bound == key)})
+
+
+def _reached(posting: Posting, members: Iterable[bytes]) -> list[str]:
     exchange, key = posting.exchange, posting.routing_key
-    rows = [row for member in members if len(row := member.split(SEPARATOR)) == 3]
+    rows = _rows(members)
     if not rows:
         raise PublishFailed(
             f"nothing was sent: no queue is bound to exchange {exchange!r} (_kombu.binding.{exchange} is empty); start "
@@ -98,11 +113,10 @@ def _reached(posting: Posting, members: list[str]) -> list[str]:
         raise PublishFailed(
             f"nothing was sent: exchange {exchange!r} is a fanout: list Broadcast({exchange!r}) in task_queues"
         )
-    # Not kombu's pattern, which anybody may have written there: the key says the same.
-    reached = {queue for bound, pattern, queue in rows if (topic_matches(bound, key) if pattern else bound == key)}
+    reached = _matching(rows, key)
     if not reached:
         raise PublishFailed(f"nothing was sent: no queue is bound to exchange {exchange!r} for routing key {key!r}")
-    return sorted(reached)
+    return reached
 
 
 def _copies(posting: Posting, queues: list[str]) -> Iterator[Posting]:
