@@ -9,7 +9,7 @@ from leveret.client.options import ClientOptions
 from leveret.client.waiting import Awaited, WaitFacts
 from leveret.config.settings import Settings
 from leveret.errors import BrokerError, OperationalError, PublishFailed, PublishUnknown
-from leveret.logic.routing import Router
+from leveret.logic.routing import Abilities, Router
 from leveret.model.delivery import Place, Posting, QueueCounts, Whereabouts
 from leveret.model.node import Node
 from leveret.ports.broker import Broker, Capability
@@ -53,9 +53,11 @@ def build_router(
         settings.task_default_queue,
         settings.task_create_missing_queues,
         default_binding=default_binding(settings),
-        exchanges=Capability.EXCHANGES in capabilities,
-        bindings=lookups and Capability.BINDINGS in capabilities,
-        fanout=Capability.FANOUT in capabilities,
+        abilities=Abilities(
+            exchanges=Capability.EXCHANGES in capabilities,
+            bindings=lookups and Capability.BINDINGS in capabilities,
+            fanout=Capability.FANOUT in capabilities,
+        ),
     )
 
 

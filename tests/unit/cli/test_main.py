@@ -21,7 +21,7 @@ def test_an_unknown_option_names_the_nearest(leveret):
 
 
 def test_without_a_verb_help_is_shown(leveret):
-    assert "  worker  Start a worker" in leveret().out
+    assert "  worker   Start a worker" in leveret().out
     assert "redrive" in leveret("dead").out
 
 
