@@ -17,7 +17,7 @@ DRILLS: dict[str, list[str]] = {
     "interop": [
         "-m",
         "pytest",
-        "tests/interop/rabbitmq/test_mixed.py",
+        "tests/interop/matrix/test_mixed.py",
         "tests/interop/rabbitmq/test_garbage.py",
         "tests/interop/rabbitmq/test_garbage_speed.py",
         "-s",

@@ -111,6 +111,10 @@ class Site:
         """Id and body of messages that have begun to wait so long in our own way of delaying."""
         raise NotImplementedError
 
+    def waiting(self, queue: str) -> int:
+        """How many messages are ready."""
+        raise NotImplementedError
+
     def close(self) -> None:
         for client in self._clients.values():
             client.close()
@@ -135,6 +139,10 @@ class RabbitSite(Site):
             except NotFound:
                 return
 
+    def waiting(self, queue: str) -> int:
+        with self.channel() as channel:
+            return int(channel.queue_declare(queue, passive=True).message_count)
+
 
 class RedisSite(Site):
     """A Redis: results beside the messages, or in another database of it."""
@@ -150,6 +158,10 @@ class RedisSite(Site):
         """A connection of redis-py's, for what neither side does."""
         with redis.Redis.from_url(self.broker_url) as connection:
             yield connection
+
+    def waiting(self, queue: str) -> int:
+        with self.store() as store:
+            return sum(store.llen(name) for name in (queue, *store.keys(f"{queue}\x06\x16*")))
 
     def delayed(self, seconds: int) -> Iterator[tuple[str, str]]:
         with self.store() as store:

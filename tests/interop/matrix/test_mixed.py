@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from tests.interop.sides.processes import ROOT, until
-from tests.interop.sides.sites import RabbitSite
+from tests.interop.sides.sites import Site
 
 pytestmark = pytest.mark.chaos
 
@@ -50,7 +50,7 @@ def plan(dice: random.Random) -> list[Call]:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("order", ORDERS, ids="-then-".join)
-def test_both_run_their_share_and_nothing_is_lost(order: tuple[str, str], site: RabbitSite) -> None:
+def test_both_run_their_share_and_nothing_is_lost(order: tuple[str, str], site: Site) -> None:
     calls = plan(random.Random(f"{SEED} {order}"))
     for side in order:
         site.start(side, side, ["-P", "prefork", "-c", "2", "-Q", QUEUE])
@@ -67,13 +67,14 @@ def test_both_run_their_share_and_nothing_is_lost(order: tuple[str, str], site: 
     assert all(value == [call.number, value[1], call.retries] for call, value in values.values())
     ended_by = Counter(side for _, (_, side, _) in values.values())
     assert ended_by["celery"] >= LEAST and ended_by["leveret"] >= LEAST, ended_by
-    until(lambda: waiting(site) == 0)
+    until(lambda: site.waiting(QUEUE) == 0)
     if FULL:
-        report(order, notes, {"ended by": dict(ended_by), "sending": sent - began, "total": time.time() - began})
+        name = " then ".join(order) + ("" if site.kind == "rabbitmq" else f" on {site.kind}")
+        report(name, notes, {"ended by": dict(ended_by), "sending": sent - began, "total": time.time() - began})
 
 
 @pytest.mark.skipif(not FULL, reason="waits 30 s; LEVERET_CHAOS=full")
-def test_a_task_that_only_celery_knows_gets_there_in_the_end(site: RabbitSite) -> None:
+def test_a_task_that_only_celery_knows_gets_there_in_the_end(site: Site) -> None:
     for side in ("leveret", "celery"):
         site.start(side, side, ["-P", "solo", "-c", "1", "-Q", QUEUE])
         site.until_run_by(side, QUEUE)
@@ -84,23 +85,18 @@ def test_a_task_that_only_celery_knows_gets_there_in_the_end(site: RabbitSite) -
     assert any("unregistered task" in worker.log for worker in site.workers())
 
 
-def send(site: RabbitSite, call: Call) -> Any:
+def send(site: Site, call: Call) -> Any:
     options = {} if call.countdown is None else {"countdown": call.countdown}
     client = site.client(call.sender)
     return client.send_task("interop.shared", (call.number, SECONDS, call.retries), queue=QUEUE, **options)
 
 
-def waiting(site: RabbitSite) -> int:
-    with site.channel() as channel:
-        return int(channel.queue_declare(QUEUE, passive=True).message_count)
-
-
-def report(order: tuple[str, str], notes: list[dict[str, Any]], figures: dict[str, Any]) -> None:
+def report(name: str, notes: list[dict[str, Any]], figures: dict[str, Any]) -> None:
     sides: dict[int, list[str]] = {}
     for note in sorted(notes, key=lambda note: note["tries"]):
         sides.setdefault(note["shared"], []).append(note["side"])
     record(
-        " then ".join(order),
+        name,
         {
             "seed": SEED,
             "tasks": TASKS,
