@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import amqp
 import pytest
-from tests.interop.rabbitmq.garbage import EVIL, HARMLESS, HEADERS, Garbage, kinds
+from tests.interop.sides.garbage import EVIL, HARMLESS, HEADERS, Garbage, kinds
 from tests.interop.sides.lines import tag
 from tests.interop.sides.processes import WorkerProcess, until
 from tests.interop.sides.sites import RabbitSite

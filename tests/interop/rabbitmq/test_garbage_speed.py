@@ -10,7 +10,7 @@ from typing import Any
 import amqp
 import pytest
 from tests.interop.matrix.test_mixed import FULL, SEED, record
-from tests.interop.rabbitmq.garbage import kinds
+from tests.interop.sides.garbage import kinds
 from tests.interop.sides.sites import RabbitSite
 
 pytestmark = [pytest.mark.chaos, pytest.mark.skipif(not FULL, reason="measures; LEVERET_CHAOS=full")]
