@@ -14,7 +14,7 @@ from leveret.brokers.redis.kombu.fanout import Ears
 from leveret.brokers.redis.kombu.recovery import RedisRecovery
 from leveret.brokers.redis.leases import Attendants, RedisLeases
 from leveret.brokers.redis.publishing import Desk
-from leveret.links.redis.location import locate, locate_broker
+from leveret.links.redis.location import locate_broker, results_prefix
 from leveret.links.redis.names import Names
 from leveret.links.redis.results.backend import RedisBackend, RedisBlockingBackend, Store
 from leveret.links.redis.results.records import Keys
@@ -31,7 +31,7 @@ class RedisDriver:
     def __init__(self, url: Url, options: DriverOptions, clock: Clock) -> None:
         location = locate_broker(url, options)
         # Results stand under a prefix of their own, as with Celery.
-        prefix = locate(url, options).prefix
+        prefix = results_prefix(options)
         names = Names(location.prefix, high_first=options.high_first, transport=options.transport)
         self._store = Store(replace(location, prefix=prefix), options, clock)
         self._store.verbs.revoked_key = names.key("leveret:revoked")
