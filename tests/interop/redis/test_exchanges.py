@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from typing import Any
 
 import kombu
@@ -11,7 +12,7 @@ from tests.interop.sides.lines import tag
 from tests.interop.sides.sites import RedisSite
 
 from leveret.brokers.redis.kombu.exchanges import pattern_of
-from leveret.errors import PublishFailed
+from leveret.errors import QueueNotFound
 
 SHOP = [
     {"name": "orders", "exchange": "shop", "exchange_type": "topic", "routing_key": "order.#"},
@@ -91,17 +92,22 @@ def test_on_a_loop_too(bound_by: str, site: RedisSite) -> None:
 @pytest.mark.parametrize("bound_by", ["celery"], indirect=True)
 def test_what_would_reach_nobody_is_refused_where_it_is_sent(bound_by: str, site: RedisSite) -> None:
     with site.another_client("leveret") as client:
-        with pytest.raises(PublishFailed, match=r"no queue is bound to exchange 'nowhere' \(_kombu.binding.nowhere is"):
+        with pytest.raises(QueueNotFound, match=r"no queue is bound to exchange 'nowhere' \(_kombu.binding.nowhere is"):
             client.send_task("interop.add", (1, 2), exchange="nowhere", routing_key="x")
-        with pytest.raises(PublishFailed, match="no queue is bound to exchange 'desk' for routing key 'another.key'"):
+        with pytest.raises(QueueNotFound, match="no queue is bound to exchange 'desk' for routing key 'another.key'"):
             client.send_task("interop.add", (1, 2), exchange="desk", routing_key="another.key")
+        task = client.signature("interop.add", (1, 2), exchange="nowhere", routing_key="x")
+        began = time.monotonic()
+        with pytest.raises(QueueNotFound, match="no queue is bound to exchange 'nowhere'"):
+            asyncio.run(task.aapply_async())
+        assert time.monotonic() - began < 2
 
 
 def test_a_fanout_exchange_has_to_be_listed(site: RedisSite) -> None:
     site.start("celery", "celery", ONE, INTEROP_QUEUES='[{"broadcast": "reload"}, {"name": "celery"}]')
     site.until_run_by("celery", "celery")
 
-    with site.another_client("leveret") as client, pytest.raises(PublishFailed, match=r"Broadcast\('reload'\)"):
+    with site.another_client("leveret") as client, pytest.raises(QueueNotFound, match=r"Broadcast\('reload'\)"):
         client.send_task("interop.note", exchange="reload")
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from leveret.errors import PublishFailed
+from leveret.errors import QueueNotFound
 from leveret.links.redis.conversation import Command
 from leveret.links.redis.names import SEPARATOR, Names
 from leveret.links.redis.scripts import Verb, good
@@ -59,7 +59,7 @@ class Exchanges:
         ]
 
     def route(self, postings: Sequence[Posting]) -> Verb[list[Posting]]:
-        """Name the queues of what was sent to exchanges that this app does not list. Raises `PublishFailed` where
+        """Name the queues of what was sent to exchanges that this app does not list. Raises `QueueNotFound` where
         nobody is bound for one: it would vanish, as it does in Celery."""
         found: list[Posting] = []
         for posting in postings:
@@ -105,17 +105,17 @@ def _reached(posting: Posting, members: Iterable[bytes]) -> list[str]:
     exchange, key = posting.exchange, posting.routing_key
     rows = _rows(members)
     if not rows:
-        raise PublishFailed(
+        raise QueueNotFound(
             f"nothing was sent: no queue is bound to exchange {exchange!r} (_kombu.binding.{exchange} is empty); start "
             "a worker that consumes from it, or list its queue in task_queues"
         )
     if all(queue.startswith(BROADCAST) for _, _, queue in rows):
-        raise PublishFailed(
+        raise QueueNotFound(
             f"nothing was sent: exchange {exchange!r} is a fanout: list Broadcast({exchange!r}) in task_queues"
         )
     reached = _matching(rows, key)
     if not reached:
-        raise PublishFailed(f"nothing was sent: no queue is bound to exchange {exchange!r} for routing key {key!r}")
+        raise QueueNotFound(f"nothing was sent: no queue is bound to exchange {exchange!r} for routing key {key!r}")
     return reached
 
 
