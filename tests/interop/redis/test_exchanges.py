@@ -9,6 +9,7 @@ import kombu
 import pytest
 from kombu.transport.virtual.exchange import TopicExchange
 from tests.interop.sides.lines import tag
+from tests.interop.sides.processes import until
 from tests.interop.sides.sites import RedisSite
 
 from leveret.brokers.redis.kombu.exchanges import pattern_of
@@ -114,3 +115,20 @@ def test_a_fanout_exchange_has_to_be_listed(site: RedisSite) -> None:
 @pytest.mark.parametrize("key", ["a", "a.b", "#", "*", "a.*.c", "a.#", "#.z", "a-b_c.d e", "wört.*", "a+b.(c)", ""])
 def test_patterns_are_kombus(key: str) -> None:
     assert pattern_of(key) == TopicExchange(None).key_to_pattern(key)
+
+
+def test_a_broadcast_is_run_once_by_each_node_however_many_processes_it_has(site: RedisSite) -> None:
+    everybody = {"INTEROP_QUEUES": '[{"broadcast": "reload"}, {"name": "celery"}]'}
+    for name in ("one", "two"):
+        site.start("leveret", name, ["-P", "prefork", "-c", "3"], **everybody)
+    with site.store() as store, site.another_client("leveret", **everybody) as client:
+        until(lambda: dict(store.pubsub_numsub("/0.reload/celery")).get(b"/0.reload/celery") == 6, 30)
+
+        client.send_task("interop.note", ("now",), {"tag": "all"}, queue="reload")
+        client.send_task("interop.note", ("later",), {"tag": "all"}, queue="reload", countdown=0.5)
+
+        site.notes.wait(4, tag="all")
+        # Behind them, on the same nodes' own queues: a second copy would have come first.
+        client.send_task("interop.note", (), {"tag": "behind"}, queue="reload")
+        site.notes.wait(2, tag="behind")
+    assert sorted(note["args"][0] for note in site.notes.all(tag="all")) == ["later", "later", "now", "now"]
