@@ -159,6 +159,21 @@ class RedisSite(Site):
         with redis.Redis.from_url(self.broker_url) as connection:
             yield connection
 
+    def until_run_by(self, side: str, queue: str) -> None:
+        """Of ours that it has begun to claim: while a Celery worker is idle too, it gets all that comes one by one."""
+        if side == "celery":
+            super().until_run_by(side, queue)
+            return
+        pid = next(worker.process.pid for worker in reversed(self.workers()) if worker.side == side)
+
+        def claims() -> bool:
+            with self.store() as store:
+                sessions = [json.loads(facts)["incarnation"] for facts in store.hvals("leveret:sessions")]
+                nodes = [json.loads(facts) for facts in store.hvals("leveret:nodes")]
+            return any(node["pid"] == pid and node["incarnation"] in sessions for node in nodes)
+
+        until(claims, 60)
+
     def waiting(self, queue: str) -> int:
         with self.store() as store:
             return sum(store.llen(name) for name in (queue, *store.keys(f"{queue}\x06\x16*")))
