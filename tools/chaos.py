@@ -22,12 +22,13 @@ DRILLS: dict[str, list[str]] = {
     "interop": [
         "-m",
         "pytest",
-        "tests/interop/rabbitmq/test_mixed.py",
+        "tests/interop/matrix/test_mixed.py",
         "tests/interop/rabbitmq/test_garbage.py",
         "tests/interop/rabbitmq/test_garbage_speed.py",
         "-s",
     ],
     "kill-redis": ["-m", "pytest", "tests/e2e/redis/test_kill.py", "-s"],
+    "redis-mixed": ["-m", "pytest", "tests/interop/redis/test_killed.py", "-s"],
     "kill-rabbitmq": ["-m", "pytest", "tests/e2e/rabbit/test_kill.py", "-s"],
     **{
         f"rabbit-{name.replace('_', '-')}": ["-m", "pytest", f"tests/e2e/rabbit/test_{name}.py", "-s"]

@@ -11,6 +11,7 @@ from tests.e2e.redis.mutants import REDIS
 
 from leveret.brokers.amqp import driver, settling
 from leveret.brokers.amqp.intake import Intake
+from leveret.brokers.redis import claims
 from leveret.cli.main import main
 from leveret.links.amqp.address import Address, Failover
 from leveret.links.amqp.confirms import Batch
@@ -18,6 +19,8 @@ from leveret.links.amqp.letters import Letter
 from leveret.links.amqp.publisher import Lines, Publisher, written
 from leveret.links.amqp.replybox import ReplyBox
 from leveret.links.amqp.sender import Sender, Wire
+from leveret.links.redis.names import Names
+from leveret.links.redis.scripts import Verb
 from leveret.links.sql.backend import SqlBackend
 from leveret.model.node import Reaping
 from leveret.model.options import DriverOptions
@@ -147,10 +150,23 @@ def plain(patch: Patch) -> None:
     patch(settling, "fresh_copy", lambda message, queue: None)
 
 
+def heedless(patch: Patch) -> None:
+    """On Redis, what is given back, or was held by a session that ended, is thrown away."""
+
+    def wrong(names: Names, back: Iterable[claims.Back]) -> Verb[int]:
+        tickets = [one.ticket for one in back]
+        if tickets:
+            yield [("HDEL", names.held(ticket.session), ticket.field) for ticket in tickets]
+        return len(tickets)
+
+    patch(claims, "give_back", wrong)
+
+
 MUTANTS: dict[str, Callable[[Patch], None]] = {
     mutant.__name__: mutant
     for mutant in (
         uncharged, unreaped, everybody, sluggish, unconfirmed, unfenced, forgetful, faithful, behind, deaf, mute, plain,
+        heedless,
     )
 } | REDIS  # fmt: skip
 

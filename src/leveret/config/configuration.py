@@ -25,6 +25,12 @@ ORIGINS = (COMMAND_LINE, ENVIRONMENT, CODE, OBJECT, DEFAULT)
 """Strongest first."""
 
 
+_VISIBILITY = (
+    "broker_transport_options: visibility_timeout is not needed here: what the dead held comes back in seconds, and "
+    "a task that runs for long is never given to another"
+)
+
+
 class Configuration:
     """Settings by attribute, by key and by `update`; every name in `config.table` may be set, also in Celery's old
     spelling, and unknown ones are errors."""
@@ -111,7 +117,10 @@ class Configuration:
         """One line per setting that was set and that Leveret does not need or does not have yet."""
         self._read_sources()
         rows = (ROWS[name] for name in ROWS if self._origin(name) != DEFAULT)
-        return tuple(f"{row.name} is {row.mark.value}: {row.note}" for row in rows if not row.honoured)
+        found = [f"{row.name} is {row.mark.value}: {row.note}" for row in rows if not row.honoured]
+        if "visibility_timeout" in self.settings.broker_transport_options:
+            found.append(_VISIBILITY)
+        return tuple(found)
 
     def humanize(self, with_defaults: bool = False, censored: bool = True) -> str:
         """Celery's report text: `name: value` lines."""

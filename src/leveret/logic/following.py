@@ -167,6 +167,8 @@ def copies(message: Message, router: Router) -> tuple[Message, ...]:
     if not message.exchange or (not router.copies and message.not_before is None):
         # A delayed message has left its exchange: it waits for one queue.
         return ()
+    if router.spread_by_broker(message.exchange):
+        return ()
     return tuple(
         msgspec.structs.replace(
             message,

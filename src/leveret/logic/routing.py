@@ -7,7 +7,7 @@ own options, then the first route that answers, then the default queue.
 import fnmatch
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from msgspec import Struct
@@ -125,12 +125,25 @@ class _Table:
         ]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abilities:
+    """What a broker does about exchanges by itself."""
+
+    exchanges: bool = False
+    """It has them, bound to whatever queues, and says when a message reaches none."""
+    bindings: bool = False
+    """An exchange that no listed queue is bound to is looked up with it when something is sent."""
+    fanout: bool = False
+    """It tells all who listen to a fanout exchange."""
+
+
+NO_ABILITIES = Abilities()
+
+
 class Router:
     """Routes calls. `routes` is `task_routes` with dotted paths resolved to what they name.
 
     `default_binding` is the exchange and key of queues that name none (`task_default_exchange`, `_routing_key`).
-    `exchanges=True`: an exchange may be bound to queues this app does not declare (a broker with exchanges of its own,
-    which also says so when a message reaches none).
     """
 
     def __init__(
@@ -141,7 +154,7 @@ class Router:
         create_missing: bool = True,
         *,
         default_binding: binding | None = None,
-        exchanges: bool = False,
+        abilities: Abilities = NO_ABILITIES,
     ) -> None:
         named = queues.items() if isinstance(queues, Mapping) else (("", queue) for queue in queues)
         # As in Celery: where no queue is listed there is the default one.
@@ -152,8 +165,9 @@ class Router:
         self._aliases = {queue.alias: queue for queue in declared if queue.alias}
         self.default_queue = default_queue
         self.create_missing = create_missing
-        self._strict = not exchanges
-        self.copies = not exchanges
+        self._abilities = abilities
+        self._strict = not abilities.exchanges
+        self.copies = not abilities.exchanges
         """Whether the sender makes a message for each queue that an exchange reaches: the broker cannot."""
         self._rules = _as_rules(routes)
         self.static = all(isinstance(rule, _Table) for rule in self._rules)
@@ -186,6 +200,11 @@ class Router:
     def reached(self, exchange: str, routing_key: str, headers: Mapping[str, Any] | None = None) -> tuple[str, ...]:
         """All listed queues that a message published to `exchange` reaches."""
         return queues_reached(exchange, self.queues.values(), routing_key, headers)
+
+    def spread_by_broker(self, exchange: str) -> bool:
+        """Whether one message to this exchange is enough, whatever number of queues is listed for it."""
+        bound = (bound.exchange for queue in self.queues.values() for bound in queue.bound)
+        return self._abilities.fanout and any(one.name == exchange and one.type == "fanout" for one in bound)
 
     def unmatched(self, tasks: Iterable[str]) -> tuple[str, ...]:
         """Names and patterns in `task_routes` that no task has."""
@@ -260,7 +279,7 @@ class Router:
         if place is not None:
             known.setdefault(place.name, place)
         reached = queues_reached(exchange, known.values(), key, headers)
-        if not reached and self._strict:
+        if not reached and self._strict and not (self._abilities.bindings and place is None):
             raise QueueNotFound(
                 f"no queue in task_queues is bound to exchange {exchange!r} for routing key {key!r}: "
                 f"the message would reach nobody"

@@ -107,6 +107,18 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     charges: tuple[Charge, ...] = ()
 
 
+class LeftBehind(Struct, frozen=True, kw_only=True):
+    """A hand-over to a worker of another system that has not settled it for long. Without `queues`: nobody can tell
+    what it is, or where it came from."""
+
+    tag: str
+    since: float
+    id: str = "?"
+    task: str = "?"
+    queues: tuple[str, ...] = ()
+    raw: bytes = b""
+
+
 class Place(Enum):
     """Where a message that cannot be claimed now is."""
 

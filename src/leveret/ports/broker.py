@@ -20,6 +20,10 @@ class Capability(Enum):
     """It keeps sessions and leases itself; without it a session is a connection, and what one held comes back as
     `redelivered` when that ends."""
     FANOUT = "fanout"
+    """What is sent to a fanout exchange reaches whoever listens, without a copy for each queue from the sender."""
+    BINDINGS = "bindings"
+    """It keeps who is bound to which exchange where others write it too: what the app does not list is looked up there
+    when something is sent."""
     COMMIT = "commit"
     EXCHANGES = "exchanges"
     """It routes what is published to an exchange itself: one copy is sent, whatever number of queues it reaches."""

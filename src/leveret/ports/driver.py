@@ -14,6 +14,7 @@ from leveret.ports.broker import BlockingBroker, Broker, Capability, Commit
 from leveret.ports.leases import Chores, Leases
 from leveret.ports.ledger import Ledger
 from leveret.ports.outbox import BlockingOutbox, Outbox
+from leveret.ports.recovery import Recovery
 from leveret.ports.schedule import ScheduleStore
 
 
@@ -105,6 +106,12 @@ class Keeper(Protocol):
     def chores(self) -> Chores: ...
 
     def ledger(self) -> Ledger: ...
+
+
+class Recoverable(Protocol):
+    """Declared by a driver whose broker shows what workers of another system hold."""
+
+    def recovery(self) -> Recovery: ...
 
 
 class FusedDriver(BrokerDriver, BackendDriver, Protocol):

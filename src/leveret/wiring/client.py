@@ -9,7 +9,7 @@ from leveret.client.options import ClientOptions
 from leveret.client.waiting import Awaited, WaitFacts
 from leveret.config.settings import Settings
 from leveret.errors import BrokerError, OperationalError, PublishFailed, PublishUnknown
-from leveret.logic.routing import Router
+from leveret.logic.routing import Abilities, Router
 from leveret.model.delivery import Place, Posting, QueueCounts, Whereabouts
 from leveret.model.node import Node
 from leveret.ports.broker import Broker, Capability
@@ -30,7 +30,7 @@ def build_client(settings: Settings, clock: Clock | None = None) -> Client:
     ask = _asker(drivers, clock)
     parts = ClientParts(
         codec=build_codec(settings),
-        router=build_router(settings, drivers.broker.capabilities),
+        router=build_router(settings, drivers.broker.capabilities, lookups=True),
         clock=clock,
         broker=broker,
         backend=drivers.blocking_backend() if drivers.results else None,
@@ -43,15 +43,22 @@ def build_client(settings: Settings, clock: Clock | None = None) -> Client:
     return Client(parts, client_options(settings, drivers))
 
 
-def build_router(settings: Settings, capabilities: frozenset[Capability] = frozenset()) -> Router:
-    """`capabilities` are the broker's: one with exchanges routes by itself."""
+def build_router(
+    settings: Settings, capabilities: frozenset[Capability] = frozenset(), *, lookups: bool = False
+) -> Router:
+    """`capabilities` are the broker's: one with exchanges routes by itself. `lookups`: exchanges that only others know
+    are looked up; not where a task's outcome would have to wait for it."""
     return Router(
         settings.task_queues or (),
         resolved_routes(settings.task_routes),
         settings.task_default_queue,
         settings.task_create_missing_queues,
         default_binding=default_binding(settings),
-        exchanges=Capability.EXCHANGES in capabilities,
+        abilities=Abilities(
+            exchanges=Capability.EXCHANGES in capabilities,
+            bindings=lookups and Capability.BINDINGS in capabilities,
+            fanout=Capability.FANOUT in capabilities,
+        ),
     )
 
 

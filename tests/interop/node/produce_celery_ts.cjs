@@ -3,6 +3,8 @@ const celery = require("celery-ts");
 
 async function main(plan) {
   const client = celery.createClient({ brokerUrl: plan.broker, resultBackend: plan.backend });
+  // It subscribes and does not wait for that: the result of a task that ends sooner would be missed.
+  await client.backend.subscriber;
   const results = plan.calls.map((call) => {
     const options = { ...call.options };
     for (const moment of ["eta", "expires"]) {

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.interop.rabbitmq.lines import Site, tag
+from tests.interop.sides.lines import tag
+from tests.interop.sides.sites import RabbitSite
 from tests.servers.rabbit.remote import binary
 
 REFUSALS = ("(406)", "PRECONDITION_FAILED", "precondition_failed")
@@ -47,13 +48,13 @@ def environment(cluster: dict[str, Any]) -> dict[str, str]:
     return found
 
 
-def send(site: Site, side: str, cluster: dict[str, Any], mark: str, **options: Any) -> None:
+def send(site: RabbitSite, side: str, cluster: dict[str, Any], mark: str, **options: Any) -> None:
     """As a program with the cluster's own settings sends."""
     with site.another_client(side, **environment(cluster)) as client:
         client.send_task("interop.note", kwargs={"tag": mark}, queue=cluster["queue"], ignore_result=True, **options)
 
 
-def refused(site: Site) -> list[str]:
+def refused(site: RabbitSite) -> list[str]:
     """What any log says of a refusal: the workers' and the broker's."""
     told = [line for worker in site.workers() for line in worker.log.splitlines()]
     broker = Path(site.rabbit.address.folder, "server.log").read_text(errors="replace")
@@ -63,7 +64,7 @@ def refused(site: Site) -> list[str]:
 
 @pytest.mark.parametrize("order", ORDERS, ids="-then-".join)
 @pytest.mark.parametrize("name", CLUSTERS)
-def test_neither_side_is_refused_in_either_order(name: str, order: tuple[str, str], site: Site) -> None:
+def test_neither_side_is_refused_in_either_order(name: str, order: tuple[str, str], site: RabbitSite) -> None:
     cluster = CLUSTERS[name]
     for side in order:
         site.start(side, side, ["-P", "solo", *cluster.get("options", [])], **environment(cluster))
@@ -91,7 +92,7 @@ Exchanges = [{{Of(element(2, X)), element(3, X), element(4, X), element(5, X), e
 """
 
 
-def declared(site: Site, names: list[str]) -> str:
+def declared(site: RabbitSite, names: list[str]) -> str:
     """Those queues with their arguments, the exchanges they are bound to, and how."""
     listed = ", ".join(map(binary, names))
     found = site.rabbit.evaluate(DECLARED.format(vhost=binary(site.vhost.name), names=listed))
@@ -100,7 +101,9 @@ def declared(site: Site, names: list[str]) -> str:
 
 
 @pytest.mark.parametrize("name", [name for name in CLUSTERS if name != "queues by name"])
-def test_what_celery_would_declare_is_declared_to_the_letter(name: str, site: Site, other_site: Site) -> None:
+def test_what_celery_would_declare_is_declared_to_the_letter(
+    name: str, site: RabbitSite, other_site: RabbitSite
+) -> None:
     cluster = CLUSTERS[name]
     direct = ["same@interop.dq2"] if name == "direct" else []
     names = [queue["name"] for queue in cluster.get("queues", [])] or [cluster["queue"], *direct]
@@ -115,7 +118,7 @@ def test_what_celery_would_declare_is_declared_to_the_letter(name: str, site: Si
 
 
 @pytest.mark.parametrize("name", ["as it comes", "quorum"])
-def test_our_own_profile_joins_a_cluster_that_is_there(name: str, site: Site) -> None:
+def test_our_own_profile_joins_a_cluster_that_is_there(name: str, site: RabbitSite) -> None:
     """Under `profile="leveret"` our queues are another kind; one that is there is taken as it is."""
     cluster = CLUSTERS[name]
     ours = {**environment(cluster), "INTEROP_PROFILE": "leveret"}
@@ -136,7 +139,7 @@ def test_our_own_profile_joins_a_cluster_that_is_there(name: str, site: Site) ->
 
 
 @pytest.mark.parametrize("order", ORDERS, ids="-then-".join)
-def test_celerys_own_ladder_for_quorum_queues_leads_to_both(order: tuple[str, str], site: Site) -> None:
+def test_celerys_own_ladder_for_quorum_queues_leads_to_both(order: tuple[str, str], site: RabbitSite) -> None:
     """With quorum queues Celery's client sends delayed tasks by way of kombu's delay queues (topic exchanges only)."""
     settings = {
         "task_default_queue_type": "quorum",

@@ -3,17 +3,16 @@
 import asyncio
 import json
 import os
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 
 import amqp
 import pytest
-from tests.interop.rabbitmq.garbage import EVIL, HARMLESS, HEADERS, Garbage, kinds
-from tests.interop.rabbitmq.lines import Site, tag
-from tests.interop.rabbitmq.processes import ROOT, WorkerProcess, until
+from tests.interop.sides.garbage import EVIL, HARMLESS, HEADERS, Garbage, kinds
+from tests.interop.sides.lines import tag
+from tests.interop.sides.processes import WorkerProcess, until
+from tests.interop.sides.sites import RabbitSite
 from tests.servers.rabbit.remote import Rabbit
 
 from leveret.brokers.amqp.driver import AmqpDriver
@@ -31,7 +30,7 @@ DEAD = f"leveret.dead.{QUEUE}"
 class Dump:
     """A worker on a queue where anybody may leave anything."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: RabbitSite) -> None:
         self.site = site
         self.client = site.client("celery")
         self.worker: WorkerProcess = site.start("leveret", "sorts", ["-P", "prefork", "-c", "2", "-Q", QUEUE])
@@ -78,7 +77,7 @@ def dump(worker_and_dump: Dump) -> Dump:
 @pytest.fixture(scope="module")
 def worker_and_dump(rabbit: Rabbit, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dump]:
     vhost = rabbit.vhost()
-    site = Site(rabbit, vhost, redis_url, tmp_path_factory.mktemp("dump"))
+    site = RabbitSite(rabbit, vhost, redis_url, tmp_path_factory.mktemp("dump"))
     yield Dump(site)
     site.close()
     rabbit.drop_vhost(vhost.name)
@@ -213,25 +212,10 @@ def test_all_of_it_at_once_among_good_tasks(dump: Dump) -> None:
 
     assert [result.get(timeout=60) for result in results] == [*range(1, 101)] * 2
     until(lambda: dump.waiting(DEAD) == len(KINDS), 60)
-    shown = operate(dump, "dead", "list", "--json", "-n", "1000")
+    shown = dump.site.operate("dead", "list", "--json", "-n", "1000", INTEROP_QUEUES=json.dumps([{"name": QUEUE}]))
     assert len(json.loads(shown)) == len(KINDS)
     letters = dump.dead(len(KINDS))
     assert sorted(letter.encoded.body for letter in letters) == sorted(garbage.body for garbage in KINDS.values())
     assert dump.waiting(QUEUE) == 0
     assert dump.unharmed()
     assert not os.path.exists(EVIL)
-
-
-def operate(dump: Dump, *words: str) -> str:
-    command = [sys.executable, "-m", "leveret.cli", *words, "-A", "tests.interop.rabbitmq.leveret_app"]
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}", "INTEROP_BROKER": dump.site.vhost.url,
-             "INTEROP_QUEUES": json.dumps([{"name": QUEUE}])},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout

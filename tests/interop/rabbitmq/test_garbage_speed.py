@@ -9,9 +9,9 @@ from typing import Any
 
 import amqp
 import pytest
-from tests.interop.rabbitmq.garbage import kinds
-from tests.interop.rabbitmq.lines import Site
-from tests.interop.rabbitmq.test_mixed import FULL, SEED, record
+from tests.interop.matrix.test_mixed import FULL, SEED, record
+from tests.interop.sides.garbage import kinds
+from tests.interop.sides.sites import RabbitSite
 
 pytestmark = [pytest.mark.chaos, pytest.mark.skipif(not FULL, reason="measures; LEVERET_CHAOS=full")]
 
@@ -25,7 +25,7 @@ LARGEST = 1 << 16
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", TASKS)
-def test_one_per_cent_of_garbage_costs_little(kind: str, site: Site) -> None:
+def test_one_per_cent_of_garbage_costs_little(kind: str, site: RabbitSite) -> None:
     dice = random.Random(SEED)
     clean, dirty = [], []
     for number in range(ROUNDS):
@@ -50,7 +50,7 @@ def test_one_per_cent_of_garbage_costs_little(kind: str, site: Site) -> None:
     assert ratio >= LEAST or kind == "of nothing"
 
 
-def drain(site: Site, queue: str, kind: str, garbage: list[amqp.Message]) -> float:
+def drain(site: RabbitSite, queue: str, kind: str, garbage: list[amqp.Message]) -> float:
     """Good tasks a second, from the first to the last, of a worker that finds them all in the queue."""
     seconds = 0.001 if kind == "of 1 ms" else 0.0
     mixed = [*(good(number, queue, seconds) for number in range(TASKS[kind])), *garbage]

@@ -36,6 +36,7 @@ def test_it_is_kombus_envelope_without_what_it_does_without():
             "delivery_info": {"exchange": "", "routing_key": "q"},
             "priority": 9,
             "reply_to": "me",
+            "correlation_id": "a",
             "body_encoding": "base64",
             "timestamp": 12.5,
         },

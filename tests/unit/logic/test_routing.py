@@ -4,7 +4,7 @@ import kombu
 import pytest
 
 from leveret.errors import ImproperlyConfigured, QueueNotFound
-from leveret.logic.routing import Route, Router, headers_match, queues_reached, topic_matches
+from leveret.logic.routing import Abilities, Route, Router, headers_match, queues_reached, topic_matches
 from leveret.model.queue import Broadcast, Exchange, Queue, as_queue, binding
 
 MEDIA = Exchange("media", "topic")
@@ -175,9 +175,23 @@ def test_a_queue_described_only_at_the_call_is_refused_where_a_broker_declares_i
     described, plain = Queue("urgent", max_priority=9), Queue("urgent")
 
     with pytest.raises(ImproperlyConfigured, match=r"'urgent' .*max_priority.*task_queues"):
-        Router(exchanges=True).route("t", options={"queue": described})
-    listed = Router((described,), exchanges=True)
+        Router(abilities=Abilities(exchanges=True)).route("t", options={"queue": described})
+    listed = Router((described,), abilities=Abilities(exchanges=True))
 
     assert listed.route("t", options={"queue": described}).queue == "urgent"
-    assert Router(exchanges=True).route("t", options={"queue": plain}).queue == "urgent"
+    assert Router(abilities=Abilities(exchanges=True)).route("t", options={"queue": plain}).queue == "urgent"
     assert Router().route("t", options={"queue": described}).queue == "urgent"
+
+
+def test_an_exchange_that_only_others_know_is_left_to_a_broker_that_keeps_bindings():
+    route = Router(abilities=Abilities(bindings=True)).route("t", options={"exchange": "shop", "routing_key": "a.b"})
+
+    assert (route.queue, route.exchange, route.routing_key, route.queues) == ("", "shop", "a.b", ())
+
+
+def test_a_broker_that_spreads_needs_one_message_for_all_who_listen():
+    queues = (Queue("a", Exchange("all", "fanout")), Queue("b", Exchange("all", "fanout")), Queue("c", MEDIA, "x"))
+
+    assert Router(queues, abilities=Abilities(fanout=True)).spread_by_broker("all")
+    assert not Router(queues, abilities=Abilities(fanout=True)).spread_by_broker("media")
+    assert not Router(queues).spread_by_broker("all")

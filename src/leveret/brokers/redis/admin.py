@@ -221,7 +221,8 @@ def redrive(names: Names, results: Keys, id: str) -> Verb[int]:
     door = envelope.once(again)
     # A suspect waits apart: without its past it is a message like others.
     name = names.list(letter.queue, envelope.priority(again)) if is_suspect(letter.list) else letter.list
-    values = (id, name, again, *(door or ("", 0)), results.document(id), results.facts(id))
+    task = _id(letter.raw) or id
+    values = (id, name, again, *(door or ("", 0)), results.document(task), results.facts(task))
     sent: int = yield from ask("redrive", names.prefix, *values)
     return sent
 

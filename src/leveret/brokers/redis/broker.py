@@ -30,6 +30,8 @@ CAPABILITIES = frozenset(
         Capability.LEASE,
         Capability.COMMIT,
         Capability.COUNTS,
+        Capability.FANOUT,
+        Capability.BINDINGS,
     }
 )
 

@@ -22,7 +22,7 @@ Taken = list[tuple[Ticket, bytes]]
 
 def claim(names: Names, request: Claim, *, rests: bool) -> Verb[tuple[Taken, bool]]:
     """Answer what is taken, and whether anything at all was ever revoked."""
-    queues = served(request.queues, request.suspects)
+    queues = names.turned(served(request.queues, request.suspects), request.number)
     steps = ("",) if request.suspects else names.suffixes
     credit, resting = min(request.credit, AT_MOST), "1" if rests else "0"
     values: tuple[Value, ...] = (request.session, request.number, credit, resting, len(queues), *queues, *steps)

@@ -10,10 +10,13 @@ from leveret.brokers.redis.checks import Checks
 from leveret.brokers.redis.chores import RedisChores
 from leveret.brokers.redis.doubts import Doubts
 from leveret.brokers.redis.endings import Endings
-from leveret.brokers.redis.leases import RedisLeases
+from leveret.brokers.redis.kombu.exchanges import Exchanges
+from leveret.brokers.redis.kombu.fanout import Ears
+from leveret.brokers.redis.kombu.recovery import RedisRecovery
+from leveret.brokers.redis.leases import Attendants, RedisLeases
 from leveret.brokers.redis.publishing import Desk
 from leveret.errors import ImproperlyConfigured
-from leveret.links.redis.location import locate, locate_broker
+from leveret.links.redis.location import locate_broker, results_prefix
 from leveret.links.redis.names import Names
 from leveret.links.redis.results.backend import RedisBackend, RedisBlockingBackend, Store
 from leveret.links.redis.results.records import Keys
@@ -31,11 +34,13 @@ class RedisDriver:
     def __init__(self, url: Url, options: DriverOptions, clock: Clock) -> None:
         location = locate_broker(url, options)
         # Results stand under a prefix of their own, as with Celery.
-        prefix = locate(url, options).prefix
+        prefix = results_prefix(options)
         names = Names(location.prefix, high_first=options.high_first, transport=options.transport)
         self._store = Store(replace(location, prefix=prefix), options, clock)
         self._store.verbs.revoked_key = names.key("leveret:revoked")
-        self._desk = Desk(names, Keys(prefix), _replicas(options))
+        exchanges = Exchanges(names, options.topology, database=location.database, transport=options.transport)
+        self._desk = Desk(names, Keys(prefix), exchanges, _replicas(options))
+        self._ears = Ears(names, exchanges)
         self._endings = Endings(self._desk, self._store.verbs, options, self._store.channels)
         self._bell = Bell(self._store.hubs, names)
         self._checks = Checks(location)
@@ -60,13 +65,18 @@ class RedisDriver:
         return self.broker()
 
     def leases(self) -> RedisLeases:
-        return RedisLeases(self._store.hubs, self._desk, self._bell, self._checks, self._options, self._clock)
+        return RedisLeases(
+            self._store.hubs, self._desk, Attendants(self._bell, self._checks, self._ears), self._options, self._clock
+        )
 
     def chores(self) -> RedisChores:
         return RedisChores(self._store.hubs, self._desk.names, self._options)
 
     def admin(self) -> RedisAdmin:
         return RedisAdmin(self._store.hubs, self._desk, self._store.verbs)
+
+    def recovery(self) -> RedisRecovery:
+        return RedisRecovery(self._store.hubs, self._desk.names.prefix, self._options.transport, self._clock)
 
     def blocking(self) -> RedisBlockingBroker:
         return RedisBlockingBroker(self._store.pool, self._desk, self._clock)

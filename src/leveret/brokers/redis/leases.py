@@ -1,6 +1,8 @@
 """Leases of nodes, sessions of worker processes, and the fleet's tick (DESIGN 3)."""
 
+import os
 from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
 
@@ -8,6 +10,7 @@ from leveret.brokers.redis import claims, reaping
 from leveret.brokers.redis.bell import Bell
 from leveret.brokers.redis.checks import Checks
 from leveret.brokers.redis.claims import Back
+from leveret.brokers.redis.kombu.fanout import Ears
 from leveret.brokers.redis.publishing import Desk
 from leveret.errors import LeaseLost
 from leveret.links.alive import beat_beside, is_alive
@@ -30,21 +33,29 @@ _ENCODE = msgspec.json.Encoder().encode
 _READ_NODE: Callable[[bytes], Node] = msgspec.json.Decoder(Node).decode
 
 
+class Attendants(NamedTuple):
+    """Who has something to do when a node, or a process of it, begins."""
+
+    bell: Bell
+    checks: Checks
+    ears: Ears
+
+
 class RedisLeases:
     """`ports.leases.Leases`."""
 
-    def __init__(
-        self, hubs: Hubs, desk: Desk, bell: Bell, checks: Checks, options: DriverOptions, clock: Clock
-    ) -> None:
-        self._hubs, self._desk, self._names, self._bell = hubs, desk, desk.names, bell
-        self._checks, self._options, self._clock = checks, options, clock
+    def __init__(self, hubs: Hubs, desk: Desk, attendants: Attendants, options: DriverOptions, clock: Clock) -> None:
+        self._hubs, self._desk, self._names, self._at_start = hubs, desk, desk.names, attendants
+        self._options, self._clock = options, clock
         self._lease = options.lease_seconds * GRANTED
 
     async def register(self, node: Node, sessions: tuple[Session, ...]) -> None:
         hub = self._hubs.own()
-        await hub.perform(self._checks.look())
-        self._bell.node = node.incarnation
+        await hub.perform(self._at_start.checks.look())
+        self._at_start.bell.node = node.incarnation
         await hub.perform(self._register(node, sessions))
+        if any(session.pid == os.getpid() for session in sessions):
+            self._at_start.ears.listen(hub, node.queues)
 
     def _register(self, node: Node, sessions: tuple[Session, ...]) -> Verb[None]:
         now = self._clock.now()

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 
+from leveret.brokers.redis.kombu.exchanges import Exchanges
 from leveret.errors import OperationalError, PublishFailed, PublishUnknown
 from leveret.links.redis import envelope
 from leveret.links.redis.names import Names, checked
-from leveret.links.redis.refusals import Lost
+from leveret.links.redis.refusals import Lost, Refusal
 from leveret.links.redis.results.records import Keys
 from leveret.links.redis.scripts import Call, Verb, good, run, run_together, script
 from leveret.model.delivery import Posting
@@ -25,15 +26,17 @@ class Desk:
     """Turns postings into what `door.lua` reads. `results`: the keys where their outcomes stand. `replicas`: how many
     must have a message before it counts as sent."""
 
-    def __init__(self, names: Names, results: Keys, replicas: int = 0) -> None:
+    def __init__(self, names: Names, results: Keys, exchanges: Exchanges, replicas: int = 0) -> None:
         self.names = names
-        self._results = results
-        self._replicas = replicas
+        self._results, self._exchanges, self._replicas = results, exchanges, replicas
+        self._fanouts = exchanges.fanouts
         self._queues: set[str] = set()
         """Queues that Redis has been told of by this process."""
 
     def publish(self, postings: Sequence[Posting], now: float) -> Verb[None]:
         """All of it is durable, as far as Redis is, when the verb has ended. Carried out again it adds nothing."""
+        if not all(posting.queue for posting in postings):
+            postings = yield from self._exchanges.route(postings)
         yield from self.introduce({posting.queue for posting in postings})
         parts = (postings[start : start + AT_ONCE] for start in range(0, len(postings), AT_ONCE))
         calls = (self._call(part, now) for part in parts)
@@ -51,9 +54,12 @@ class Desk:
         """Have Redis know the queues' names, for whoever asks for all of them."""
         new = [checked(queue) for queue in queues if queue not in self._queues]
         if new:
-            answers = yield [("SADD", self.names.key("leveret:queues"), *new)]
-            # Refused (a full memory): said again with the next message. Nobody finds a queue's work by this set.
-            if type(answers[0]) is int:
+            answers = yield [("SADD", self.names.key("leveret:queues"), *new), *self._exchanges.bindings(new)]
+            # Refused for want of memory: said again with the next message. Nobody finds a queue's work by this.
+            full = [answer for answer in answers if type(answer) is Refusal and answer.code == "OOM"]
+            for answer in answers if not full else ():
+                good(answer)
+            if not full:
                 self._queues.update(new)
 
     def values(self, postings: Iterable[Posting], now: float) -> Values:
@@ -61,9 +67,9 @@ class Desk:
         out: Values = []
         raws: list[bytes] = []
         place: tuple[str, int] | None = None
-        wire, sent = 0, round(now, 3)
+        wire, sent, fanouts = 0, round(now, 3), self._fanouts
         for one in postings:
-            if one.once or one.not_before is not None:
+            if one.once or one.not_before is not None or one.exchange in fanouts:
                 self._close(out, place, raws)
                 place = None
                 out += self._guarded(one, sent)
@@ -82,10 +88,13 @@ class Desk:
             raws.clear()
 
     def _guarded(self, posting: Posting, sent: float) -> Values:
-        """A message that waits, or that is stopped at the door."""
+        """A message that waits, that is stopped at the door, or that is for whoever listens."""
         wire = self.names.on_wire(posting.priority)
         due = "" if posting.not_before is None else repr(float(posting.not_before))
         raw = envelope.write(posting, wire, sent)
+        if posting.exchange in self._fanouts:
+            # At once, whatever its time: those who hear it keep it until then, as Celery's workers do.
+            return ["!", self._exchanges.channel(posting.exchange, posting.routing_key), raw]
         out: Values = ["?", self.names.list(posting.queue, wire), raw, due]
         if not posting.once:
             return [*out, "", 0, "", ""]

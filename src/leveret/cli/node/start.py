@@ -64,7 +64,7 @@ def worker_options(plan: Plan, settings: Settings, request: Request) -> WorkerOp
     queues = consumed_queues(settings, plan.queues, split_names(given["queues"]), split_names(given["exclude_queues"]))
     clock = SystemClock()
     clock, name = SystemClock(), node_name(given["hostname"])
-    if Capability.EXCHANGES in open_drivers(settings, clock).broker.capabilities:
+    if Capability.FANOUT in open_drivers(settings, clock).broker.capabilities:
         queues = own_queues(queues, plan.broadcasts, name, direct=settings.worker_direct)
     node = Node(
         name=name,

@@ -91,7 +91,7 @@ def write(posting: Posting, priority: int, sent: float) -> bytes:
             {"exchange": posting.exchange, "routing_key": posting.routing_key or queue},
             priority or None,
             encoded.reply_to,
-            None,
+            posting.id,
             "base64",
             sent,
         ),

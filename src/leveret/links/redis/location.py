@@ -91,7 +91,8 @@ class Location:
 
 def locate(url: Url, options: DriverOptions) -> Location:
     """Read a result store's URL and the transport options beside it; raises with what is wrong."""
-    return _locate(url, options, options.result_transport)
+    located = _locate(url, options, options.result_transport)
+    return replace(located, prefix=results_prefix(options))
 
 
 def locate_broker(url: Url, options: DriverOptions) -> Location:
@@ -99,6 +100,12 @@ def locate_broker(url: Url, options: DriverOptions) -> Location:
     transport = {**options.transport, "ssl": options.tls}
     located = _locate(url, options, transport)
     return replace(located, prefix=str(transport.get("global_keyprefix") or ""))
+
+
+def results_prefix(options: DriverOptions) -> str:
+    """What stands before the keys of results, wherever they are."""
+    prefix = str(options.result_transport.get("global_keyprefix") or "")
+    return f"{prefix}_" if prefix and prefix[-1] not in ":_-." else prefix  # as Celery does
 
 
 def _locate(url: Url, options: DriverOptions, transport: Mapping[str, Any]) -> Location:
@@ -161,12 +168,8 @@ def _shown(chunks: list[Url]) -> str:
 
 
 def _with_transport(location: Location, transport: Mapping[str, Any]) -> Location:
-    prefix = str(transport.get("global_keyprefix") or "")
-    if prefix and prefix[-1] not in ":_-.":
-        prefix += "_"  # as Celery does
     inner = transport.get("sentinel_kwargs") or {}
     changes: dict[str, Any] = {
-        "prefix": prefix,
         "master_name": transport.get("master_name"),
         "sentinel_login": Login(username=inner.get("username") or "", password=inner.get("password") or ""),
     }
@@ -203,7 +206,7 @@ def _checked(location: Location, url: Url) -> Location:
     if url.scheme == SENTINEL and not location.master_name:
         raise ImproperlyConfigured(
             f"{location.shown}: sentinels watch several servers, so say which one is meant: "
-            'result_backend_transport_options = {"master_name": "mymaster"}'
+            'broker_transport_options or result_backend_transport_options = {"master_name": "mymaster"}'
         )
     name = location.client_name
     return location if name.isascii() and name.isprintable() and " " not in name else replace(location, client_name="")

@@ -4,7 +4,7 @@ A list is named `queue`, or `queue\\x06\\x16step` (`kombu/transport/redis.py:_q_
 queue name of their own that nobody else can have; to the scripts it is a queue like others.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from leveret.errors import ImproperlyConfigured
@@ -16,6 +16,8 @@ URGENT = 9
 """Celery's highest priority; larger numbers count as it."""
 OURS = "leveret:"
 SUSPECTS = "leveret:suspects:"
+ORDERS = ("round_robin", "priority", "sorted")
+"""Kombu's words for the order in which queues are looked into."""
 _RESERVED = (OURS, "unacked", "_kombu.", "celery-task-meta-", "celery-taskset-meta-")
 
 
@@ -68,7 +70,16 @@ class Names:
         self._steps = _checked_steps(steps) if steps else tuple(range(URGENT + 1)) if high_first else KOMBU_STEPS
         self.suffixes = tuple(self._suffix(step) for step in self._steps)
         """Of a queue's lists, the most urgent first."""
+        self._order = _checked_order(transport.get("queue_order_strategy") or "round_robin")
         self._by_priority = tuple(self._suffix(self._step(priority)) for priority in range(URGENT + 1))
+
+    def turned(self, queues: Sequence[str], number: int) -> Sequence[str]:
+        """As `claim.lua` has to be told of them, which begins with another one at each claim: so that a busy queue does
+        not keep the others waiting. `queue_order_strategy` may want the first one first, always."""
+        if self._order == "round_robin":
+            return queues
+        ordered = sorted(queues) if self._order == "sorted" else queues
+        return [ordered[(place - number) % len(ordered)] for place in range(len(ordered))]
 
     def list(self, queue: str, priority: int) -> str:
         """The list of a message, by the priority on the wire."""
@@ -132,3 +143,11 @@ def _checked_steps(given: Any) -> tuple[int, ...]:
             f"broker_transport_options: priority_steps must be numbers from 0 to 9, not {given!r}"
         )
     return steps
+
+
+def _checked_order(given: Any) -> str:
+    if given not in ORDERS:
+        raise ImproperlyConfigured(
+            f"broker_transport_options: queue_order_strategy must be one of {', '.join(ORDERS)}, not {given!r}"
+        )
+    return str(given)

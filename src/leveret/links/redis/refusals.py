@@ -27,10 +27,19 @@ RIGHTS = (
     "+mget +set +del +evalsha +eval +publish +subscribe +unsubscribe "
     "+hsetnx +hget +hlen +hgetall +pexpire +ping +select"
 )
+BROKER_RIGHTS = (
+    "+get +mget +set +del +exists +pexpire +incr +incrby +time "
+    "+hset +hsetnx +hget +hmget +hgetall +hlen +hkeys +hexists +hdel +hincrby +hscan "
+    "+lpush +rpush +rpop +llen +lindex +sadd +srem +spop +smembers "
+    "+zadd +zrem +zrange +zrangebyscore +zremrangebyscore +zscore +zmscore "
+    "+eval +evalsha +publish +subscribe +unsubscribe +ping +select +info +client|tracking +client|caching"
+)
+"""Of a worker or a client with Redis as broker, results included; `docs/reference/redis-keys.md` says on which keys."""
 _ADVICE = {
     "WRONGPASS": "The user or the password in the URL is wrong",
     "NOAUTH": "It wants a password: put it into the URL, like redis://:password@host",
-    "NOPERM": f"Grant the user ~<prefix>celery-task-meta-* ~<prefix>leveret:* {RIGHTS} &* (docs/reference/redis-keys)",
+    "NOPERM": f"Grant the user ~<prefix>celery-task-meta-* ~<prefix>leveret:* {RIGHTS} &* for results; as a broker it "
+    "needs more: docs/reference/redis-keys has the line",
     "OOM": "Its maxmemory is reached: give it more, or let results expire sooner (result_expires)",
     "READONLY": "It is a replica now; the next attempt looks for the master",
     "MISCONF": "It cannot write its snapshot to disk",

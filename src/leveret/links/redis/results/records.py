@@ -18,7 +18,7 @@ from leveret.links.redis.conversation import Command
 from leveret.logic.wire.foreign import content_type_of, head_status, status_of
 from leveret.model.message import TaskId
 from leveret.model.settlement import Record
-from leveret.model.state import PENDING, READY_STATES, RETRY
+from leveret.model.state import PENDING, READY_STATES, RETRY, SUCCESS
 
 JSON = "application/json"
 MOST_BYTES = 512 * 1024 * 1024
@@ -85,23 +85,25 @@ def arguments(record: Record, tombstone_seconds: float) -> tuple[bytes, bytes, i
 
 
 def plain(record: Record) -> int | None:
-    """Milliseconds to keep an outcome whose document says all of it: the end of a first attempt. None for any other."""
+    """Milliseconds to keep an outcome whose document says all of it: a first attempt's success, which no Celery worker
+    overwrites. None for any other."""
     meta = record.meta
     if (
         record.attempt
+        or record.state != SUCCESS
         or not record.terminal
         or record.tombstone
         or record.content_type != JSON
         or len(meta) > MOST_BYTES
     ):
         return None
-    if record.not_before is not None or not meta.startswith(_HEADS.get(record.state, b"\0")):
+    if record.not_before is not None or not meta.startswith(_HEADS):
         return None
     seconds = record.expires_after
     return 0 if seconds is None else max(int(seconds * 1000), 1)
 
 
-_HEADS = {state: (f'{{"status":"{state}"'.encode(), f'{{"status": "{state}"'.encode()) for state in READY_STATES}
+_HEADS = (b'{"status":"SUCCESS"', b'{"status": "SUCCESS"')
 
 
 class _Shape(NamedTuple):

@@ -48,8 +48,13 @@ local function finish(at)
       ring(queue_of(list), 1)
     end
   elseif ARGV[at] == 'reject' then
-    redis.call('HSET', P .. 'leveret:dead:letters', ARGV[at + 2], ARGV[at + 1])
-    redis.call('ZADD', P .. 'leveret:dead', now(), ARGV[at + 2])
+    local name = ARGV[at + 2]
+    if redis.call('HSETNX', P .. 'leveret:dead:letters', name, ARGV[at + 1]) == 0 then
+      -- Two messages of one id are two letters: ids are what anybody writes there.
+      name = name .. '~' .. redis.call('INCR', P .. 'leveret:seq')
+      redis.call('HSET', P .. 'leveret:dead:letters', name, ARGV[at + 1])
+    end
+    redis.call('ZADD', P .. 'leveret:dead', now(), name)
   end
   post(at + 12, at + 11 + tonumber(ARGV[at + 11]))
 end

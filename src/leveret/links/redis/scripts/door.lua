@@ -34,6 +34,7 @@ end
 --   "+" list count raw...   plain messages; a list's are told together
 --   "?" list raw due id attempt document_key facts_key   one that may wait (due: unix time or ""), and that is stopped
 --                                                        at the door unless its id is ""
+--   "!" channel raw         one for whoever listens; the channel has its prefix
 local function post(at, last)
   while at <= last do
     if ARGV[at] == '+' then
@@ -44,6 +45,9 @@ local function post(at, last)
       end
       ring(queue_of(ARGV[at + 1]), count)
       at = at + 3 + count
+    elseif ARGV[at] == '!' then
+      redis.call('PUBLISH', ARGV[at + 1], ARGV[at + 2])
+      at = at + 3
     else
       local list, raw, due, id = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
       if id == '' then

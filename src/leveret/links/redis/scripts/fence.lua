@@ -45,15 +45,16 @@ local function verdict(document, facts, offered, acquitted)
   return 1
 end
 
--- The facts of an outcome whose document says all of it: Celery's words for the end of a first attempt.
-local PLAIN = '0 T - - - '
+-- The facts of an outcome whose document says all of it: a first attempt that succeeded. Over any other end a Celery
+-- worker with a copy of the message writes STARTED; SUCCESS alone it leaves as it is.
+local PLAIN = '0 T - - - SUCCESS'
 
 -- Writes one outcome that the fence lets pass, and publishes it unless `silent`. Facts that say no more than the document
 -- are not kept: whoever reads it alone reads the same.
 local silent = false
 
 local function keep(document_key, facts_key, stood, known, document, facts, milliseconds)
-  if string.sub(facts, 1, #PLAIN) == PLAIN and document ~= '' then
+  if facts == PLAIN and document ~= '' then
     if known then redis.call('DEL', facts_key) end
   elseif milliseconds == '0' then
     redis.call('SET', facts_key, facts)

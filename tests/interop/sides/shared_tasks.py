@@ -6,7 +6,7 @@ import time
 from types import ModuleType
 from typing import Any
 
-from tests.interop.rabbitmq.words import OutOfStock, unknown_elsewhere
+from tests.interop.sides.words import OutOfStock, unknown_elsewhere
 
 NOTES = os.environ.get("INTEROP_NOTES", os.devnull)
 

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from tests.interop.rabbitmq.lines import Line
+from tests.interop.sides.lines import Line
 
 VALUES: dict[str, Any] = {
     "none": None,

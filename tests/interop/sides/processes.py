@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[3]
-CELERY_APP = "tests.interop.rabbitmq.celery_app"
-LEVERET_APP = "tests.interop.rabbitmq.leveret_app"
+CELERY_APP = "tests.interop.sides.celery_app"
+LEVERET_APP = "tests.interop.sides.leveret_app"
 
 
 class WorkerProcess:
@@ -21,9 +21,11 @@ class WorkerProcess:
     def __init__(self, side: str, name: str, folder: Path, environment: Mapping[str, str], options: list[str]) -> None:
         self.side, self.name = side, name
         self.log_path = folder / f"{name}.log"
+        mutant = environment.get("INTEROP_MUTANT")
+        ours = ["tests.e2e.mutants", mutant] if mutant else ["leveret.cli"]
         command = {
             "celery": ["-m", "celery", "-A", CELERY_APP, "worker", "--without-gossip", "--without-mingle"],
-            "leveret": ["-m", "leveret.cli", "worker", "-A", LEVERET_APP],
+            "leveret": ["-m", *ours, "worker", "-A", LEVERET_APP],
         }[side]
         with self.log_path.open("w") as log:
             self.process = subprocess.Popen(

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from tests.interop.rabbitmq.lines import Site
-from tests.interop.rabbitmq.processes import ROOT, until
+from tests.interop.sides.processes import ROOT, until
+from tests.interop.sides.sites import Site
 
 pytestmark = pytest.mark.chaos
 
@@ -67,9 +67,10 @@ def test_both_run_their_share_and_nothing_is_lost(order: tuple[str, str], site: 
     assert all(value == [call.number, value[1], call.retries] for call, value in values.values())
     ended_by = Counter(side for _, (_, side, _) in values.values())
     assert ended_by["celery"] >= LEAST and ended_by["leveret"] >= LEAST, ended_by
-    until(lambda: waiting(site) == 0)
+    until(lambda: site.waiting(QUEUE) == 0)
     if FULL:
-        report(order, notes, {"ended by": dict(ended_by), "sending": sent - began, "total": time.time() - began})
+        name = " then ".join(order) + ("" if site.kind == "rabbitmq" else f" on {site.kind}")
+        report(name, notes, {"ended by": dict(ended_by), "sending": sent - began, "total": time.time() - began})
 
 
 @pytest.mark.skipif(not FULL, reason="waits 30 s; LEVERET_CHAOS=full")
@@ -90,17 +91,12 @@ def send(site: Site, call: Call) -> Any:
     return client.send_task("interop.shared", (call.number, SECONDS, call.retries), queue=QUEUE, **options)
 
 
-def waiting(site: Site) -> int:
-    with site.channel() as channel:
-        return int(channel.queue_declare(QUEUE, passive=True).message_count)
-
-
-def report(order: tuple[str, str], notes: list[dict[str, Any]], figures: dict[str, Any]) -> None:
+def report(name: str, notes: list[dict[str, Any]], figures: dict[str, Any]) -> None:
     sides: dict[int, list[str]] = {}
     for note in sorted(notes, key=lambda note: note["tries"]):
         sides.setdefault(note["shared"], []).append(note["side"])
     record(
-        " then ".join(order),
+        name,
         {
             "seed": SEED,
             "tasks": TASKS,

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import redis
-from tests.interop.rabbitmq import words
-from tests.interop.rabbitmq.lines import Line, tag
+from tests.interop.sides import words
+from tests.interop.sides.lines import Line, tag
 
 
 def raised(result: Any) -> BaseException:
@@ -201,14 +201,15 @@ def test_a_task_that_wants_no_result_after_all(line: Line) -> None:
 
 
 def document(line: Line, id: str) -> dict[str, Any]:
-    with redis.Redis.from_url(line.site.redis_url) as store:
+    assert line.store_url is not None
+    with redis.Redis.from_url(line.store_url) as store:
         line.until(lambda: store.exists(f"celery-task-meta-{id}"))
         found: dict[str, Any] = json.loads(store.get(f"celery-task-meta-{id}") or b"")
         return found
 
 
 def test_documents_in_redis_have_the_same_fields(line: Line) -> None:
-    if line.kind.results != "redis":
+    if line.store_url is None:
         pytest.skip("results are messages here")
     result = line.send("interop.add", 1, 2, group_id="g")
     failed = line.send("interop.fail", "ValueError", "boom")
@@ -231,23 +232,23 @@ def test_documents_in_redis_have_the_same_fields(line: Line) -> None:
 
 
 def test_documents_in_redis_end_after_a_day(line: Line) -> None:
-    if line.kind.results != "redis":
+    if line.store_url is None:
         pytest.skip("results are messages here")
     result = line.send("interop.add", 1, 2)
     result.get(timeout=20)
 
-    with redis.Redis.from_url(line.site.redis_url) as store:
+    with redis.Redis.from_url(line.store_url) as store:
         assert 86_000 < store.ttl(f"celery-task-meta-{result.id}") <= 86_400
 
 
 def test_a_result_in_redis_is_read_by_either_side_later(line: Line) -> None:
-    if line.kind.results != "redis":
+    if line.store_url is None:
         pytest.skip("results are messages here")
     result = line.send("interop.add", 20, 22)
     result.get(timeout=20)
 
     for side in ("celery", "leveret"):
-        assert line.site.client(side, "redis").AsyncResult(result.id).get(timeout=20) == 42
+        assert line.site.client(side, line.kind.results).AsyncResult(result.id).get(timeout=20) == 42
 
 
 def test_two_senders_at_once_get_their_own(line: Line) -> None:
@@ -281,5 +282,5 @@ def test_an_unknown_task_waits_in_the_broker_for_somebody_who_knows_it(line: Lin
 
     line.until(lambda: "interop.nobody_has_it" in line.worker.log)
     assert result.state == "PENDING"
-    assert mark in line.take_from_the_ladder(result.id, 30)
+    assert mark in line.take_delayed(result.id, 30)
     assert line.run("interop.add", 1, 2) == 3

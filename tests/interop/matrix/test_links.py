@@ -3,9 +3,14 @@
 from typing import Any
 
 import pytest
-from tests.interop.rabbitmq.lines import LINES, Kind, Line, Site, tag
+from tests.interop.sides.lines import LINES, Line, tag
+from tests.interop.sides.sites import Site
 
-RPC = tuple(kind for kind in LINES if kind.results == "rpc")
+
+def both_ways(site: Site) -> tuple[Line, Line]:
+    """The line to us and the line to Celery that have a store in common, and the whole tree's results there."""
+    ours, theirs = (site.line(one) for one in LINES if one.broker == site.kind and one.results == site.usual)
+    return ours, theirs
 
 
 def note(line: Line, mark: str, **options: Any) -> Any:
@@ -215,7 +220,7 @@ def test_a_chain_with_a_countdown_in_the_middle(line: Line) -> None:
 
 @pytest.mark.parametrize("sender", ["celery", "leveret"])
 def test_a_chain_crosses_from_side_to_side(sender: str, shared_site: Site) -> None:
-    ours, theirs = (shared_site.line(kind) for kind in RPC)
+    ours, theirs = both_ways(shared_site)
     line = ours if ours.kind.client == sender else theirs
     queues = [ours.queue, theirs.queue, theirs.queue, ours.queue, ours.queue, theirs.queue]
     marks = [tag() for _ in queues]
@@ -236,7 +241,7 @@ def test_a_chain_crosses_from_side_to_side(sender: str, shared_site: Site) -> No
 
 @pytest.mark.parametrize("sender", ["celery", "leveret"])
 def test_an_errback_on_the_other_side(sender: str, shared_site: Site) -> None:
-    lines = {kind.worker: shared_site.line(kind) for kind in RPC}
+    lines = {line.kind.worker: line for line in both_ways(shared_site)}
     for worker, other in (("leveret", "celery"), ("celery", "leveret")):
         client = shared_site.client(sender)
         errback = client.signature("interop.note", kwargs={"tag": (mark := tag())}, queue=lines[other].queue)
@@ -249,13 +254,13 @@ def test_an_errback_on_the_other_side(sender: str, shared_site: Site) -> None:
 # Chords: their seats are counted by the workers, in the result store
 
 
-CHORDS = tuple(kind for kind in LINES if kind.client == "celery" and kind.results == "redis")
-
-
-@pytest.fixture(params=CHORDS, ids=str)
-def chord_line(request: pytest.FixtureRequest, shared_site: Site) -> Line:
-    kind: Kind = request.param
-    return shared_site.line(kind)
+@pytest.fixture
+def chord_line(shared_site: Site) -> Line:
+    """The line on which Celery sends and results are documents in Redis, which no other store of ours can stand for."""
+    documents = [
+        one for one in LINES if (one.broker, one.worker) == (shared_site.kind, "leveret") and one.results != "rpc"
+    ]
+    return shared_site.line(documents[0])
 
 
 def test_members_of_celerys_chord_run_here_and_keep_their_results(chord_line: Line) -> None:
@@ -275,7 +280,7 @@ def test_a_chord_whose_member_is_retried_here_is_completed_by_celery(chord_line:
     from celery import chord
 
     line = chord_line
-    celery = line.site.line(Kind("celery", "solo", "redis"))
+    celery = line.site.line(line.kind._replace(worker="celery", pool="solo"))
     header = [
         line.client.signature("interop.retry_elsewhere", args=(celery.queue, number), queue=line.queue)
         for number in range(3)

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 from tests.interop.node_packages import HERE, node_packages
-from tests.interop.rabbitmq.lines import LINES, Line, Site, tag
-from tests.interop.rabbitmq.processes import until
+from tests.interop.sides.fixtures import SHARED
+from tests.interop.sides.lines import LINES, Line, tag
+from tests.interop.sides.processes import until
+from tests.interop.sides.sites import Site
 
 CALLS: list[dict[str, Any]] = [
     {"task": "interop.add", "args": [1, 2]},
@@ -38,26 +40,42 @@ def modules() -> Path:
     return node_packages()
 
 
-@pytest.fixture(params=[kind for kind in LINES if kind.worker == "leveret"], ids=str)
-def line(request: pytest.FixtureRequest, shared_site: Site) -> Line:
-    return shared_site.line(request.param)
+WORKING = [kind for kind in LINES if kind.worker == "leveret"]
 
 
-@pytest.fixture
-def redis_line(shared_site: Site) -> Line:
-    (kind,) = (kind for kind in LINES if kind.worker == "leveret" and kind.results == "redis")
-    return shared_site.line(kind)
+def shared_line(request: pytest.FixtureRequest) -> Line:
+    site: Site = request.getfixturevalue(SHARED[request.param.broker])
+    return site.line(request.param)
 
 
-@pytest.fixture
-def rpc_line(shared_site: Site) -> Line:
-    (kind,) = (kind for kind in LINES if kind.worker == "leveret" and kind.results == "rpc")
-    return shared_site.line(kind)
+@pytest.fixture(params=WORKING, ids=str)
+def line(request: pytest.FixtureRequest) -> Line:
+    return shared_line(request)
+
+
+@pytest.fixture(params=[kind for kind in WORKING if kind.results != "rpc"], ids=str)
+def redis_line(request: pytest.FixtureRequest) -> Line:
+    """One whose results are documents in Redis."""
+    return shared_line(request)
+
+
+@pytest.fixture(params=[kind for kind in WORKING if kind.results == "rpc"], ids=str)
+def rpc_line(request: pytest.FixtureRequest) -> Line:
+    return shared_line(request)
+
+
+def documents(site: Site) -> str:
+    """The name of the store that keeps results as documents."""
+    return next(name for name in site.stores if name != "rpc")
+
+
+def store(site: Site) -> str:
+    return site.stores[documents(site)]
 
 
 def produce(script: str, modules: Path, site: Site, **plan: Any) -> list[dict[str, Any]]:
     """Run a producer; answers what it printed of each call."""
-    given = {"broker": site.vhost.url, "backend": site.redis_url, "protocol": 2, "results": True, **plan}
+    given = {"broker": site.broker_url, "backend": store(site), "protocol": 2, "results": True, **plan}
     given["calls"] = [{"kwargs": {}, **call} for call in given["calls"]]
     done = subprocess.run(
         ["node", "--no-deprecation", str(HERE / script)],
@@ -79,7 +97,7 @@ def produce(script: str, modules: Path, site: Site, **plan: Any) -> list[dict[st
 def test_celery_node_sends_and_reads(protocol: int, modules: Path, redis_line: Line) -> None:
     answers = produce(
         "produce_celery_node.cjs", modules, redis_line.site, queue=redis_line.queue, calls=[*CALLS, RETRIED],
-        protocol=protocol,
+        protocol=protocol, backend=redis_line.store_url,
     )  # fmt: skip
 
     assert [answer["value"] for answer in answers[:-1]] == VALUES
@@ -89,7 +107,14 @@ def test_celery_node_sends_and_reads(protocol: int, modules: Path, redis_line: L
 def test_celery_node_hears_of_a_failure(modules: Path, redis_line: Line) -> None:
     calls = [{"task": "interop.fail", "args": ["ValueError", "boom", 1]}]
 
-    (answer,) = produce("produce_celery_node.cjs", modules, redis_line.site, queue=redis_line.queue, calls=calls)
+    (answer,) = produce(
+        "produce_celery_node.cjs",
+        modules,
+        redis_line.site,
+        queue=redis_line.queue,
+        calls=calls,
+        backend=redis_line.store_url,
+    )
 
     assert answer["error"] == "FAILURE"
     assert (answer["exc_type"], answer["exc_message"]) == ("ValueError", ["boom", 1])
@@ -100,14 +125,14 @@ def test_celery_nodes_tasks_run_where_nobody_can_send_a_result(modules: Path, rp
 
     produce(
         "produce_celery_node.cjs", modules, rpc_line.site, queue=rpc_line.queue, calls=calls,
-        backend=rpc_line.site.vhost.url, results=False,
+        backend=rpc_line.site.broker_url, results=False,
     )  # fmt: skip
 
     rpc_line.notes.wait(3, tag=mark)
 
 
 def test_celery_ts_sends_and_reads(modules: Path, line: Line) -> None:
-    backend = line.site.redis_url if line.kind.results == "redis" else line.site.vhost.url.replace("amqp", "rpc", 1)
+    backend = line.store_url or line.site.broker_url.replace("amqp", "rpc", 1)
 
     answers = produce("produce_celery_ts.cjs", modules, line.site, queue=line.queue, calls=CALLS, backend=backend)
 
@@ -115,7 +140,7 @@ def test_celery_ts_sends_and_reads(modules: Path, line: Line) -> None:
 
 
 def test_celery_ts_with_options(modules: Path, line: Line) -> None:
-    backend = line.site.redis_url if line.kind.results == "redis" else line.site.vhost.url.replace("amqp", "rpc", 1)
+    backend = line.store_url or line.site.broker_url.replace("amqp", "rpc", 1)
     eta = datetime.now(UTC) + timedelta(seconds=2)
     text = {"text": "wört " * 500}
     calls = [
@@ -140,7 +165,14 @@ def test_node_celery_sends_protocol_1_and_reads(modules: Path, redis_line: Line)
     eta = datetime.now(UTC) + timedelta(seconds=1.5)
     calls = [*CALLS, {"task": "interop.who", "args": [], "options": {"eta": eta.isoformat(), "expires": "2099-01-01"}}]
 
-    answers = produce("produce_node_celery.cjs", modules, redis_line.site, queue=redis_line.queue, calls=calls)
+    answers = produce(
+        "produce_node_celery.cjs",
+        modules,
+        redis_line.site,
+        queue=redis_line.queue,
+        calls=calls,
+        backend=redis_line.store_url,
+    )
 
     assert {answer["status"] for answer in answers} == {"SUCCESS"}
     values = [answer["value"] for answer in answers]
@@ -152,7 +184,14 @@ def test_node_celery_sends_protocol_1_and_reads(modules: Path, redis_line: Line)
 def test_node_celery_hears_of_a_failure(modules: Path, redis_line: Line) -> None:
     calls = [{"task": "interop.fail", "args": ["KeyError", "k"]}]
 
-    (answer,) = produce("produce_node_celery.cjs", modules, redis_line.site, queue=redis_line.queue, calls=calls)
+    (answer,) = produce(
+        "produce_node_celery.cjs",
+        modules,
+        redis_line.site,
+        queue=redis_line.queue,
+        calls=calls,
+        backend=redis_line.store_url,
+    )
 
     assert (answer["status"], answer["value"]["exc_type"]) == ("FAILURE", "KeyError")
 
@@ -182,7 +221,7 @@ def test_their_declarations_and_ours_do_not_clash(script: str, first: str, modul
 
 @pytest.fixture(scope="module")
 def celery_node_queue(modules: Path, shared_site: Site) -> Iterator[str]:
-    plan = {"broker": shared_site.vhost.url, "backend": shared_site.redis_url, "queue": "in-node"}
+    plan = {"broker": shared_site.broker_url, "backend": store(shared_site), "queue": "in-node"}
     log = shared_site.folder / "celery-node.log"
     with log.open("w") as out:
         process = subprocess.Popen(
@@ -205,9 +244,11 @@ def celery_node_queue(modules: Path, shared_site: Site) -> Iterator[str]:
 
 
 def test_celery_node_works_for_our_client(celery_node_queue: str, shared_site: Site) -> None:
-    client = shared_site.client("leveret", "redis")
+    client = shared_site.client("leveret", documents(shared_site))
     results = [client.send_task("interop.add", (number, 1), queue=celery_node_queue) for number in range(20)]
-    echo = client.send_task("interop.echo", ("wört", None, [1]), {"a": {"b": 1}}, queue=celery_node_queue, priority=3)
+    # On Redis it looks into no list but that of step 0, whoever sends.
+    options = {} if shared_site.kind == "redis" else {"priority": 3}
+    echo = client.send_task("interop.echo", ("wört", None, [1]), {"a": {"b": 1}}, queue=celery_node_queue, **options)
 
     assert [result.get(timeout=20) for result in results] == [*range(1, 21)]
     assert echo.get(timeout=20) == [["wört", None, [1]], {"a": {"b": 1}}]
@@ -215,7 +256,7 @@ def test_celery_node_works_for_our_client(celery_node_queue: str, shared_site: S
 
 
 def test_celery_node_gets_a_delayed_task_in_time(celery_node_queue: str, shared_site: Site) -> None:
-    client = shared_site.client("leveret", "redis")
+    client = shared_site.client("leveret", documents(shared_site))
     began = time.monotonic()
 
     assert client.send_task("interop.add", (1, 2), queue=celery_node_queue, countdown=1).get(timeout=20) == 3
@@ -224,7 +265,7 @@ def test_celery_node_gets_a_delayed_task_in_time(celery_node_queue: str, shared_
 
 
 def test_a_failure_in_celery_node_is_a_failure_here(celery_node_queue: str, shared_site: Site) -> None:
-    client = shared_site.client("leveret", "redis")
+    client = shared_site.client("leveret", documents(shared_site))
     result = client.send_task("interop.fail", queue=celery_node_queue)
 
     error = result.get(timeout=20, propagate=False)
