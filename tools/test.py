@@ -13,7 +13,9 @@ PARTS: dict[str, list[str]] = {
     "conformance and integration": ["-n", "2", "tests/conformance", "tests/integration", "tests/plugin"],
     "interop with Celery": ["-n", "2", "tests/interop"],
     "simulation": ["tests/simulation"],
-    "end to end, real kills": ["tests/e2e"],
+    # These wait more than they work.
+    "drills on servers, real kills": ["-n", "2", "tests/e2e/rabbit", "tests/e2e/redis"],
+    "end to end, real kills": ["--ignore=tests/e2e/rabbit", "--ignore=tests/e2e/redis", "tests/e2e"],
 }
 
 

@@ -72,7 +72,7 @@ def unfenced(patch: Patch) -> None:
     """Whoever settles is believed."""
     _rewrite(
         patch,
-        ("if redis.call('HDEL', held, field) == 0 then return 3 end", "redis.call('HDEL', held, field)"),
+        ("if redis.call(verb, held, field) == 0 then return 3 end", "redis.call(verb, held, field)"),
         ("if answer ~= 1 then return answer end", ""),
     )
 

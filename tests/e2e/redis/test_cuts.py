@@ -157,7 +157,7 @@ def test_no_cut_loses_anything_or_does_it_twice(own_redis: RedisServer, tmp_path
     assert report["cuts_with_work_under_way"] * 2 >= report["cuts"]
     assert (report["lost"], report["unexpected"], report["missing_results"], report["left"]) == (0, 0, 0, 0)
     assert report["problems"] == []
-    assert (report["again"], report["terminal_twice"]) == (0, 0)
+    assert (report["again"], report["terminal_twice"], report["stale_refused"]) == (0, 0, 0)
     assert report["outcomes_heard_by_redis"] >= report["confirmed"]
     assert report["slowest_send"] <= PUBLISH_TIMEOUT + 1.0
     assert set(report["exit_codes"]) == {0}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.drill import SEED, keep, size
+from tests.e2e.drill import FULL, SEED, keep, size
 from tests.e2e.redis.field import Comebacks, RedisFleet
 from tests.servers.redis import RedisOptions, RedisServer
 
@@ -113,6 +113,7 @@ def test_all_consume_again_within_five_seconds_and_nothing_confirmed_is_lost(
     assert set(report["exit_codes"]) == {0}
 
 
+@pytest.mark.skipif(not FULL, reason="takes half a minute: make chaos DRILL=redis-restarts")
 def test_a_power_cut_with_everysec_loses_what_the_last_second_brought_and_no_more(tmp_path: Path) -> None:
     conf = ("appendonly yes", "appendfsync everysec")
     with RedisServer(RedisOptions(conf=conf)) as server:
