@@ -27,6 +27,11 @@ RIGHTS = (
     "+mget +set +del +evalsha +eval +publish +subscribe +unsubscribe "
     "+hsetnx +hget +hlen +hgetall +pexpire +ping +select"
 )
+LEDGER_RIGHTS = (
+    "+get +exists +expire +persist +hset +hdel +hmget +hexists +sadd +srem +smembers "
+    "+zadd +zrem +zscore +zrangebyscore +zremrangebyscore +time"
+)
+"""What ledger and outbox need besides, where another server is the broker."""
 _ADVICE = {
     "WRONGPASS": "The user or the password in the URL is wrong",
     "NOAUTH": "It wants a password: put it into the URL, like redis://:password@host",
