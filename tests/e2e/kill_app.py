@@ -13,6 +13,7 @@ from typing import Any
 from tests.e2e.history import Pen
 
 from leveret import Leveret
+from leveret.links.redis.results.backend import RedisBackend
 from leveret.links.sql.backend import SqlBackend
 from leveret.model.settlement import Record
 
@@ -25,21 +26,22 @@ app = Leveret(
 note = Pen(os.environ["KILL_HISTORY"])
 
 
-def watch_the_store() -> None:
+def watch_the_store(face: type[SqlBackend] | type[RedisBackend]) -> None:
     """Write a line for every terminal outcome that a store apart from the broker has accepted."""
-    right = SqlBackend.store
+    right = face.store
 
-    async def store(self: SqlBackend, records: tuple[Record, ...]) -> tuple[bool, ...]:
+    async def store(self: Any, records: tuple[Record, ...]) -> tuple[bool, ...]:
         accepted = await right(self, records)
         for record, ours in zip(records, accepted, strict=True):
             if ours and record.terminal:
                 note("commit", record.id, note=record.state)
         return accepted
 
-    SqlBackend.store = store  # type: ignore[method-assign] # it only listens
+    face.store = store  # type: ignore[method-assign] # it only listens
 
 
-watch_the_store()
+watch_the_store(SqlBackend)
+watch_the_store(RedisBackend)
 
 
 @app.task(bind=True)

@@ -14,15 +14,17 @@ SIZE: dict[str, Any] = size(
 )
 
 
-def perform(folder: Path, broker: str | None = None, *, fused: bool = False, **plan: Any) -> dict[str, Any]:
-    """Do it; answers its report. `broker`: another than the SQLite file, which then keeps the results only, unless the
-    broker does that too (`fused`)."""
+def perform(
+    folder: Path, broker: str | None = None, *, store: str | None = None, fused: bool = False, **plan: Any
+) -> dict[str, Any]:
+    """Do it; answers its report. `broker`: another than the SQLite file, which then keeps the results only, unless
+    another `store` or the broker (`fused`) does."""
     file = f"sqlite:///{folder / 'queue.db'}"
     environment = {
         **os.environ,
         "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}",
         "KILL_URL": broker or file,
-        "KILL_SETTINGS": json.dumps({"result_backend": file} if broker and not fused else {}),
+        "KILL_SETTINGS": json.dumps({"result_backend": store or file} if broker and not fused else {}),
         "KILL_HISTORY": str(folder / "history"),
         "KILL_LEASE": str(plan.get("lease", 4.0)),
     }

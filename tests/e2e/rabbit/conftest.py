@@ -1,5 +1,5 @@
 """The servers of the drills on RabbitMQ."""
 
-from tests.servers.fixtures import own_rabbit, rabbit, rabbit_cluster, rabbit_vhost
+from tests.servers.fixtures import own_rabbit, own_redis, rabbit, rabbit_cluster, rabbit_vhost
 
-__all__ = ["own_rabbit", "rabbit", "rabbit_cluster", "rabbit_vhost"]
+__all__ = ["own_rabbit", "own_redis", "rabbit", "rabbit_cluster", "rabbit_vhost"]

@@ -1,4 +1,5 @@
-"""kill-rabbitmq: the kill test with RabbitMQ as the broker and a SQLite file for the outcomes, which fences them."""
+"""kill-rabbitmq: the kill test with RabbitMQ as the broker and a store for the outcomes, which fences them: a SQLite file,
+or Redis."""
 
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ import pytest
 from tests.e2e.drill import keep
 from tests.e2e.kill_drill import SIZE, perform
 from tests.servers.rabbit.remote import Vhost
+from tests.servers.redis import RedisServer
 
 pytestmark = [
     pytest.mark.chaos,
@@ -19,6 +21,14 @@ def test_nothing_is_lost_and_only_killers_are_parked(pool: str, rabbit_vhost: Vh
     report = perform(tmp_path, rabbit_vhost.url, pool=pool, **SIZE)
 
     keep(f"kill-rabbitmq-{pool}", {**SIZE, **report})
+    assert report["problems"] == []
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_the_same_with_results_in_redis(pool: str, rabbit_vhost: Vhost, own_redis: RedisServer, tmp_path: Path) -> None:
+    report = perform(tmp_path, rabbit_vhost.url, store=own_redis.url, pool=pool, **SIZE)
+
+    keep(f"kill-rabbitmq-redis-{pool}", {**SIZE, **report})
     assert report["problems"] == []
 
 

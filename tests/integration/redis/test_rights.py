@@ -8,10 +8,17 @@ from pathlib import Path
 
 import pytest
 from tests.integration.redis.rig import driver, success
+from tests.integration.sql.rig import node, posting, session
 
 from leveret.errors import OperationalError
-from leveret.links.redis.refusals import RIGHTS
+from leveret.links.redis.ledger import grant
+from leveret.links.redis.refusals import LEDGER_RIGHTS, RIGHTS
+from leveret.model.delivery import Charge, SessionId
+from leveret.model.node import Pulse
+from leveret.model.node import Testimony as Told
 from leveret.model.settlement import Seat
+from leveret.ports.ledger import CLEAR
+from leveret.ports.outbox import Unsent
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "redis-keys.md"
 
@@ -97,6 +104,90 @@ def test_the_rights_we_ask_for_are_enough(server, text):
     asyncio.run(rest())
     face.forget(["a"])
     assert face.get(["a"]) == (None,)
+
+
+A, RUNS = SessionId("a"), (("x", 0), ("y", 1))
+OUR_KEYS = ("~celery-task-meta-*", "~leveret:*")
+CHARGED = Told(id="x", charges=(Charge(reason="oom", at=1.0),), suspect=True)
+
+
+async def remember(drv) -> list:
+    """Everything that ledger and outbox do; what the ledger answered."""
+    ledger, outbox, of = drv.ledger(), drv.outbox(), node("n", incarnation="2")
+    await ledger.register(node("n", pid=1 << 22), ())
+    await ledger.register(of, (session("a", of, quarantine=True),))
+    await ledger.testify((CHARGED,))
+    await drv.chores().upkeep()
+    answers = [await ledger.beat(of), await ledger.nodes(), *await ledger.take(A, RUNS), await ledger.take(A, (), RUNS)]
+    await ledger.take(A, RUNS)
+    await ledger.end(A)
+    await ledger.register(of, (session("b", of, quarantine=True),))
+    await ledger.take(SessionId("b"), RUNS)
+    # As another's beat does with its lease, its process being gone.
+    await ledger.register(node("n", incarnation="3", pid=of.pid + 1), ())
+    await ledger.leave(of)
+    await outbox.intend(Unsent(id="x", postings=(posting("a"),)), 0.0)
+    answers.append([one.id for one in await outbox.overdue(10)])
+    await outbox.sent(("x",))
+    return answers
+
+
+@pytest.mark.parametrize("text", [f"{RIGHTS} {LEDGER_RIGHTS}", "the page"])
+def test_the_further_rights_are_enough_for_ledger_and_outbox(server, caplog, text):
+    rules = text.split()
+    if text == "the page":
+        rules = [word for words in re.findall(r"ACL SETUSER worker (.*)", PAGE.read_text()) for word in words.split()]
+        rules = [word for word in rules if word not in ("on", ">secret")]
+    server.cli("SCRIPT", "FLUSH")
+
+    pulse, nodes, charged, clear, none, overdue = asyncio.run(remember(driver(login(server, *OUR_KEYS, *rules, "&*"))))
+
+    assert pulse.reaped == 0 and [one.incarnation for one in nodes] == ["2"]
+    assert charged.charges == CHARGED.charges and charged.suspect
+    assert (clear, none, overdue) == (CLEAR, (), ["x"])
+    assert not [record for record in caplog.records if record.name == "leveret.redis"]
+
+
+def test_each_of_them_is_needed(server, caplog):
+    words = LEDGER_RIGHTS.split()
+    for word in words:
+        rest = (other for other in words if other != word)
+        drv = driver(login(server, *OUR_KEYS, *RIGHTS.split(), *rest, "&*"))
+        server.cli("DEL", "leveret:outbox:x")
+        asyncio.run(remember(drv))
+        server.cli("FLUSHALL")
+    told = [record.message for record in caplog.records if record.name == "leveret.redis"]
+    assert len(told) == len(words)
+
+
+def test_without_them_the_broker_is_on_its_own_and_one_line_says_so(server, caplog):
+    drv = driver(login(server, *OUR_KEYS, *RIGHTS.split(), "&*"))
+
+    answers = asyncio.run(remember(drv))
+    drv.blocking_outbox().intend(Unsent(id="x", postings=(posting("a"),)), 0.0)
+    drv.blocking_outbox().sent(("x",))
+
+    assert answers == [Pulse(), (), CLEAR, CLEAR, (), []]
+    assert drv.blocking_backend().store((success("a"),)) == (True,)
+    (told,) = [record.message for record in caplog.records if record.name == "leveret.redis"]
+    assert told.startswith(f"the Redis user of {drv.address} may keep results, but no ledger and no outbox (")
+    assert told.endswith(f"Grant it with: ACL SETUSER <user> {LEDGER_RIGHTS}")
+    assert server.cli("KEYS", "leveret:*") == ""
+
+
+def test_rights_granted_later_are_noticed(server, caplog, monkeypatch):
+    drv = driver(login(server, *OUR_KEYS, *RIGHTS.split(), "&*"))
+    of = node("n", incarnation="2")
+
+    async def main() -> None:
+        assert await drv.ledger().beat(of) == Pulse()
+        server.cli("ACL", "SETUSER", "someone", *LEDGER_RIGHTS.split())
+        assert await drv.ledger().beat(of) == Pulse(), "not tried again yet"
+        monkeypatch.setattr(drv._grant, "_closed_until", 0.0)
+        assert (await drv.ledger().beat(of)).revived, "its supervisor announces its sessions"
+
+    asyncio.run(main())
+    assert grant.AGAIN_SECONDS == 60
 
 
 @pytest.mark.parametrize(

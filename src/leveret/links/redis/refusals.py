@@ -35,6 +35,11 @@ BROKER_RIGHTS = (
     "+eval +evalsha +publish +subscribe +unsubscribe +ping +select +info +client|tracking +client|caching"
 )
 """Of a worker or a client with Redis as broker, results included; `docs/reference/redis-keys.md` says on which keys."""
+LEDGER_RIGHTS = (
+    "+get +exists +expire +persist +hset +hdel +hmget +hexists +sadd +srem +smembers "
+    "+zadd +zrem +zscore +zrangebyscore +zremrangebyscore +time"
+)
+"""What ledger and outbox need besides, where another server is the broker."""
 _ADVICE = {
     "WRONGPASS": "The user or the password in the URL is wrong",
     "NOAUTH": "It wants a password: put it into the URL, like redis://:password@host",

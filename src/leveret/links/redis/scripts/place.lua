@@ -2,16 +2,8 @@
 -- `P` is the prefix of all our keys. A list is named `queue` or `queue\6\22step`, as kombu names it.
 local P = ARGV[1]
 local DOOR_SECONDS = 86400
-local moment
-
--- The server's clock, the only one that counts.
-local function now()
-  if not moment then
-    local time = redis.call('TIME')
-    moment = time[1] + time[2] / 1000000
-  end
-  return moment
-end
+local FLEET = P .. 'leveret:'  -- what the names in `fleet` begin with
+--#include clock
 
 local function queue_of(list)
   return string.match(list, '^(.-)\6\22') or list

@@ -1,10 +1,12 @@
 """A chord whose sender dies: with a broker that takes messages one by one, and a store apart from it."""
 
 import asyncio
+import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from leveret import Leveret, chord, group
 from leveret.errors import PublishFailed
@@ -16,7 +18,7 @@ from leveret.worker.chores import Sweeper
 
 
 class Later(SystemClock):
-    """The real clock, an hour from now."""
+    """The real clock, an hour from now. Redis goes by its own: there what is noted is made older."""
 
     def now(self) -> float:
         return super().now() + 3600
@@ -26,11 +28,22 @@ class Dies(BaseException):
     """Nothing the sender could catch: its process is gone."""
 
 
+@pytest.fixture(params=["sqlite and sqlite", "sqlite and redis", "rabbitmq and sqlite", "rabbitmq and redis"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
+    """The URLs of broker and store."""
+    broker, store = f"sqlite:///{tmp_path}/queue.db", f"sqlite:///{tmp_path}/results.db"
+    if request.param.startswith("rabbitmq"):
+        broker = request.getfixturevalue("rabbit_vhost").url
+    if request.param.endswith("redis"):
+        store = request.getfixturevalue("shared_redis").url
+    return broker, store
+
+
 @pytest.fixture
-def app(tmp_path: Path) -> Any:
-    made = Leveret(
-        "t", broker=f"sqlite:///{tmp_path}/queue.db", backend=f"sqlite:///{tmp_path}/results.db", set_as_current=False
-    )
+def app(place: tuple[str, str]) -> Any:
+    prefix = {"global_keyprefix": f"{uuid.uuid4()}:"}
+    broker, store = place
+    made = Leveret("t", broker=broker, backend=store, result_backend_transport_options=prefix, set_as_current=False)
 
     @made.task(name="one")
     def one(n: int) -> int:
@@ -53,6 +66,10 @@ def dying(app: Any, k: int, error: type[BaseException]) -> None:
     broker.publish = publish
 
 
+def on_rabbit(app: Any) -> bool:
+    return app.conf.settings.broker_url.scheme == "amqp"
+
+
 def header(app: Any) -> Any:
     return chord([app.tasks["one"].s(n) for n in range(5)], app.tasks["one"].s())
 
@@ -69,6 +86,12 @@ def claimed(app: Any) -> list[str]:
 
 
 def sweep(app: Any, clock: Any) -> int:
+    store = app.conf.settings.result_backend
+    if isinstance(clock, Later) and store.scheme == "redis":
+        with redis.Redis.from_url(str(store)) as server:
+            key = f"{app.conf.result_backend_transport_options['global_keyprefix']}leveret:outbox"
+            server.zunionstore(key, {key: 0})
+
     async def main() -> int:
         drivers = open_drivers(app.conf.settings, clock)
         assert drivers.remembering is not None
@@ -86,7 +109,9 @@ def test_a_header_that_was_half_sent_is_completed(app: Any, k: int) -> None:
     assert sweep(app, SystemClock()) == 0, "its sender may be at it still"
     assert sweep(app, Later()) == 1
     assert sweep(app, Later()) == 0
-    assert claimed(app) == ["0", "1", "2", "3", "4"]
+    found = claimed(app)
+    # RabbitMQ has no door: a copy is stopped before it runs.
+    assert (sorted(set(found)) if len(found) == 5 + k and on_rabbit(app) else found) == ["0", "1", "2", "3", "4"]
 
 
 def test_what_was_refused_is_not_sent_later(app: Any) -> None:
