@@ -52,6 +52,11 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     "schedules": {
         "memory": "leveret.schedulestores.memory:MemoryScheduleDriver",
         "sqlite": "leveret.schedulestores.sql:SqlScheduleDriver",
+        "redis": "leveret.schedulestores.redis:RedisScheduleDriver",
+        "rediss": "leveret.schedulestores.redis:RedisScheduleDriver",
+        "unix": "leveret.schedulestores.redis:RedisScheduleDriver",
+        "redis+socket": "leveret.schedulestores.redis:RedisScheduleDriver",
+        "sentinel": "leveret.schedulestores.redis:RedisScheduleDriver",
     },
     "commands": {},
 }

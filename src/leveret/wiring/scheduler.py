@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 from leveret.config.settings import Settings
 from leveret.errors import ImproperlyConfigured
 from leveret.model.delivery import Place, Posting
 from leveret.model.endpoint import Url
+from leveret.model.options import DriverOptions
 from leveret.model.schedules.entry import Entry
 from leveret.ports.backend import Backend
 from leveret.ports.driver import ScheduleDriver
@@ -21,8 +23,8 @@ from leveret.wiring.drivers import Drivers, driver_options, open_drivers, requir
 
 NO_STORE = (
     "a schedule needs a store that all schedulers share, and {broker} with results in {results} is none: set "
-    'result_backend = "sqlite:////path/results.db" or beat_store; for one scheduler and no more, whose memory is lost '
-    "with it: leveret beat --single"
+    'result_backend = "redis://host/1" or "sqlite:////path/results.db", or beat_store; for one scheduler and no more, '
+    "whose memory is lost with it: leveret beat --single"
 )
 
 
@@ -45,8 +47,17 @@ def schedule_driver(settings: Settings) -> ScheduleDriver:
     url = schedule_url(settings)
     if url is None:
         raise ImproperlyConfigured(no_store(settings))
-    made: ScheduleDriver = catalogue.load("schedules", url.scheme)(url, driver_options(settings), SystemClock())
+    made: ScheduleDriver = catalogue.load("schedules", url.scheme)(url, _options(settings, url), SystemClock())
     return made
+
+
+def _options(settings: Settings, url: Url) -> DriverOptions:
+    """How to get in: as to the broker where the store is one of its kind, else as to the results."""
+    options, broker = driver_options(settings), required_broker_url(settings)
+    results = settings.result_backend is not None and str(url) == str(settings.result_backend)
+    if str(url) == str(broker) or (url.scheme == broker.scheme and not results):
+        return options
+    return replace(options, transport=options.result_transport, tls=options.result_transport.get("ssl"))
 
 
 def open_schedules(settings: Settings) -> AbstractAsyncContextManager[ScheduleStore]:

@@ -1,4 +1,4 @@
-"""Schedulers on RabbitMQ, their schedule in SQLite beside the results, killed again and again: each moment runs once."""
+"""Schedulers on RabbitMQ, their schedule in SQLite or Redis with the results, killed again and again: each moment runs once."""
 
 import random
 import subprocess
@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.drill import SEED, keep, size
+from tests.servers.fixtures import own_redis  # noqa: F401 - fixture
 from tests.servers.rabbit.remote import Vhost
 
 ENTRIES, SCHEDULERS, SECONDS = 10, 3, size(60.0, 8.0)
 APP = f"""
-app = Leveret("tasks", broker=URL, backend="sqlite:///results.db")
+app = Leveret("tasks", broker=URL, backend=RESULTS)
 app.conf.beat_schedule = {{
     f"entry-{{n}}": {{"task": "tasks.note", "schedule": 1.0, "args": [n], "catch_up": "all"}} for n in range({ENTRIES})
 }}
@@ -32,10 +33,13 @@ def start(folder: Path, *words: str) -> "subprocess.Popen[bytes]":
 
 
 @pytest.mark.chaos
+@pytest.mark.parametrize("store", ["sqlite", "redis"])
 def test_every_moment_runs_once_however_often_schedulers_are_killed(
-    rabbit_vhost: Vhost, tmp_path: Path, capsys
+    rabbit_vhost: Vhost, tmp_path: Path, capsys, request: pytest.FixtureRequest, store: str
 ) -> None:
-    (tmp_path / "tasks.py").write_text(f"from leveret import Leveret\nURL = {rabbit_vhost.url!r}\n{APP}")
+    results = request.getfixturevalue("own_redis").url if store == "redis" else "sqlite:///results.db"
+    urls = f"URL, RESULTS = {rabbit_vhost.url!r}, {results!r}"
+    (tmp_path / "tasks.py").write_text(f"from leveret import Leveret\n{urls}\n{APP}")
     (tmp_path / "pyproject.toml").write_text("")
     (tmp_path / "notes").touch()
     dice, kills = random.Random(SEED), 0
@@ -64,6 +68,6 @@ def test_every_moment_runs_once_however_often_schedulers_are_killed(
         wrong += [(number, b - a) for a, b in zip(moments, moments[1:], strict=False) if round(b - a, 3) != 1.0]
     figures = {"occurrences": sum(runs.values()), "not_equal_to_one": len(wrong), "kills": kills, "seconds": SECONDS}
     with capsys.disabled():
-        keep("schedules-rabbitmq", figures)
+        keep("schedules-rabbitmq" if store == "sqlite" else "schedules-rabbitmq-redis", figures)
     assert wrong == []
     assert sum(runs.values()) >= ENTRIES * (SECONDS - 3)

@@ -69,8 +69,9 @@ class Schedules:
         if row is None:
             return False
         if row.standing.paused != paused:
-            cursor = row.standing.cursor if paused else max(row.standing.cursor, now)
-            row.standing = msgspec.structs.replace(row.standing, paused=paused, cursor=cursor, due=UNPLANNED)
+            known = row.standing
+            cursor, due = (known.cursor, known.due) if paused else (max(known.cursor, now), UNPLANNED)
+            row.standing = msgspec.structs.replace(known, paused=paused, cursor=cursor, due=due)
         return True
 
     def look(self, names: tuple[str, ...] | None, runs: int) -> tuple[Standing | None, ...]:

@@ -109,7 +109,7 @@ class TestSchedules:
         assert await rig.store.pause(("a", "b"), True) == (True, False)
         await rig.advance(0.3)
 
-        assert (await rig.one()).paused
+        assert await rig.one() == replace(standing, paused=True)
         assert names(await rig.store.due(10)) == []
         assert await rig.store.take((move(standing, standing.cursor + 0.1),)) == (False,)
         assert await rig.store.pause(("a",), False) == (True,)
@@ -143,6 +143,16 @@ class TestScheduleSources:
         standings = [standing for standing in await rig.store.look() if standing is not None]
         assert [standing.entry.name for standing in standings] == ["b", "c", "own", "theirs"]
         assert await rig.store.sync("code", (entry("b", source="code"), entry("c", source="code"))) == ()
+
+    @case
+    async def test_code_that_defines_nothing_leaves_nothing_of_its_own(self, rig: Rig) -> None:
+        assert await rig.store.sync("code", ()) == ()
+        await rig.store.sync("code", (entry("a", source="code"),))
+        await rig.store.put((entry("own"),))
+
+        assert await rig.other.sync("code", ()) == ("a",)
+
+        assert [s.entry.name for s in await rig.store.look() if s is not None] == ["own"]
 
     @case
     async def test_the_code_takes_over_what_was_made_at_run_time_and_never_the_other_way(self, rig: Rig) -> None:
