@@ -10,8 +10,8 @@ import click
 
 from leveret.app import Leveret
 from leveret.cli.invocation import invocation_options
+from leveret.cli.tables import print_json
 from leveret.cli.verbs.results import show
-from leveret.cli.verbs.tables import print_json
 from leveret.cli.verbs.target import target_app
 from leveret.errors import LeveretError, NotRegistered
 

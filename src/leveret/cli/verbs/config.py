@@ -3,7 +3,7 @@
 import click
 
 from leveret.cli.invocation import invocation_options
-from leveret.cli.verbs.tables import print_json, print_table
+from leveret.cli.tables import print_json, print_table
 from leveret.cli.verbs.target import target_app
 from leveret.config.configuration import DEFAULT
 

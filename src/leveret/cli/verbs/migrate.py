@@ -6,7 +6,7 @@ from typing import cast
 import click
 
 from leveret.cli.invocation import invocation_options
-from leveret.cli.verbs.tables import age, print_json, print_table
+from leveret.cli.tables import age, print_json, print_table
 from leveret.cli.verbs.target import on_drivers, target_settings
 from leveret.errors import ImproperlyConfigured
 from leveret.model.delivery import LeftBehind

@@ -4,7 +4,7 @@ import click
 
 from leveret.cli.invocation import invocation_options
 from leveret.cli.node.queues import split_names
-from leveret.cli.verbs.tables import print_json
+from leveret.cli.tables import print_json
 from leveret.cli.verbs.target import on_drivers, target_app, target_queues
 from leveret.wiring.drivers import Drivers
 

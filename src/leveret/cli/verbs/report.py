@@ -12,7 +12,7 @@ import click
 from leveret.cli.finder import named
 from leveret.cli.invocation import invocation, invocation_options
 from leveret.cli.node.cpus import usable_cpus
-from leveret.cli.verbs.tables import print_json, print_table
+from leveret.cli.tables import print_json, print_table
 from leveret.cli.verbs.target import target_app
 from leveret.config.configuration import DEFAULT
 from leveret.wiring.parts import discovered

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from leveret.cli.verbs.tables import print_json
+from leveret.cli.tables import print_json
 from leveret.errors import TimeoutError
 from leveret.model.state import PENDING, SUCCESS
 

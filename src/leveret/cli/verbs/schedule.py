@@ -10,8 +10,8 @@ import click
 
 from leveret.app import Leveret
 from leveret.cli.invocation import invocation_options
+from leveret.cli.tables import print_json, print_table
 from leveret.cli.verbs.schedule_rows import details, row, summary, upcoming_text
-from leveret.cli.verbs.tables import print_json, print_table
 from leveret.cli.verbs.target import target_app
 from leveret.client.schedules.timings import clocked, crontab, schedule, solar
 from leveret.logic.schedules.words import words

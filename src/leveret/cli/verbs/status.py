@@ -3,7 +3,7 @@
 import click
 
 from leveret.cli.invocation import invocation_options
-from leveret.cli.verbs.tables import age, print_json, print_table
+from leveret.cli.tables import age, print_json, print_table
 from leveret.cli.verbs.target import on_drivers, target_settings
 from leveret.model.delivery import QueueCounts
 from leveret.model.node import Node
