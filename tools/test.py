@@ -10,7 +10,8 @@ ROOT = Path(__file__).parent.parent
 # Parts that measure or kill processes run alone; the others share both cores.
 PARTS: dict[str, list[str]] = {
     "unit and property": ["-n", "2", "tests/unit", "tests/property"],
-    "conformance and integration": ["-n", "2", "tests/conformance", "tests/integration", "tests/plugin"],
+    # Most of it waits for servers and their clocks.
+    "conformance and integration": ["-n", "4", "tests/conformance", "tests/integration", "tests/plugin"],
     "interop with Celery": ["-n", "2", "tests/interop"],
     "simulation": ["tests/simulation"],
     # These wait more than they work.

@@ -112,8 +112,10 @@ def test_a_body_is_committed_once_whatever_dies(tmp_path: Path, step: str, place
 
     assert states == [["SUCCESS", list(range(MEMBERS))]] * KILLS, (tmp_path / "log").read_text()[-3000:]
     # One that dies takes the batch it was settling with it: a chord whose step was in that batch may be past it then.
+    # A script settles several chords at once, and its process dies for the first of them.
     struck = len(list(tmp_path.glob("killed-*")))
-    assert struck >= 0.9 * KILLS, f"only {struck} of {KILLS} chords were struck"
+    least = 0.5 if kind == "two scripts" else 0.9
+    assert struck >= least * KILLS, f"only {struck} of {KILLS} chords were struck"
     assert max(commits.values()) == 1
     # Between two scripts a process can die with a batch of which some is committed: then nobody has written the line.
     assert len(commits) == KILLS or kind == "two scripts"

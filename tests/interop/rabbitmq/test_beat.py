@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.drill import keep, size
-from tests.interop.rabbitmq.processes import until
+from tests.interop.sides.processes import until
 from tests.servers.rabbit.remote import Vhost
 
 SECONDS = size(60.0, 8.0)

@@ -82,6 +82,9 @@ class LoopConnection(asyncio.Protocol):
 
     def ask(self, commands: Sequence[Command]) -> "asyncio.Future[list[Any]]":
         future: asyncio.Future[list[Any]] = self._loop.create_future()
+        if not commands:
+            future.set_result([])
+            return future
         self.send(commands, (Exchange(future, len(commands)),) * len(commands))
         return future
 
