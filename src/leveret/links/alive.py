@@ -28,6 +28,11 @@ def beat_beside(node: Node, beat: float) -> bool:
     return 0.0 < node.started < beat
 
 
+def lives(node: Node, pid: int, beat: float) -> bool:
+    """Whether a namesake of the node on its machine is still there, by its process id and when it last beat."""
+    return beat_beside(node, beat) if pid == node.pid else is_alive(pid)
+
+
 def _is_zombie(pid: int) -> bool:
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")

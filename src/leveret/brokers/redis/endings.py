@@ -58,14 +58,8 @@ class Endings:
     """Every way a delivery ends; holds nothing but names."""
 
     def __init__(self, desk: Desk, store: Verbs, options: DriverOptions, channels: Channels) -> None:
-        self._desk, self._names, self._results, self._store, self._options = (
-            desk,
-            desk.names,
-            store.keys,
-            store,
-            options,
-        )
-        self._channels = channels
+        self._desk, self._names, self._options, self._channels = desk, desk.names, options, channels
+        self._store, self._results = store, store.keys
 
     def commit(
         self, commitments: Sequence[Commitment], raws: Mapping[Receipt, bytes], now: float

@@ -13,8 +13,8 @@ from leveret.brokers.redis.claims import Back
 from leveret.brokers.redis.kombu.fanout import Ears
 from leveret.brokers.redis.publishing import Desk
 from leveret.errors import LeaseLost
-from leveret.links.alive import beat_beside, is_alive
-from leveret.links.redis import envelope
+from leveret.links.alive import is_alive
+from leveret.links.redis import envelope, predecessors
 from leveret.links.redis.hubs import Hubs
 from leveret.links.redis.names import suspects_of
 from leveret.links.redis.scripts import Verb, ask, good
@@ -59,12 +59,7 @@ class RedisLeases:
 
     def _register(self, node: Node, sessions: tuple[Session, ...]) -> Verb[None]:
         now = self._clock.now()
-        others = yield from reaping.predecessors(self._names, node)
-        for other, expires in others:
-            if other.pid == node.pid and beat_beside(node, expires - self._lease):
-                continue
-            if other.pid != node.pid and is_alive(other.pid):
-                continue
+        for other in (yield from predecessors.gone(self._names.key("leveret:"), node, self._lease)):
             yield from self._succeed(node, other, now)
         yield from self._desk.introduce(node.queues)
         facts = [value for session in sessions for value in (session.id, _ENCODE(session))]

@@ -14,11 +14,10 @@ from leveret.links.redis import envelope
 from leveret.links.redis.names import Names, Ticket, queue_of, read_field, suspects_of, write_receipt
 from leveret.links.redis.scripts import Verb, ask, good
 from leveret.model.delivery import Charge, Receipt, SessionId
-from leveret.model.node import Node, Session
+from leveret.model.node import Session
 
 NODE_LOST = "node lost"
 _READ_SESSION: Callable[[bytes], Session] = msgspec.json.Decoder(Session).decode
-_READ_NODE: Callable[[bytes], Node] = msgspec.json.Decoder(Node).decode
 FEW = 50
 """Messages rewritten at once: a node's end must not hold up the loop that does it."""
 
@@ -88,22 +87,6 @@ def leave(names: Names, incarnation: str, now: float) -> Verb[None]:
     """A node that stops in order: what it held goes back uncharged."""
     for session in (yield from ask("lose", names.prefix, incarnation, "1")):
         yield from end_session(names, session.decode(), now, charges={}, suspect_others=False)
-
-
-def predecessors(names: Names, node: Node) -> Verb[list[tuple[Node, float]]]:
-    """Nodes of the same name on the same machine that are not this one, and when their leases end."""
-    answers = yield [("HGETALL", names.key("leveret:nodes"))]
-    found = good(answers[0])
-    nodes = [_READ_NODE(facts) for facts in (found.values() if isinstance(found, dict) else found[1::2])]
-    others = [
-        other
-        for other in nodes
-        if (other.name, other.boot) == (node.name, node.boot) and other.incarnation != node.incarnation
-    ]
-    if not others:
-        return []
-    scores = yield [("ZMSCORE", names.key("leveret:leases"), *(other.incarnation for other in others))]
-    return [(other, float(score or 0)) for other, score in zip(others, good(scores[0]), strict=True)]
 
 
 def sessions_of(names: Names, incarnation: str) -> Verb[list[Session]]:

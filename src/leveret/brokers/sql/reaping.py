@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from leveret.links.alive import beat_beside, is_alive
+from leveret.links.alive import is_alive, lives
 from leveret.links.sql import messages
 from leveret.links.sql.connection import Connection
 from leveret.links.sql.fleet.ledger import NODE_LOST
@@ -80,7 +80,7 @@ def succeed(connection: Connection, node: Node, now: float, lease_seconds: float
     back = 0
     others = connection.execute("predecessors", (node.name, node.boot, node.incarnation)).fetchall()
     for incarnation, pid, expires in others:
-        if is_alive(pid) if pid != node.pid else beat_beside(node, expires - lease_seconds):
+        if lives(node, pid, expires - lease_seconds):
             continue
         connection.execute("drop_node", (incarnation,))
         for row in connection.execute("node_sessions", (incarnation,)).fetchall():

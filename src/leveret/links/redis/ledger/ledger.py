@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
-from leveret.links.alive import beat_beside, is_alive
+from leveret.links.redis import predecessors
 from leveret.links.redis.hubs import Hubs
 from leveret.links.redis.ledger.grant import Grant
-from leveret.links.redis.scripts import Value, Verb, ask, good
+from leveret.links.redis.scripts import Value, Verb, ask
 from leveret.model.delivery import Charge, SessionId
 from leveret.model.node import Node, Pulse, Session, Testimony
 from leveret.model.options import DriverOptions
@@ -36,38 +36,15 @@ class RedisLedger:
         await self._hubs.own().perform(self._grant.guarded(self._register(node, sessions), None))
 
     def _register(self, node: Node, sessions: tuple[Session, ...]) -> Verb[None]:
-        gone = yield from self._gone(node)
+        others = yield from predecessors.gone(f"{self._prefix}leveret:ledger:", node, self._lease_seconds)
+        past = [other.incarnation for other in others]
         facts: list[Value] = []
         for session in sessions:
             facts += (session.id, int(session.quarantine))
         lease = self._times[0]
         yield from ask(
-            "ledger/register", self._prefix, node.incarnation, _ENCODE(node), lease, len(gone), *gone, *facts
+            "ledger/register", self._prefix, node.incarnation, _ENCODE(node), lease, len(past), *past, *facts
         )
-
-    def _gone(self, node: Node) -> Verb[list[str]]:
-        """Predecessors of the same name on the same machine whose process is no more."""
-        key = f"{self._prefix}leveret:ledger:"
-        answers = yield [("HGETALL", f"{key}nodes")]
-        found = good(answers[0])
-        others = [
-            other
-            for other in map(_READ_NODE, found.values() if isinstance(found, dict) else found[1::2])
-            if (other.name, other.boot) == (node.name, node.boot) and other.incarnation != node.incarnation
-        ]
-        if not others:
-            return []
-        # ZSCORE, not ZMSCORE, which Redis 6.0 does not know.
-        scores = yield [("ZSCORE", f"{key}leases", other.incarnation) for other in others]
-        return [
-            other.incarnation
-            for other, score in zip(others, map(good, scores), strict=True)
-            if not self._lives(node, other, float(score or 0) - self._lease_seconds)
-        ]
-
-    @staticmethod
-    def _lives(node: Node, other: Node, beat: float) -> bool:
-        return beat_beside(node, beat) if other.pid == node.pid else is_alive(other.pid)
 
     async def beat(self, node: Node) -> Pulse:
         return await self._hubs.own().perform(self._grant.guarded(self._beat(node), Pulse()))
