@@ -152,10 +152,15 @@ def plan_faults(dice: random.Random) -> list[Plan]:
 
 def simulate(seed: int, variant: Variant = SHIPPED, *, keep_events: bool = False) -> Result:
     """Run one seed."""
+    return play(World, seed, variant, keep_events=keep_events)
+
+
+def play(kind: type[World], seed: int, variant: Variant, *, keep_events: bool) -> Result:
+    """Run one seed of a kind of world."""
     logging.disable(logging.CRITICAL)
     try:
         with in_force(variant):
-            world = World(seed, variant)
+            world = kind(seed, variant)
             run_virtual(world.run(), world.clock)
     finally:
         logging.disable(logging.NOTSET)

@@ -1,7 +1,6 @@
 """One random workflow, run by real workers on the reference driver with faults at every call, and the judgement."""
 
 import asyncio
-import logging
 import random
 from collections import Counter, defaultdict
 from typing import Any
@@ -21,13 +20,12 @@ from leveret.model.state import REVOKED, SUCCESS
 from leveret.ports.executor import Job
 from leveret.testing.clock import SimClock
 from leveret.testing.faults import Fault, Faults, Plan, Wire
-from leveret.testing.loop import run_virtual
 from leveret.testing.simulation.canvas.model import Ended, Model
 from leveret.testing.simulation.canvas.tasks import WorkflowTasks
 from leveret.testing.simulation.canvas.trees import Forester, Node, leaves, to_spec
 from leveret.testing.simulation.history import History
-from leveret.testing.simulation.variant import Variant, in_force
-from leveret.testing.simulation.world import CODEC, OPTIONS, Result, World
+from leveret.testing.simulation.variant import Variant
+from leveret.testing.simulation.world import CODEC, OPTIONS, Result, World, play
 
 SHIPPED = Variant(seats=False)
 CLIENT = Message(id=TaskId("client"), task="client")
@@ -222,25 +220,7 @@ def _flat(value: Any) -> list[Any]:
 
 def simulate_workflow(seed: int, variant: Variant = SHIPPED, *, keep_events: bool = False) -> Result:
     """Run one seed."""
-    logging.disable(logging.CRITICAL)
-    try:
-        with in_force(variant):
-            world = WorkflowWorld(seed, variant)
-            run_virtual(world.run(), world.clock)
-    finally:
-        logging.disable(logging.NOTSET)
-    history = world.history
-    return Result(
-        seed=seed,
-        violations=tuple(history.violations),
-        digest=history.digest(),
-        struck=world.faults.struck,
-        seconds=world.clock.elapsed,
-        runs=sum(history.runs.values()),
-        repeated=sum(times - 1 for times in history.runs.values()),
-        refused=history.refused,
-        events=tuple(history.events()) if keep_events else (),
-    )
+    return play(WorkflowWorld, seed, variant, keep_events=keep_events)
 
 
 def tree_of(seed: int) -> Node:
