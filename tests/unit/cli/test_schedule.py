@@ -173,11 +173,17 @@ def test_beside_celery_the_schedule_is_left_to_its_beat(beat, name):
 
 
 def test_an_entry_whose_task_nobody_here_has_is_named(beat, module):
-    name = module("app.conf.beat_schedule = {'often': {'task': 'ad', 'schedule': 5, 'args': (1,)}}\n")
+    name = module(
+        "from leveret import group\n"
+        "app.conf.beat_schedule = {'often': {'task': 'ad', 'schedule': 5, 'args': (1,)},\n"
+        "    'both': {'task': group(add.s(1), add.s(2)), 'schedule': 5}}\n"
+    )
     process = beat("worker", name, "-c", "1", "--check")
 
     assert process.stdout is not None
-    assert "entry 'often' sends 'ad', which is no task of this app; did you mean 'add'?" in process.stdout.read()
+    told = process.stdout.read()
+    assert "entry 'often' sends 'ad', which is no task of this app; did you mean 'add'?" in told
+    assert "entry 'both'" not in told, "what begins a composition is in every app"
 
 
 def decided(asked: bool | None = None, *, count: int = 2, **settings):

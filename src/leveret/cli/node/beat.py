@@ -43,7 +43,7 @@ def decide(plan: Plan, settings: Settings, asked: bool | None, *, burst: bool) -
         if asked:
             raise ImproperlyConfigured(no_store(settings))
         return Beat(notices=(f"schedule entries not run: {count}; {no_store(settings)}",) if count else ())
-    run = build_scheduler(settings, plan.source, plan.entries)
+    run = build_scheduler(settings, plan.source, plan.entries, plan.tasks)
     return Beat(run=run, address=schedule_driver(settings).address)
 
 
