@@ -85,11 +85,11 @@ def test_at_half_past_seven_it_is_run_and_not_before(morning: Morning) -> None:
     morning.put(7, 20)
     morning.until(lambda: len(morning.moments("often")) == 1)
     early = morning.moments("morning")
-    morning.put(7, 29, 57)
+    morning.put(7, 29, 59)
     morning.until(lambda: morning.moments("morning") != [])
-    morning.put(8, 59, 57)
+    morning.put(8, 59, 59)
     morning.until(lambda: morning.moments("hours") != [])
-    morning.put(11, 59, 57)
+    morning.put(11, 59, 59)
     morning.until(lambda: len(morning.moments("hours")) == 2)
 
     assert early == []
