@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent
 # How many share the two cores in each part: by how much of it is waiting for servers, clocks and ends of processes.
 PARTS: dict[str, list[str]] = {
     "unit and property": ["-n", "2", "tests/unit", "tests/property"],
-    "conformance and integration": ["-n", "4", "tests/conformance", "tests/integration", "tests/plugin"],
+    "conformance and integration": ["-n", "6", "tests/conformance", "tests/integration", "tests/plugin"],
     "interop with Celery": ["-n", "2", "tests/interop"],
     "simulation": ["-n", "2", "tests/simulation"],
     # These kill and time what comes back: no more at once than there are cores.
