@@ -44,7 +44,9 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--only", nargs="*", default=[], help="of sqlite, rabbitmq and redis only these measurements")
     parser.add_argument(
-        "--broker", default="sqlite", help="of mixed and longshort: sqlite, rabbitmq or redis (private ones), a URL"
+        "--broker",
+        default="sqlite",
+        help="of mixed, longshort and schedules: sqlite, rabbitmq or redis (private ones), a URL",
     )
     parser.add_argument("--tasks", type=int, default=1_000_000, help="of million")
     parser.add_argument("--long-seconds", type=float, default=60.0, help="of longshort")
@@ -73,7 +75,7 @@ def dispatch(options: argparse.Namespace) -> None:
         case "million":
             million.run(options.tasks)
         case "schedules":
-            schedules.run()
+            schedules.run(options.broker)
         case "table":
             print(table.markdown())
 

@@ -7,16 +7,15 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-# Parts that measure or kill processes run alone; the others share both cores.
+# How many share the two cores in each part: by how much of it is waiting for servers, clocks and ends of processes.
 PARTS: dict[str, list[str]] = {
     "unit and property": ["-n", "2", "tests/unit", "tests/property"],
-    # Most of it waits for servers and their clocks.
-    "conformance and integration": ["-n", "4", "tests/conformance", "tests/integration", "tests/plugin"],
+    "conformance and integration": ["-n", "6", "tests/conformance", "tests/integration", "tests/plugin"],
     "interop with Celery": ["-n", "2", "tests/interop"],
-    "simulation": ["tests/simulation"],
-    # These wait more than they work.
+    "simulation": ["-n", "2", "tests/simulation"],
+    # These kill and time what comes back: no more at once than there are cores.
     "drills on servers, real kills": ["-n", "2", "tests/e2e/rabbit", "tests/e2e/redis"],
-    "end to end, real kills": ["--ignore=tests/e2e/rabbit", "--ignore=tests/e2e/redis", "tests/e2e"],
+    "end to end, real kills": ["-n", "2", "--ignore=tests/e2e/rabbit", "--ignore=tests/e2e/redis", "tests/e2e"],
 }
 
 

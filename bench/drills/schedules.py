@@ -1,6 +1,7 @@
-"""`python -m bench schedules`: one scheduler with 10,000 entries on SQLite: idle, and firing 100 times a second."""
+"""`python -m bench schedules [--broker redis]`: one scheduler with 10,000 entries: idle, and firing 100 times a second."""
 
 import asyncio
+import os
 import subprocess
 import sys
 import tempfile
@@ -9,12 +10,13 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-from bench import rounds
+from bench import media, rounds
 from bench.drills.verdicts import Figure, show
 from leveret.cli.benching.proc import cpu_seconds, memory
 from leveret.model.endpoint import Url
 from leveret.model.options import DriverOptions
 from leveret.ports.schedule import ScheduleStore
+from leveret.schedulestores.redis import RedisScheduleDriver
 from leveret.schedulestores.sql import SqlScheduleDriver
 from leveret.testing.conformance.schedules.rig import entry
 from leveret.wiring.clock import SystemClock
@@ -41,15 +43,20 @@ def tick(number): ...
 """Nothing of it is due in December."""
 
 
-def run() -> None:
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+KINDS = {"sqlite": SqlScheduleDriver, "redis": RedisScheduleDriver, "valkey": RedisScheduleDriver}
+
+
+def run(broker: str) -> None:
+    with tempfile.TemporaryDirectory() as name, media.medium(broker) as medium, medium.place(Path(name)) as places:
+        folder, url = Path(name), Url(places["LEVERET_BROKER_URL"])
+        if url.scheme not in KINDS:
+            raise SystemExit(f"no schedule is kept in {url.scheme}: {', '.join(KINDS)}")
         (folder / "tasks.py").write_text(APP.replace('"1-11"', f'"{other_months()}"'))
         (folder / "pyproject.toml").write_text("")
         command = [sys.executable, "-m", "leveret.cli", "-A", "tasks", "-q", "beat"]
-        process = subprocess.Popen(command, cwd=folder)
+        process = subprocess.Popen(command, cwd=folder, env={**os.environ, **places})
         try:
-            measure(folder, process.pid)
+            measure(url, process.pid, medium)
         finally:
             process.terminate()
             process.wait()
@@ -61,17 +68,17 @@ def other_months() -> str:
     return ",".join(str(month) for month in range(1, 13) if month not in (now, now % 12 + 1))
 
 
-def measure(folder: Path, pid: int) -> None:
+def measure(url: Url, pid: int, medium: media.Medium) -> None:
     started = time.monotonic()
-    while _on_store(folder, _unplanned):
+    while _on_store(url, _unplanned):
         time.sleep(0.2)
     ready = time.monotonic() - started
     time.sleep(SETTLE_SECONDS)
-    idle = _busy(pid, IDLE_SECONDS)
-    _on_store(folder, _add_fast)
+    idle, served_idle = _busy(pid, medium, IDLE_SECONDS)
+    _on_store(url, _add_fast)
     time.sleep(5.0)
-    busy = _busy(pid, BUSY_SECONDS)
-    late = sorted(_on_store(folder, _lateness))
+    busy, served_busy = _busy(pid, medium, BUSY_SECONDS)
+    late = sorted(_on_store(url, _lateness))
     figures = [
         Figure("10,000 entries planned after", ready, 30, "s"),
         Figure("CPU of an idle scheduler, 10,000 entries", idle, 1, "%"),
@@ -80,13 +87,21 @@ def measure(folder: Path, pid: int) -> None:
         Figure("lateness at 100 fires a second, p99", late[int(len(late) * 0.99)] * 1000, 250, "ms"),
         Figure("runs looked at", len(late), FAST * 20, "", at_least=True),
     ]
-    rounds.write("schedules-bench", {"figures": show(figures), "pss_mb": memory(pid).pss_mb, "max_ms": late[-1] * 1000})
+    content = {
+        "figures": show(figures),
+        "pss_mb": memory(pid).pss_mb,
+        "max_ms": late[-1] * 1000,
+        "server_cpu_percent": {"idle": served_idle, "busy": served_busy},
+    }
+    rounds.write(rounds.named("schedules-bench", medium.name), content)
 
 
-def _busy(pid: int, seconds: float) -> float:
-    before, since = cpu_seconds(pid), time.monotonic()
+def _busy(pid: int, medium: media.Medium, seconds: float) -> tuple[float, float]:
+    """The scheduler's share of a core over that time, and its server's; in percent."""
+    before, served, since = cpu_seconds(pid), medium.cpu_seconds(), time.monotonic()
     time.sleep(seconds)
-    return (cpu_seconds(pid) - before) / (time.monotonic() - since) * 100
+    passed = time.monotonic() - since
+    return (cpu_seconds(pid) - before) / passed * 100, (medium.cpu_seconds() - served) / passed * 100
 
 
 async def _unplanned(store: ScheduleStore) -> bool:
@@ -105,10 +120,9 @@ async def _lateness(store: ScheduleStore) -> list[float]:
     return [run.late for standing in standings if standing is not None for run in standing.runs]
 
 
-def _on_store(folder: Path, work: Any) -> Any:
+def _on_store(url: Url, work: Any) -> Any:
     async def opened() -> Any:
-        url = Url(f"sqlite:///{folder}/.leveret/queue.db")
-        driver = SqlScheduleDriver(url, DriverOptions(), SystemClock())
+        driver = KINDS[url.scheme](url, DriverOptions(), SystemClock())
         try:
             return await work(driver.schedules())
         finally:

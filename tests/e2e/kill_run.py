@@ -176,6 +176,8 @@ class KillRun:
         struck = Counter(running.id for strike in self.report.strikes for running in strike.running)
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
+            if self._hopeless():
+                return
             children = self.node.children()
             self.dice.shuffle(children)
             try:

@@ -15,11 +15,13 @@ from tests.servers.fixtures import own_redis  # noqa: F401 - fixture
 
 from leveret.brokers.redis.driver import RedisDriver
 from leveret.brokers.sql.driver import SqlDriver
-from leveret.logic.schedules.ticks import MOMENT_HEADER, NAME_HEADER
+from leveret.logic.schedules.ticks import MOMENT_HEADER, NAME_HEADER, run_id
 from leveret.model.delivery import Claim, SessionId
 from leveret.model.endpoint import Url
 from leveret.model.node import Node, Session
 from leveret.model.options import DriverOptions
+from leveret.schedulestores.redis import RedisScheduleDriver
+from leveret.schedulestores.sql import SqlScheduleDriver
 from leveret.wiring.clock import SystemClock
 
 ENTRIES, SCHEDULERS, SECONDS = 50, 3, size(60.0, 8.0)
@@ -35,15 +37,28 @@ app.conf.beat_schedule = {{
 def tick(number): ...
 """
 NOTES = """\
-from leveret import Leveret
+from leveret import Leveret, chord
 
 app = Leveret("tasks", broker=URL)
-app.conf.beat_schedule = {"note": {"task": "tasks.note", "schedule": 0.5}}
 
 @app.task
 def note():
     with open("notes", "a") as file:
         file.write("x")
+
+@app.task
+def part(number):
+    return number
+
+@app.task(bind=True)
+def whole(self, values):
+    with open("wholes", "a") as file:
+        file.write(f"{self.request.id} {sum(values)}\\n")
+
+app.conf.beat_schedule = {
+    "note": {"task": "tasks.note", "schedule": 0.5},
+    "chord": {"task": chord([part.s(number) for number in range(4)], whole.s()), "schedule": 0.5, "overlap": "skip"},
+}
 """
 
 
@@ -105,18 +120,24 @@ def test_every_moment_is_sent_once_however_often_schedulers_are_killed(url, tmp_
 
 def test_a_worker_fires_what_the_code_defines_unless_told_otherwise(url, tmp_path):
     (tmp_path / "tasks.py").write_text(NOTES.replace("URL", repr(str(url))))
-    notes = tmp_path / "notes"
-    notes.touch()
+    notes, wholes = tmp_path / "notes", tmp_path / "wholes"
+    for file in (notes, wholes):
+        file.touch()
     worker = start(tmp_path, "worker", "-c", "1")
     try:
         end = time.monotonic() + 20.0
-        while notes.stat().st_size < 3 and time.monotonic() < end:
+        while (notes.stat().st_size < 3 or len(wholes.read_text().split()) < 6) and time.monotonic() < end:
             time.sleep(0.05)
     finally:
         worker.terminate()
         worker.wait()
 
     assert notes.stat().st_size >= 3, (tmp_path / "beat.log").read_text()[-2000:]
+    # A composition is fired like a task: once, and what it comes to has the run's id.
+    ended = [tuple(line.split()) for line in wholes.read_text().splitlines()]
+    assert len(ended) >= 3, (tmp_path / "beat.log").read_text()[-2000:]
+    assert {total for _, total in ended} == {"6"}
+    assert Counter(id for id, _ in ended) == Counter(asyncio.run(runs(url, "chord"))[: len(ended)])
 
 
 def not_once(moments: Counter[float]) -> list[float]:
@@ -125,6 +146,16 @@ def not_once(moments: Counter[float]) -> list[float]:
     seconds = Counter({round(moment - first, 3): times for moment, times in moments.items()})
     whole = {float(number) for number in range(round(max(seconds)) + 1)}
     return sorted(second for second in whole | set(seconds) if second not in whole or seconds[second] != 1)
+
+
+async def runs(url: Url, name: str) -> list[str]:
+    """The ids of an entry's runs, the oldest first, computed anew from revision and moment."""
+    kind = RedisScheduleDriver if url.scheme == "redis" else SqlScheduleDriver
+    driver = kind(url, DriverOptions(), SystemClock())
+    (standing,) = await driver.schedules().look((name,), runs=20)
+    await driver.close()
+    assert standing is not None
+    return [run_id(name, standing.revision, run.moment) for run in reversed(standing.runs)]
 
 
 async def occurrences(url: Url) -> dict[str, Counter[float]]:

@@ -55,7 +55,8 @@ def command(positional: str | None, **given: Any) -> None:
     found = open_app(positional or call.app, {**call.overrides(), **_overrides(given)})
     settings = found.app.conf.settings
     set_up_logging(settings, _options(found, settings, given, color=not call.no_color))
-    run = build_scheduler(settings, found.app.schedules.source, found.app.schedules.declared())
+    schedules = found.app.schedules
+    run = build_scheduler(settings, schedules.source, schedules.declared(), found.app.tasks)
     with pidfile(given["pidfile"]):
         if not call.quiet:
             click.echo(_banner(found, settings))

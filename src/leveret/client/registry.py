@@ -89,7 +89,7 @@ class TaskRegistry(Mapping[str, Any]):
         return name in self._tasks
 
     def _built_in(self, name: str) -> Any:
-        if not name.startswith("celery."):
+        if not name.startswith(("celery.", "leveret.")):
             return None
         if name not in self._builtins:
             self._builtins[name] = self._builtin(name)

@@ -33,6 +33,11 @@ _TWO_APPS: Final = (
     "another app defines an entry of this name; it is ours now, and theirs at their next start: give each its own name"
 )
 
+_ONE_NAME: Final = (
+    "the schedule held entries of an app of this name, none of which is ours and none of whose tasks we have; they are "
+    'gone: two apps of one name drop each other\'s entries, so give each its own, as in Leveret("shop")'
+)
+
 Publish = Callable[[tuple[Posting, ...]], Awaitable[None]]
 
 
@@ -54,6 +59,8 @@ class SchedulerParts:
     source: str = ""
     entries: tuple[Entry, ...] | None = None
     """What the app's code defines, brought into the store at start; None: this scheduler knows no app."""
+    tasks: frozenset[str] = frozenset()
+    """The names of the app's tasks."""
     log: Callable[..., None] = log_to_logging
 
 
@@ -63,7 +70,7 @@ class Scheduler:
     def __init__(self, parts: SchedulerParts) -> None:
         self._store, self._publish, self._clock = parts.store, parts.publish, parts.clock
         self._overlaps, self._log = parts.overlaps, parts.log
-        self._source, self._entries = parts.source, parts.entries
+        self._source, self._entries, self._tasks = parts.source, parts.entries, parts.tasks
         self._failures = 0
         self._unplannable: set[tuple[str, int]] = set()
 
@@ -116,14 +123,23 @@ class Scheduler:
         return ticks.decide(standing, now)
 
     async def _synchronise(self, entries: tuple[Entry, ...]) -> None:
-        known = await self._store.look(tuple(entry.name for entry in entries))
+        known = [standing.entry for standing in await self._store.look() if standing is not None]
         changed = await self._store.sync(self._source, entries)
-        others = [s.entry for s in known if s is not None and s.entry.source not in ("", self._source)]
-        for entry in others:
-            self._log("warning", _TWO_APPS, entry=entry.name, other=entry.source, ours=self._source)
+        ours = {entry.name for entry in entries}
+        for entry in known:
+            if entry.name in ours and entry.source not in ("", self._source):
+                self._log("warning", _TWO_APPS, entry=entry.name, other=entry.source, ours=self._source)
+        if strangers := self._strangers([entry for entry in known if entry.source == self._source], ours):
+            self._log("warning", _ONE_NAME, entries=", ".join(strangers[:3]), ours=self._source)
         self._entries = None
         if changed:
             self._log("info", "the schedule that the code defines is in the store", changed=", ".join(changed))
+
+    def _strangers(self, stood: list[Entry], ours: set[str]) -> list[str]:
+        """The entries that stood under our name, where nothing about any of them is ours: new code of one app hardly
+        ever shares nothing with the old."""
+        alien = all(entry.name not in ours and entry.task not in self._tasks for entry in stood)
+        return [entry.name for entry in stood] if alien else []
 
     async def _send(self, fires: tuple[Fire, ...], now: float, taken_at: float) -> None:
         """Publish and report. What fails stays taken: the store hands it out again."""

@@ -66,6 +66,8 @@ class SupervisorHooks:
     on_waiting: Callable[[tuple[str, ...]], None] = _nothing
     on_death: Callable[[int, str, tuple[str, ...]], None] = _nothing
     """(pid, reason, ids that were running), after the charges are written."""
+    on_renew: Callable[[], None] = _nothing
+    """The new code is being imported."""
     on_reload: Callable[[], None] = _nothing
     """Every process runs the new code."""
     log: Log = log_to_logging

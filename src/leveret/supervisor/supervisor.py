@@ -76,8 +76,7 @@ class Supervisor:
         """Serve until told to stop; answers the exit code."""
         become_subreaper()
         folder = RunFolder()
-        orders = Orders(self.stop, self.interrupt, self.quit, self.reload, self.dump)
-        with Signals(orders):
+        with Signals(Orders(self.stop, self.interrupt, self.quit, self.reload, self.dump)):
             try:
                 if await self._open():
                     await self._serve(folder.path)
@@ -235,6 +234,7 @@ class Supervisor:
 
     async def _reload(self) -> None:
         async with self._reloading:
+            self._hooks.on_renew()
             try:
                 await self._source.renew()
             except LeveretError as error:

@@ -1,6 +1,6 @@
 """Joins a scheduler: the store of the schedule, the broker it sends to, and what tells whether a run has ended."""
 
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -76,8 +76,11 @@ async def _opened(driver: ScheduleDriver) -> AsyncIterator[ScheduleStore]:
 Companion = Callable[[], Coroutine[Any, Any, None]]
 
 
-def build_scheduler(settings: Settings, source: str, entries: tuple[Entry, ...] | None) -> Companion:
-    """A scheduler to be run on a loop until it is cancelled; it opens what it needs there and closes it."""
+def build_scheduler(
+    settings: Settings, source: str, entries: tuple[Entry, ...] | None, tasks: Iterable[str] = ()
+) -> Companion:
+    """A scheduler to be run on a loop until it is cancelled; it opens what it needs there and closes it. `entries` and
+    `tasks` are those of the app that `source` names."""
 
     async def run() -> None:
         clock = SystemClock()
@@ -94,6 +97,7 @@ def build_scheduler(settings: Settings, source: str, entries: tuple[Entry, ...] 
             overlaps=overlaps(drivers, parts.backend, settings),
             source=source,
             entries=entries,
+            tasks=frozenset(tasks),
         )
         try:
             await Scheduler(made).run()

@@ -71,14 +71,15 @@ async def give_back(url: str, times: int) -> int:
     return done
 
 
-def drill(rabbit: Rabbit) -> dict[str, Any]:
+def drill(rabbit: Rabbit, patience: float = 30.0) -> dict[str, Any]:
+    """`patience`: seconds for each kind of queue; what has become a dead letter never comes again."""
     report: dict[str, Any] = {"give_backs": {}, "ready": {}, "dead": {}}
     for kind, arguments in KINDS.items():
         own = rabbit.vhost()
         try:
             declare(rabbit, own, arguments)
             try:
-                report["give_backs"][kind] = asyncio.run(asyncio.wait_for(give_back(own.url, GIVE_BACKS), 30))
+                report["give_backs"][kind] = asyncio.run(asyncio.wait_for(give_back(own.url, GIVE_BACKS), patience))
             except TimeoutError:
                 report["give_backs"][kind] = -1
             report["ready"][kind], report["dead"][kind] = counts(rabbit, own)

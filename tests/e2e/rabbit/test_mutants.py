@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
 def test_give_backs_that_nobody_counts_kill_a_message(rabbit: Rabbit, monkeypatch: pytest.MonkeyPatch) -> None:
     mutate("plain", monkeypatch.setattr)
 
-    report = test_give_backs.drill(rabbit)
+    report = test_give_backs.drill(rabbit, patience=5.0)
 
     assert report["dead"] == {"quorum, limit 5": 1, "quorum, limit 100": 0, "classic": 0}
 

@@ -8,6 +8,7 @@ import pytest
 from tests.integration.sql.rig import claim, counts, node, open_driver, posting, send, session, task_id
 
 from leveret.errors import ImproperlyConfigured, OperationalError, PublishFailed
+from leveret.links.sql import schema
 from leveret.links.sql.schema import check, migrate
 from leveret.model.delivery import Verdict
 from leveret.model.settlement import Commitment
@@ -86,9 +87,11 @@ def _send_one(folder, name):
 
 
 @pytest.mark.parametrize("moment", [1, 2, 3])
-def test_a_schema_made_at_any_moment_of_the_look_is_ours(tmp_path, moment):
+def test_a_schema_made_at_any_moment_of_the_look_is_ours(tmp_path, moment, monkeypatch):
+    # Whoever looks cannot go on while the other waits for him: both are in this thread.
+    monkeypatch.setattr(schema, "PATIENCE_SECONDS", 0.2)
     path = tmp_path / "queue.db"
-    raw, other = (sqlite3.connect(path, isolation_level=None) for _ in range(2))
+    raw, other = (sqlite3.connect(path, timeout=0.1, isolation_level=None) for _ in range(2))
     statements = []
 
     def at_statement(text):

@@ -26,6 +26,7 @@ class Premises:
         self.folder = Path(tempfile.mkdtemp(prefix=f"leveret-{kind}-"))
         (self.folder / LOCK).touch()
         self._lock: int | None = join(self.folder)
+        self._processes: list[subprocess.Popen[bytes]] = []
         self._reaper = subprocess.Popen(
             # -S and -E: the reaper needs the standard library only, and starts in half the time.
             [sys.executable, "-S", "-E", "-m", "tests.servers.host.reaper", str(self.folder)],
@@ -50,6 +51,7 @@ class Premises:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self._processes.append(process)
         tenant = living().get(process.pid)
         if tenant:
             with (self.folder / TENANTS).open("a") as tenants:
@@ -71,7 +73,9 @@ class Premises:
         """End all processes and remove the folder."""
         clear(self.folder)
         self.leave()
-        self._reaper.wait()
+        # Whoever counts warnings of a test would be told of a process that another has left unwaited for.
+        for process in (*self._processes, self._reaper):
+            process.wait()
 
 
 def tail(log: Path, lines: int = 40) -> str:

@@ -145,19 +145,22 @@ def test_a_worker_runs_the_schedule_unless_told_otherwise(leveret, beat, module)
 
 
 def test_a_reload_brings_the_schedule_of_the_new_code(leveret, beat, name, project):
-    process = beat("worker", name, "-c", "1", "-l", "INFO")
+    # Nobody asks for the schedule meanwhile: each time would import the app once more, on cores that are imported on.
+    log = project / "log"
+    process = beat("worker", name, "-c", "1", "-l", "INFO", "--logfile", str(log))
 
     def entries() -> list[str]:
         return [entry["entry"] for entry in json.loads(leveret("-A", name, "schedule", "list", "--json").out or "[]")]
 
-    until(lambda: entries() == ["report"])
-    time.sleep(1.0)  # its process must be ready to be replaced
+    until(lambda: log.exists() and "the schedule that the code defines is in the store" in log.read_text(), 60.0)
+    assert entries() == ["report"]
     path = project / f"{name}.py"
     path.write_text(path.read_text().replace('"report"', '"summary"'))
 
     process.send_signal(signal.SIGHUP)
 
-    until(lambda: entries() == ["summary"])
+    until(lambda: "the new code's schedule is in the store" in log.read_text(), 60.0)
+    assert entries() == ["summary"]
 
 
 def test_beside_celery_the_schedule_is_left_to_its_beat(beat, name):
@@ -173,11 +176,17 @@ def test_beside_celery_the_schedule_is_left_to_its_beat(beat, name):
 
 
 def test_an_entry_whose_task_nobody_here_has_is_named(beat, module):
-    name = module("app.conf.beat_schedule = {'often': {'task': 'ad', 'schedule': 5, 'args': (1,)}}\n")
+    name = module(
+        "from leveret import group\n"
+        "app.conf.beat_schedule = {'often': {'task': 'ad', 'schedule': 5, 'args': (1,)},\n"
+        "    'both': {'task': group(add.s(1), add.s(2)), 'schedule': 5}}\n"
+    )
     process = beat("worker", name, "-c", "1", "--check")
 
     assert process.stdout is not None
-    assert "entry 'often' sends 'ad', which is no task of this app; did you mean 'add'?" in process.stdout.read()
+    told = process.stdout.read()
+    assert "entry 'often' sends 'ad', which is no task of this app; did you mean 'add'?" in told
+    assert "entry 'both'" not in told, "what begins a composition is in every app"
 
 
 def decided(asked: bool | None = None, *, count: int = 2, **settings):
@@ -202,8 +211,8 @@ def test_with_results_in_sqlite_the_schedule_is_kept_there(tmp_path):
     assert decided(True, broker_url=f"sqlite:///{tmp_path}/q.db", profile="celery").run is not None
 
 
-def until(look) -> None:
-    end = time.monotonic() + 15.0
+def until(look, seconds: float = 15.0) -> None:
+    end = time.monotonic() + seconds
     while not look():
         assert time.monotonic() < end
         time.sleep(0.1)

@@ -10,7 +10,7 @@ import celery.schedules
 import msgspec
 import pytest
 
-from leveret import Leveret, chain, clocked, crontab, group, schedule, solar
+from leveret import Leveret, Signature, chain, chord, chunks, clocked, crontab, group, schedule, solar
 from leveret.client.schedules.declared import read_catch_up
 from leveret.client.schedules.timings import maybe_schedule
 from leveret.client.tasks.moments import Moment
@@ -130,6 +130,54 @@ def test_a_chain_has_steps_with_ids_of_each_run(app) -> None:
     assert [(step.task, dict(step.options)) for step in message.embed.chain] == [("add", {})]
 
 
+def test_a_composition_is_one_message_that_begins_it(app) -> None:
+    add = app.tasks["add"]
+    whole = chord([add.s(1), add.s(2)], add.s(3), app=app)
+    given = {"task": whole, "args": (), "options": {"countdown": 2, "expires": 60}}
+
+    entry = declared(app, **given)
+    _, message = message_of(app, entry)
+
+    assert (message.task, message.queue, message.priority) == ("leveret.begin", "sums", 3)
+    assert repr(Signature.from_dict(message.kwargs["call"])) == repr(whole)
+    assert (entry.delay, entry.expires_after) == (2.0, 60.0)
+    assert (entry.task, entry.arguments) == ("celery.chord", "chord([add(1), add(2)], add(3))")
+    assert declared(app, **given) == entry, "the same declaration is no change"
+
+
+def test_a_chain_that_is_not_of_tasks_alone_is_begun_too(app) -> None:
+    add = app.tasks["add"]
+
+    for whole in (add.s(1) | group(add.s(1), add.s(2)), group(add.s(1), add.s(2)) | add.s(3), chunks(add, [(1,)], 1)):
+        _, message = message_of(app, declared(app, task=whole, args=()))
+        assert (message.task, message.queue) == ("leveret.begin", "sums")
+
+
+def test_a_composition_that_cannot_be_begun_at_each_moment_is_refused(app) -> None:
+    add = app.tasks["add"]
+    frozen = group(add.s(1).set(task_id="x"), add.s(2), app=app)
+
+    with pytest.raises(ImproperlyConfigured, match="schedule entry 'a': a part of it has an id already"):
+        declared(app, task=frozen, args=())
+    with pytest.raises(ImproperlyConfigured, match="an empty group cannot be scheduled"):
+        declared(app, task=group(app=app), args=())
+    with pytest.raises(ImproperlyConfigured, match="too many positional arguments"):
+        declared(app, task=group(add.s(1, 2, 3), app=app), args=())
+    with pytest.raises(ImproperlyConfigured, match="options name eta"):
+        declared(app, task=group(add.s(1), app=app), args=(), options={"eta": datetime.now(UTC)})
+
+
+def test_a_composition_is_changed_as_a_whole(app) -> None:
+    add = app.tasks["add"]
+    app.schedules.create("whole", 3600, group(add.s(1), add.s(2), app=app))
+
+    with pytest.raises(ImproperlyConfigured, match="give the whole call anew"):
+        app.schedules.change("whole", args=(1,))
+    changed = app.schedules.change("whole", task=group(add.s(1), app=app))
+
+    assert (changed.revision, changed.entry.arguments) == (2, "group(add(1))")
+
+
 @pytest.mark.parametrize(
     ("item", "words"),
     [
@@ -160,8 +208,6 @@ def test_a_wrong_entry_is_refused_at_the_door_by_its_name(app, item, words) -> N
 def test_what_cannot_be_scheduled_says_what_to_do(app) -> None:
     class BeatLazyFunc: ...
 
-    with pytest.raises(NotYet, match="schedule a task that sends it"):
-        declared(app, task=group(app.tasks["add"].s(1), app=app), args=())
     with pytest.raises(NotYet, match="have the task compute it"):
         declared(app, args=(BeatLazyFunc(),))
 

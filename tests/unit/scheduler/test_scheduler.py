@@ -170,6 +170,29 @@ def test_two_apps_that_define_the_same_name_are_told():
     assert any(text.startswith("another app defines an entry of this name") for _, text in bench.logged)
 
 
+@pytest.mark.parametrize(
+    ("stood", "tasks", "told"),
+    [
+        ((entry("b", source="code"),), {"mine"}, True),
+        ((entry("b", source="code"), entry("a", source="code")), {"mine"}, False),
+        ((entry("b", source="code"),), {"mine", "t"}, False),
+        ((entry("b", source="code of another"),), {"mine"}, False),
+        ((), {"mine"}, False),
+    ],
+    ids=["nothing is ours", "new code of ours", "our task", "an app of another name", "an empty store"],
+)
+def test_two_apps_of_one_name_are_told_once(stood, tasks, told):
+    bench = Bench(entry("a", 10.0, source="code"))
+    bench.parts = replace_parts(bench.parts, tasks=frozenset(tasks))
+    for source in {one.source for one in stood}:
+        asyncio.run(bench.store.sync(source, tuple(one for one in stood if one.source == source)))
+
+    bench.run(1.0)
+
+    warned = [text for level, text in bench.logged if level == "warning"]
+    assert [text.startswith("the schedule held entries of an app of this name") for text in warned] == [True] * told
+
+
 def replace_parts(parts: SchedulerParts, **changes) -> SchedulerParts:
     from dataclasses import replace as changed
 

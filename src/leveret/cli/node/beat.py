@@ -43,27 +43,40 @@ def decide(plan: Plan, settings: Settings, asked: bool | None, *, burst: bool) -
         if asked:
             raise ImproperlyConfigured(no_store(settings))
         return Beat(notices=(f"schedule entries not run: {count}; {no_store(settings)}",) if count else ())
-    run = build_scheduler(settings, plan.source, plan.entries)
+    run = build_scheduler(settings, plan.source, plan.entries, plan.tasks)
     return Beat(run=run, address=schedule_driver(settings).address)
 
 
 class Renewal:
-    """Brings the entries of new code into the store after a reload; it runs beside the node."""
+    """Brings the entries of new code into the store after a reload; it runs beside the node.
+
+    They are read while the new code is being imported, for that takes as long once more, and written when every
+    process runs it: a task that only the new code has would be unknown before.
+    """
 
     def __init__(self, question: Callable[[], Question], settings: Settings) -> None:
         """`question` has the app imported anew."""
         self._question, self._settings = question, settings
         self._asked = asyncio.Event()
+        self._plan: asyncio.Future[Plan] | None = None
+
+    def prepare(self) -> None:
+        """A reload begins."""
+        self._plan = asyncio.ensure_future(asyncio.to_thread(self._question().answer))
+        # Of code that does not import nobody asks: the processes' own import has failed too.
+        self._plan.add_done_callback(lambda plan: plan.cancelled() or plan.exception())
 
     def ask(self) -> None:
+        """The reload is done."""
         self._asked.set()
 
     async def run(self) -> None:
         while True:
             await self._asked.wait()
             self._asked.clear()
+            assert self._plan is not None, "a reload that is done has begun"
             try:
-                plan = await asyncio.to_thread(self._question().answer)
+                plan = await self._plan
                 async with open_schedules(self._settings) as store:
                     changed = await store.sync(plan.source, plan.entries)
             except LeveretError as error:

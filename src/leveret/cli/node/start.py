@@ -43,7 +43,8 @@ def start(question: Question, request: Request) -> int:
     set_up_logging(settings, options)
     with pidfile(request.given["pidfile"]):
         renewal = Renewal(lambda: ask_anew(plan.app, request.overrides), settings)
-        hooks = SupervisorHooks(on_reload=renewal.ask)
+        scheduled = beat.run is not None
+        hooks = SupervisorHooks(on_renew=renewal.prepare, on_reload=renewal.ask) if scheduled else SupervisorHooks()
         supervisor = build_supervisor(settings, options, hooks, question.forkserver)
         if request.banner:
             click.echo(banner(options, facts))

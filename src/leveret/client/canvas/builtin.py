@@ -1,4 +1,4 @@
-"""Tasks that every app has, under Celery's names; made when one of them is first asked for."""
+"""Tasks that every app has, most under Celery's names; made when one of them is first asked for."""
 
 import inspect
 from collections.abc import Callable, Coroutine, Iterable, Mapping
@@ -6,6 +6,9 @@ from typing import Any
 
 from leveret.client.current import App
 from leveret.client.signature import Signature
+from leveret.client.tasks.replacing import replace
+from leveret.logic.canvas.plan import ACCUMULATE, BEGIN
+from leveret.logic.canvas.signatures import MAP, STARMAP
 
 
 def make_builtin(name: str, app: App, make: Callable[..., Any]) -> Any:
@@ -13,7 +16,7 @@ def make_builtin(name: str, app: App, make: Callable[..., Any]) -> Any:
     function = _FUNCTIONS.get(name)
     if function is None:
         return None
-    task = make(function(app), name, {"typing": False}, bind=False)
+    task = make(function(app), name, {"typing": False}, bind=name == BEGIN)
     task.attach(app)
     return task
 
@@ -43,10 +46,19 @@ def _accumulate(app: App) -> Callable[..., Any]:
     return accumulate
 
 
+def _begin(app: App) -> Callable[..., Any]:
+    def begin(self: Any, call: Mapping[str, Any]) -> Any:
+        """Have a composition run in its place, whose ids are then computed from its own."""
+        return replace(self, Signature.from_dict(call, app=app))
+
+    return begin
+
+
 _FUNCTIONS: Mapping[str, Callable[[App], Callable[..., Any]]] = {
-    "celery.map": _map,
-    "celery.starmap": _starmap,
-    "celery.accumulate": _accumulate,
+    MAP: _map,
+    STARMAP: _starmap,
+    ACCUMULATE: _accumulate,
+    BEGIN: _begin,
 }
 
 

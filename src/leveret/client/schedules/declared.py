@@ -11,11 +11,13 @@ from zoneinfo import ZoneInfoNotFoundError
 import msgspec
 
 from leveret.client import options as calls
+from leveret.client.canvas.composition import NO_JOINS, Composition
 from leveret.client.client import Client
 from leveret.client.schedules.timings import BaseSchedule, maybe_schedule
 from leveret.client.signature import Signature
-from leveret.client.specs import to_spec
+from leveret.client.specs import plain, to_spec
 from leveret.errors import ImproperlyConfigured, NotYet
+from leveret.logic.canvas.plan import BEGIN, ids_in
 from leveret.logic.ids import derive
 from leveret.logic.schedules.ticks import zone_of
 from leveret.model.message import Message
@@ -38,6 +40,8 @@ class Call(NamedTuple):
     message: Message
     expires_after: float | None
     delay: float
+    told: tuple[str, str] = ("", "")
+    """For people, where the message itself does not tell: what is called, and with which arguments."""
 
 
 class Tasks(Protocol):
@@ -82,10 +86,11 @@ class Declarations:
         message = msgspec.structs.replace(
             call.message, id=derive(name, "schedule"), root_id=None, parent_id=None, reply_to=None, derived=True
         )
+        task, arguments = call.told
         return {
-            "task": message.task,
+            "task": task or message.task,
             "postings": self._client.postings((message,)),
-            "arguments": shown(message.args, message.kwargs),
+            "arguments": arguments or shown(message.args, message.kwargs),
             "expires_after": call.expires_after,
             "delay": call.delay,
         }
@@ -113,7 +118,7 @@ class Declarations:
 
     def _changed_call(self, given: Mapping[str, Any], entry: Entry) -> dict[str, Any]:
         old = self._client.codec.decode(entry.postings[0].encoded, entry.postings[0].queue)
-        if old.embed and "task" not in given:
+        if (old.embed or old.task == BEGIN) and "task" not in given:
             raise ImproperlyConfigured("something follows its task: give the whole call anew, as task=signature")
         whole = {"task": old.task, "args": old.args, "kwargs": old.kwargs, "options": self._options_of(entry, old)}
         return self._facts(entry.name, self._call({**whole, **given}))
@@ -148,17 +153,37 @@ class Declarations:
         whole = signature.clone(given.get("args") or (), given.get("kwargs") or {}, **dict(given.get("options") or {}))
         if not whole.subtask_type:
             return self._composed(whole.task, whole.args, whole.kwargs, whole.options)
-        first, *rest = chained(whole)
+        steps = chained(whole)
+        if not steps:
+            return self._of_composition(cast(Composition[Any], whole))
+        first, *rest = steps
         call = self._composed(first.task, first.args, first.kwargs, {**first.options, **whole.options})
         # Each run's steps have ids of their own, computed from the run's.
         behind = tuple(without_id(to_spec(step)) for step in reversed(rest))
         embed = msgspec.structs.replace(call.message.embed, chain=behind)
         return call._replace(message=msgspec.structs.replace(call.message, embed=embed))
 
+    def _of_composition(self, whole: Composition[Any]) -> "Call":
+        """One message, as for a task: a worker puts the composition in its place, under the run's id. So the ids of all
+        its parts are computed from the run's, and its result is the run's."""
+        refuse_moment(whole.options)
+        if any(ids_in(to_spec(whole))):
+            raise ImproperlyConfigured("a part of it has an id already: every run has its own")
+        if not self._client.options.joins:
+            raise ImproperlyConfigured(NO_JOINS.format(where=self._client.options.address or "this broker"))
+        timed = {name: whole.options.pop(name) for name in ("expires", "countdown") if name in whole.options}
+        messages = whole.plan(self._client, (), {}, {}).messages
+        if not messages:
+            raise ImproperlyConfigured(f"an empty {whole.kind} cannot be scheduled")
+        # Where its first task goes somebody knows the app.
+        first = messages[0]
+        place = {"queue": first.queue} if not first.exchange else {"exchange": first.exchange}
+        place |= {"routing_key": first.routing_key} if first.exchange else {}
+        call = self._composed(BEGIN, (), {"call": plain(whole)}, {**place, "priority": first.priority, **timed})
+        return call._replace(told=(whole.task, shortened(repr(whole))))
+
     def _composed(self, name: str, args: Any, kwargs: Any, options: dict[str, Any]) -> "Call":
-        for refused in ("task_id", "eta"):
-            if options.get(refused) is not None:
-                raise ImproperlyConfigured(f"options name {refused}: every run has its own")
+        refuse_moment(options)
         calls.check(options)
         positional, named = calls.positional(args), dict(calls.named(kwargs))
         refuse_lazy(positional, named)
@@ -227,12 +252,13 @@ def _duration(name: str, value: Any) -> Any:
 
 
 def chained(signature: Signature[Any]) -> list[Signature[Any]]:
-    """The single tasks of a chain in order, those of chains in it laid flat."""
+    """The single tasks of a chain in order, those of chains in it laid flat; none where others are among them."""
     if signature.subtask_type is None:
         return [signature]
     if signature.subtask_type != "chain":
-        raise NotYet(f"a {signature.subtask_type} cannot be scheduled yet: schedule a task that sends it")
-    return [step for part in signature.kwargs["tasks"] for step in chained(Signature.from_dict(part))]
+        return []
+    parts = [chained(Signature.from_dict(part)) for part in signature.kwargs["tasks"]]
+    return [step for part in parts for step in part] if all(parts) else []
 
 
 def without_id(spec: SignatureSpec) -> SignatureSpec:
@@ -250,6 +276,13 @@ def refuse_unknown(given: Mapping[str, Any]) -> None:
             near = difflib.get_close_matches(str(key), (*KEYS, *OURS), n=1)
             hint = f"; did you mean {near[0]!r}?" if near else f" (known: {', '.join((*KEYS, *OURS))})"
             raise ImproperlyConfigured(f"{key!r} is nothing an entry has{hint}")
+
+
+def refuse_moment(options: Mapping[str, Any]) -> None:
+    """Refuse what would be the same for each run."""
+    for refused in ("task_id", "eta"):
+        if options.get(refused) is not None:
+            raise ImproperlyConfigured(f"options name {refused}: every run has its own")
 
 
 def refuse_lazy(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
@@ -286,5 +319,8 @@ def read_catch_up(value: Any) -> CatchUp:
 
 def shown(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
     """Arguments as a person reads them."""
-    text = ", ".join([*map(repr, args), *(f"{name}={value!r}" for name, value in kwargs.items())])
+    return shortened(", ".join([*map(repr, args), *(f"{name}={value!r}" for name, value in kwargs.items())]))
+
+
+def shortened(text: str) -> str:
     return text if len(text) <= _SHOWN_CHARS else f"{text[: _SHOWN_CHARS - 3]}..."

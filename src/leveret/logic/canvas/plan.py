@@ -36,6 +36,8 @@ from leveret.logic.ids import derive
 from leveret.model.signature import SignatureSpec
 
 ACCUMULATE = "celery.accumulate"
+BEGIN = "leveret.begin"
+"""The task that a whole composition takes the place of, where one message must stand for it."""
 CHORD_TIMEOUT = "leveret.chord_timeout"
 _DELAYS = frozenset(("countdown", "eta"))
 
