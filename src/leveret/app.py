@@ -13,6 +13,7 @@ from leveret.client import options as calls
 from leveret.client.canvas import chords as _chords  # noqa: F401 - names the kinds of signatures
 from leveret.client.canvas.builtin import make_builtin
 from leveret.client.client import Client
+from leveret.client.frameworks.adapting import adapt
 from leveret.client.frameworks.surroundings import Surroundings
 from leveret.client.groups import GroupResult, ResultSet
 from leveret.client.options import CallOptions, Seconds
@@ -31,7 +32,6 @@ from leveret.config.configuration import Configuration
 from leveret.config.settings import Settings
 from leveret.model.message import Message
 from leveret.model.task import TaskDefinition
-from leveret.wiring.frameworks import adapt
 
 if TYPE_CHECKING:
     from leveret.client.schedules.face import Schedules

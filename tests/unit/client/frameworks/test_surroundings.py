@@ -10,9 +10,9 @@ import pytest
 
 from leveret import Leveret, current_task, testing
 from leveret.client import current
+from leveret.client.frameworks import adapting
 from leveret.errors import ImproperlyConfigured, LeveretWarning
 from leveret.model.request import Request
-from leveret.wiring import frameworks
 
 HELD: ContextVar[str] = ContextVar("held", default="")
 
@@ -127,7 +127,7 @@ def test_without_django_nothing_is_done_for_it_and_said_so(monkeypatch: pytest.M
 
 
 def test_an_app_that_lives_in_no_framework_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in frameworks.BY_VARIABLE:
+    for variable in adapting.BY_VARIABLE:
         monkeypatch.delenv(variable, raising=False)
 
     app = Leveret("plain", set_as_current=False)

@@ -1,4 +1,4 @@
-"""The framework an app lives in. What adapts the app to it stands above this floor, so it is found by name."""
+"""The framework an app lives in. What adapts the app to it stands above this floor, so it is imported by name."""
 
 import os
 from importlib import import_module
