@@ -17,6 +17,7 @@ SETTINGS = {
     "concurrency": "worker_concurrency",
     "pool": "worker_pool",
     "max_tasks_per_child": "worker_max_tasks_per_child",
+    "max_memory_per_child": "worker_max_memory_per_child",
     "time_limit": "task_time_limit",
     "soft_time_limit": "task_soft_time_limit",
     "prefetch_multiplier": "worker_prefetch_multiplier",
@@ -45,11 +46,10 @@ REFUSED = {
     "gid": "--gid: a worker keeps the group it is started as; let systemd (Group=) or the container set it",
     "umask": "--umask: let systemd (UMask=), the container or the shell set it",
     "executable": "--executable: a worker runs on the Python it is started with",
-    "max_memory_per_child": "--max-memory-per-child is not here yet; --max-tasks-per-child recycles processes",
 }
 
 
-_VALUED = ("--heartbeat-interval", "--pool-start-method", "--autoscale", "--max-memory-per-child", "--scheduler")
+_VALUED = ("--heartbeat-interval", "--pool-start-method", "--autoscale", "--scheduler")
 _DAEMON = ("--uid", "--gid", "--umask", "--executable")
 
 
@@ -80,6 +80,7 @@ def _hidden(command: F) -> F:
 @click.option("--log-json", is_flag=True, help="Log lines as JSON objects.")
 @click.option("-I", "--include", metavar="A,B", help="Modules to import too.")
 @click.option("--max-tasks-per-child", type=int, metavar="N", help="Replace a process after N tasks.")
+@click.option("--max-memory-per-child", type=int, metavar="KIB", help="Replace a process that holds more memory.")
 @click.option("--time-limit", type=float, metavar="SECONDS", help="Stop a task that runs longer.")
 @click.option("--soft-time-limit", type=float, metavar="SECONDS", help="Raise SoftTimeLimitExceeded in it.")
 @click.option("--prefetch-multiplier", type=int, metavar="N", help="Messages a slot may hold; adaptive without it.")

@@ -79,7 +79,11 @@ WORKER: tuple[Row, ...] = (
         "None by default: adaptive, so that nothing waits behind a long task; obeyed where set",
     ),
     works("worker_max_tasks_per_child", "a worker process is replaced after this many tasks"),
-    later("worker_max_memory_per_child", "comes with process recycling by memory"),
+    works(
+        "worker_max_memory_per_child",
+        "KiB of resident memory after which a worker process is replaced; looked at after each task of 25 ms or more, "
+        "after a few shorter ones",
+    ),
     works("worker_soft_shutdown_timeout", "seconds running tasks get when a worker is stopped at once"),
     unneeded("worker_enable_soft_shutdown_on_idle", "an idle worker has nothing to give back", False),
     differs(

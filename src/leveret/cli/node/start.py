@@ -84,6 +84,7 @@ def worker_options(plan: Plan, settings: Settings, request: Request) -> WorkerOp
         slots=slots,
         queues=queues,
         max_tasks_per_child=settings.worker_max_tasks_per_child,
+        max_memory_per_child=settings.worker_max_memory_per_child,
         time_limit=settings.task_time_limit,
         soft_time_limit=settings.task_soft_time_limit,
         prefetch_multiplier=settings.worker_prefetch_multiplier,
