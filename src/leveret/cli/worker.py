@@ -41,7 +41,6 @@ UNNEEDED = {
 }
 REFUSED = {
     "detach": "--detach: a worker stays in the foreground; let systemd or a container start it (--pidfile, --logfile)",
-    "autoscale": "--autoscale is not here yet; -c sets the number of slots",
     "uid": "--uid: a worker keeps the user it is started as; let systemd (User=) or the container set it",
     "gid": "--gid: a worker keeps the group it is started as; let systemd (Group=) or the container set it",
     "umask": "--umask: let systemd (UMask=), the container or the shell set it",
@@ -49,7 +48,7 @@ REFUSED = {
 }
 
 
-_VALUED = ("--heartbeat-interval", "--pool-start-method", "--autoscale", "--scheduler")
+_VALUED = ("--heartbeat-interval", "--pool-start-method", "--scheduler")
 _DAEMON = ("--uid", "--gid", "--umask", "--executable")
 
 
@@ -71,6 +70,7 @@ def _hidden(command: F) -> F:
 @click.command("worker")
 @click.argument("positional", metavar="[APP]", required=False)
 @click.option("-c", "--concurrency", metavar="N|auto", help="Slots; auto: the CPUs this process may use.")
+@click.option("--autoscale", metavar="MAX,MIN", help="Slots by need: more while messages wait too long, fewer later.")
 @click.option("-P", "--pool", metavar="POOL", help="prefork, threads, solo, asyncio or package.module:Class.")
 @click.option("-Q", "--queues", metavar="A,B", multiple=True, help="Queues to consume.")
 @click.option("-X", "--exclude-queues", metavar="A,B", multiple=True, help="Queues not to consume.")

@@ -100,7 +100,11 @@ WORKER: tuple[Row, ...] = (
     ours("worker_log_json", "log lines as JSON objects"),
     later("worker_pool_start_method", "chosen by itself: our forkserver, or spawn where forking is not safe", "fork"),
     unneeded("worker_agent", _REPLACED),
-    later("worker_autoscaler", "comes with autoscaling", "celery.worker.autoscale:Autoscaler"),
+    unneeded(
+        "worker_autoscaler",
+        "`leveret worker --autoscale MAX,MIN` goes by how long messages wait",
+        "celery.worker.autoscale:Autoscaler",
+    ),
     unneeded("worker_consumer", _REPLACED, "celery.worker.consumer:Consumer"),
     unneeded("worker_timer", _REPLACED),
     unneeded("worker_timer_precision", "there is no timer that polls", 1.0),

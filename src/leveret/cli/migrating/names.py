@@ -15,7 +15,6 @@ ELSEWHERE = {
     "celery.contrib.pytest": "`leveret.testing` and its pytest fixtures test tasks without a worker",
     "celery.contrib.rdb": "`-P solo` runs tasks in the foreground, where a debugger works",
     "celery.contrib.abortable": "`result.revoke(terminate=True)` ends a running task",
-    "celery.contrib.django.task": "every task has `delay_on_commit`",
     "celery.beat": "the schedule lives in a store of its own: `app.schedules`, `leveret schedule`",
     "celery.fixups": "Django is adapted by itself",
     "celery.loaders": "there are no loaders: `config_from_object`, `autodiscover_tasks`",

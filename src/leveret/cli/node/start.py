@@ -18,6 +18,7 @@ from leveret.cli.node.plan import Plan, Question, Request, ask_anew
 from leveret.cli.node.queues import consumed_queues, own_queues, split_names
 from leveret.config.settings import Settings
 from leveret.errors import ImproperlyConfigured
+from leveret.logic.pools.scaling import Limits
 from leveret.model.node import Node
 from leveret.model.options import WorkerOptions
 from leveret.ports.broker import Capability
@@ -25,7 +26,7 @@ from leveret.supervisor.options import SupervisorHooks
 from leveret.wiring.clock import SystemClock
 from leveret.wiring.drivers import open_drivers
 from leveret.wiring.parts import find
-from leveret.wiring.supervisor import build_supervisor
+from leveret.wiring.supervisor import autoscale, build_supervisor
 
 log = logging.getLogger("leveret.worker")
 
@@ -34,6 +35,7 @@ def start(question: Question, request: Request) -> int:
     """Be the node until it is told to stop; answers the exit code."""
     plan = question.answer()
     settings = Settings(**plan.settings)
+    limits = autoscale_limits(request.given["autoscale"], settings.worker_pool)
     options = worker_options(plan, settings, request)
     beat = decide(plan, settings, request.given["beat"], burst=request.given["burst"])
     facts = _facts(plan, settings, beat)
@@ -45,6 +47,8 @@ def start(question: Question, request: Request) -> int:
         renewal = Renewal(lambda: ask_anew(plan.app, request.overrides), settings)
         hooks = SupervisorHooks(on_reload=renewal.ask)
         supervisor = build_supervisor(settings, options, hooks, question.forkserver)
+        if limits is not None:
+            autoscale(supervisor, settings, options, limits)
         if request.banner:
             click.echo(banner(options, facts))
         if request.given["purge"]:
@@ -60,7 +64,8 @@ def worker_options(plan: Plan, settings: Settings, request: Request) -> WorkerOp
     """The node as plain data for every process of it."""
     given = request.given
     _check_pool(settings.worker_pool)
-    processes, slots = layout(settings.worker_pool, settings.worker_concurrency)
+    limits = autoscale_limits(given["autoscale"], settings.worker_pool)
+    processes, slots = layout(settings.worker_pool, settings.worker_concurrency if limits is None else limits.least)
     queues = consumed_queues(settings, plan.queues, split_names(given["queues"]), split_names(given["exclude_queues"]))
     clock = SystemClock()
     clock, name = SystemClock(), node_name(given["hostname"])
@@ -110,6 +115,19 @@ def layout(pool: str, concurrency: int | None) -> tuple[int, int]:
             return wanted, 1
         case _:
             return 1, wanted
+
+
+def autoscale_limits(given: str | None, pool: str) -> Limits | None:
+    """Read `--autoscale MAX,MIN`; MIN is 1 unless it is said."""
+    if given is None:
+        return None
+    most, comma, least = given.partition(",")
+    if pool == "solo":
+        raise ImproperlyConfigured("--autoscale: the solo pool has one slot")
+    try:
+        return Limits(most=int(most), least=int(least) if comma else 1)
+    except ValueError:
+        raise ImproperlyConfigured(f"--autoscale {given}: it is MAX,MIN, two whole numbers") from None
 
 
 def _check_pool(pool: str) -> None:
