@@ -42,11 +42,21 @@ class Django:
     """What holds around each run in a worker: no connection is used that the database has closed meanwhile, none is
     kept for longer than `CONN_MAX_AGE` says, and what the run wrote down for debugging is forgotten."""
 
+    def __init__(self) -> None:
+        self._insisted = False
+
     def around(self, request: Request) -> AbstractContextManager[None]:
+        self._insist()
         return _fresh_connections()
 
     def around_async(self, request: Request) -> AbstractAsyncContextManager[None]:
+        self._insist()
         return _own_thread()
+
+    def _insist(self) -> None:
+        if not self._insisted:
+            insist_on_health_checks()
+            self._insisted = True
 
 
 @contextmanager
@@ -73,20 +83,24 @@ async def _own_thread() -> AsyncIterator[None]:
                 await sync_to_async(_close_all, thread_sensitive=True)()
 
 
-def begin() -> None:
-    """Before a run: close what is too old or broken, and have the rest looked at before its first use.
+def insist_on_health_checks() -> None:
+    """Have every connection that is kept, or comes from a pool, looked at before its first use in a run.
 
-    Django looks only where `CONN_HEALTH_CHECKS` is set: else the first query after a restart of the database fails. A
-    request that fails is sent again by who wants it; a task would be a failure. It costs the run one `SELECT 1`, and
-    only where a connection is kept (`CONN_MAX_AGE`).
+    Without `CONN_HEALTH_CHECKS` the first query after a restart of the database fails. A request that fails is sent
+    again by who wants it; a task would be a failure. It costs such a run one round trip.
     """
-    from django.db import connections, reset_queries
+    from django.db import connections
+
+    for settings in connections.settings.values():
+        settings["CONN_HEALTH_CHECKS"] = True
+
+
+def begin() -> None:
+    """Before a run: close what is too old or broken."""
+    from django.db import close_old_connections, reset_queries
 
     reset_queries()
-    for connection in connections.all(initialized_only=True):
-        connection.close_if_unusable_or_obsolete()
-        if connection.connection is not None:
-            connection.health_check_enabled = True
+    close_old_connections()
 
 
 def end() -> None:

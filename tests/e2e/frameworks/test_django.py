@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -46,11 +47,12 @@ with transaction.atomic():
 class Site:
     """The project with its database, one worker, and a client that stays."""
 
-    def __init__(self, server: PostgresServer, folder: Path) -> None:
+    def __init__(self, server: PostgresServer, folder: Path, **environment: str) -> None:
         self.server = server
         self.environment = {
             **os.environ,
             **server.environment,
+            **environment,
             "BOOKSHOP_FOLDER": str(folder),
             "DJANGO_SETTINGS_MODULE": "odd.settings",
             "PYTHONPATH": os.pathsep.join((str(HERE), str(PROJECT), str(ROOT / "src"))),
@@ -84,7 +86,7 @@ class Site:
         self._run("-c", ORDER.format(title=title, then=then))
 
     def until_shipped(self, count: int) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while self.ask("orders.tasks.count", "shipped") != count:
             assert time.monotonic() < deadline, self.log.read_text()
 
@@ -103,12 +105,20 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with _opened(tmp_path_factory.mktemp("bookshop")) as site:
+        yield site
+
+
+@contextmanager
+def _opened(folder: Path, **environment: str) -> Iterator[Site]:
     require(postgres_home)
     server = PostgresServer().start()
-    site = Site(server, tmp_path_factory.mktemp("bookshop"))
-    yield site
-    site.close()
-    server.stop()
+    site = Site(server, folder, **environment)
+    try:
+        yield site
+    finally:
+        site.close()
+        server.stop()
 
 
 def test_a_task_is_sent_with_the_commit_and_not_without(site: Site) -> None:
@@ -147,6 +157,15 @@ def test_the_database_restarts_between_two_coroutines(site: Site) -> None:
     site.server.restart()
 
     assert site.ask("odd.tasks.backend_of_a_coroutine")[0] == process
+
+
+def test_a_pool_of_connections_is_not_shared_by_fork_and_survives_a_restart(tmp_path: Path) -> None:
+    with _opened(tmp_path, ODD_POOL="1") as site:
+        process, _ = site.ask("odd.tasks.backend")
+        site.server.restart()
+
+        assert [site.ask(f"odd.tasks.{name}")[0] for name in ("backend", "backend_of_a_coroutine")] == [process] * 2
+        assert "what a fork would break" not in site.log.read_text()
 
 
 def test_a_coroutine_leaves_no_connection_behind(site: Site) -> None:
