@@ -13,6 +13,7 @@ ROOT_URLCONF = "bookshop.urls"
 WSGI_APPLICATION = "bookshop.wsgi.application"
 INSTALLED_APPS = ["django.contrib.contenttypes", "orders"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+TIME_ZONE = "UTC"
 USE_TZ = True
 
 if "PGDATABASE" in os.environ:

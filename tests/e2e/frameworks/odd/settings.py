@@ -9,4 +9,4 @@ LEVERET_RESULT_EXPIRES = 60
 
 if "ODD_POOL" in os.environ:
     # A pool has threads and sockets, which a fork would break.
-    DATABASES["default"].update(CONN_MAX_AGE=0, OPTIONS={"pool": True})  # noqa: F405
+    DATABASES["default"].update(CONN_MAX_AGE=0, OPTIONS={"pool": {"min_size": 0, "max_size": 2}})  # noqa: F405
