@@ -89,7 +89,9 @@ def test_an_app_of_ours_and_no_app_are_told_apart_from_celerys(project: Path, tm
     (tmp_path / "ours.py").write_text("from leveret import Leveret\napp = Leveret('ours', broker='memory://ours')\n")
 
     assert "a Leveret app already" in _check(tmp_path, "-A", "ours:app", app=None)
-    assert "only the files were read" in _check(project, app=None)
+    without = _check(project, app=None)
+    assert "only the files were read" in without
+    assert "CELERY_WORKER_STATE_DB" in without, "settings that are written out are found all the same"
 
 
 def _check(folder: Path, *options: str, app: str | None = "shop") -> str:

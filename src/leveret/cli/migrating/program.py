@@ -28,7 +28,7 @@ def check(name: str | None) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
             findings += _of_app(name)
         except _NotCelery as error:
             remarks.append(str(error))
-    findings += read_sources(folder)
+    findings += read_sources(folder, settings=bool(remarks))
     findings += read_commands(folder)
     return gathered(findings), tuple(remarks)
 

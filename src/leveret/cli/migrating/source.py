@@ -6,11 +6,12 @@ from functools import cache
 from pathlib import Path
 
 from leveret.app import Leveret
-from leveret.cli.migrating.findings import USE, Finding
+from leveret.cli.migrating.findings import SETTING, USE, Finding
 from leveret.cli.migrating.names import judge_import
 from leveret.client import options as calls
 from leveret.client.tasks.making import KNOWN as TASK_OPTIONS
 from leveret.config.row import Mark
+from leveret.config.table import find
 
 MOST_FILES = 5000
 _APPS = frozenset({"app", "celery", "celery_app", "current_app"})
@@ -44,14 +45,18 @@ _NAIVE = {"now": "datetime.now(timezone.utc)", "utcnow": "datetime.now(timezone.
 _SKIPPED = frozenset({"node_modules", "site-packages", "__pycache__", "migrations", "build", "dist"})
 
 
-def read_sources(folder: Path) -> Iterator[Finding]:
-    """Every use in the Python files below a folder; virtual environments, migrations and hidden folders left out."""
+def read_sources(folder: Path, *, settings: bool = False) -> Iterator[Finding]:
+    """Every use in the Python files below a folder; virtual environments, migrations and hidden folders left out.
+
+    `settings`: assignments such as `CELERY_TASK_TIME_LIMIT = 60` too, for where no app could be asked for its own."""
     for path in python_files(folder):
         try:
             tree = ast.parse(path.read_bytes())
         except (SyntaxError, ValueError, OSError):
             continue
         yield from _Reader(str(path.relative_to(folder))).read(tree)
+        if settings:
+            yield from _settings(tree, str(path.relative_to(folder)))
 
 
 def python_files(folder: Path) -> Iterator[Path]:
@@ -64,6 +69,21 @@ def python_files(folder: Path) -> Iterator[Path]:
         elif path.suffix == ".py" and count < MOST_FILES:
             count += 1
             yield path
+
+
+def _settings(tree: ast.Module, file: str) -> Iterator[Finding]:
+    for node in tree.body:
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
+        for target in targets:
+            if isinstance(target, ast.Name) and target.id.startswith(("CELERY_", "CELERYD_", "CELERYBEAT_")):
+                row = find(target.id.removeprefix("CELERY_")) or find(target.id)
+                mark, note = (
+                    (row.mark, row.note) if row else (Mark.DIFFERS, "no setting that is known, if it is meant as one")
+                )
+                place = f"{file}:{node.lineno}"
+                yield Finding(kind=SETTING, name=target.id, mark=mark, note=note, places=(place,))
 
 
 class _Reader:
