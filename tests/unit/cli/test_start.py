@@ -113,6 +113,7 @@ def test_a_pool_follows_its_queues(start, module):
     _, err = worker.communicate(timeout=20)
 
     assert done.stdout == "3\n", done.stderr + err
+    assert "up to 3 slots by need" in ask("worker", "-A", name, "--autoscale", "3,1", "--check").stdout
     assert nodes[0]["slots"] == 3
     assert "the pool is resized [slots=3 before=2" in err
 

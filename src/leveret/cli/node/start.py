@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 
 import click
 
@@ -38,7 +39,7 @@ def start(question: Question, request: Request) -> int:
     limits = autoscale_limits(request.given["autoscale"], settings.worker_pool)
     options = worker_options(plan, settings, request)
     beat = decide(plan, settings, request.given["beat"], burst=request.given["burst"])
-    facts = _facts(plan, settings, beat)
+    facts = replace(_facts(plan, settings, beat), most_slots=None if limits is None else limits.most)
     notices = (*request.notes, *plan.notices, *beat.notices)
     if request.given["check"]:
         return asyncio.run(_check(options, facts, notices))
