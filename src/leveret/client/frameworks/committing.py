@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, Generic, ParamSpec, Unpack
 
+from leveret.client import options as calls
 from leveret.client.options import CallOptions
 
 P = ParamSpec("P")
@@ -23,4 +24,6 @@ class OnCommit(Generic[P]):
     ) -> None:
         """As `apply_async`, when the present transaction is committed; at once outside of one."""
         task: Any = self
+        calls.check(options)
+        task.check(calls.positional(args), calls.named(kwargs))
         task.app.surroundings.on_commit(partial(task.apply_async, args, kwargs, **options))

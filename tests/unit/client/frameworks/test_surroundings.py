@@ -95,6 +95,10 @@ def test_on_commit_refuses_wrong_arguments_where_the_call_is_made(app: testing.S
 
     with pytest.raises(TypeError):
         add.delay_on_commit(1, 2)  # type: ignore[call-arg]
+    with pytest.raises(TypeError):
+        add.apply_async_on_commit((1, 2))
+    with pytest.raises(TypeError, match="did you mean 'queue'"):
+        add.apply_async_on_commit((1,), quue="slow")  # type: ignore[call-arg]
 
 
 def test_on_commit_without_a_framework_says_what_is_missing(app: testing.StagedLeveret) -> None:
