@@ -19,7 +19,7 @@ $(SHOWN): pyproject.toml tools/setup.sh
 	@PYTHON=$(PYTHON) bash tools/setup.sh $(VENV) demo
 	@touch $@
 
-# RabbitMQ and Redis, which tests start for themselves; at once done where they are installed.
+# RabbitMQ, Redis and PostgreSQL, which tests start for themselves; at once done where they are installed.
 servers:
 	@bash tools/servers.sh
 

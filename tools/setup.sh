@@ -18,7 +18,7 @@ install() { "$venv/bin/uv" pip install -q --compile-bytecode --python "$venv/bin
 install -e .
 for group in "$@"; do
   if [ "$group" = producers ]; then
-    install --group producers || echo "the servers of tests/e2e/test_producers.py did not all install: their tests are skipped" >&2
+    install --group producers || echo "what tests/e2e/test_producers.py and tests/e2e/frameworks live in did not all install: their tests are skipped" >&2
   elif [ "$group" = servers ]; then
     install --group servers || echo "Valkey did not install: tests/conformance/test_valkey.py is skipped" >&2
   else

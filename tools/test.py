@@ -15,7 +15,13 @@ PARTS: dict[str, list[str]] = {
     "simulation": ["-n", "2", "tests/simulation"],
     # These kill and time what comes back: no more at once than there are cores.
     "drills on servers, real kills": ["-n", "2", "tests/e2e/rabbit", "tests/e2e/redis"],
-    "end to end, real kills": ["-n", "2", "--ignore=tests/e2e/rabbit", "--ignore=tests/e2e/redis", "tests/e2e"],
+    # A file's tests share a server and a worker.
+    "inside web frameworks": ["-n", "2", "--dist", "loadfile", "tests/e2e/frameworks"],
+    "end to end, real kills": [
+        *("-n", "2"),
+        *(f"--ignore=tests/e2e/{part}" for part in ("rabbit", "redis", "frameworks")),
+        "tests/e2e",
+    ],
 }
 
 

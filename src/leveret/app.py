@@ -13,6 +13,8 @@ from leveret.client import options as calls
 from leveret.client.canvas import chords as _chords  # noqa: F401 - names the kinds of signatures
 from leveret.client.canvas.builtin import make_builtin
 from leveret.client.client import Client
+from leveret.client.frameworks.adapting import adapt
+from leveret.client.frameworks.surroundings import Surroundings
 from leveret.client.groups import GroupResult, ResultSet
 from leveret.client.options import CallOptions, Seconds
 from leveret.client.project import file_of
@@ -204,11 +206,12 @@ class Leveret(Sending, Periodic):
         self.finalized = False
         self.autofinalize = autofinalize
         self._task_class: type[Task[..., Any]] = _named(task_cls) or Task
-        self._discovery = Discovery()
+        self._discovery, self.surroundings = Discovery(), Surroundings()
         self._lifespan: LifespanFunction | None = None
         self._client_settings: Settings | None = None
         self._lock = threading.RLock()
         self.substitute(None)
+        adapt(self)
         if set_as_current:
             self.set_default()
 
@@ -278,6 +281,7 @@ class Leveret(Sending, Periodic):
         import_related((*settings.include, *settings.imports), None)
         self._discovery.import_all()
         self.finalize()
+        self.surroundings.imported()
 
     @property
     def Task(self) -> type[Task[..., Any]]:  # noqa: N802 - Celery's name
@@ -384,7 +388,7 @@ def shared_task(function: Callable[..., Any] | None = None, /, **options: Any) -
 def _share(function: Callable[..., Any], options: Mapping[str, Any]) -> Any:
     task = make_task(function, options, Task, None)
     task.prepare()
-    current.share(lambda app: app._add(task.copy()))
+    current.share(lambda app: app._add(task.copy(None if options.get("base") else app.Task)))
     return task
 
 

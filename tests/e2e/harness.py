@@ -96,6 +96,12 @@ class Bench:
         self.driver.blocking().publish(postings, timeout=10)
         return ids
 
+    def resize(self, by: int) -> None:
+        """Have the one node's pool grow or shrink; it answers with the event `resized` or `refused`."""
+        whole = self.history_path.with_suffix(".order")
+        whole.write_text(str(by))
+        whole.rename(f"{self.history_path}.resize")
+
     def history(self, what: str, id: str | None = None) -> list[list[str]]:
         """Lines that begin with `what` (and name `id`), split."""
         lines = [line.split() for line in self.history_path.read_text().splitlines()]

@@ -1,5 +1,6 @@
 """`python -m tests.e2e.node '{...}'`: one supervisor as its own process; what its hooks hear is one JSON line each."""
 
+import asyncio
 import json
 import os
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from leveret.brokers.sql.driver import SqlDriver
+from leveret.errors import LeveretError
 from leveret.logic.restart import RestartPolicy
 from leveret.model.endpoint import Url
 from leveret.model.node import Node
@@ -19,6 +21,20 @@ from leveret.wiring.clock import SystemClock
 
 def say(event: str, **fields: Any) -> None:
     os.write(1, (json.dumps({"event": event, **fields}, default=str) + "\n").encode())
+
+
+async def obey(supervisor: Supervisor) -> None:
+    """Resize the pool by what a test writes into a file."""
+    order = Path(os.environ["TEST_HISTORY"] + ".resize")
+    while True:
+        await asyncio.sleep(0.02)
+        if order.exists():
+            by = int(order.read_text())
+            order.unlink()
+            try:
+                say("resized", slots=await supervisor.pool.resize(by))
+            except LeveretError as error:
+                say("refused", error=str(error))
 
 
 def main() -> int:
@@ -44,7 +60,9 @@ def main() -> int:
         on_death=lambda pid, reason, ran: say("death", pid=pid, reason=reason, ran=ran),
         log=lambda level, text, /, **fields: say("log", level=level, text=text, **fields),
     )
-    code = supervise(Supervisor(options, driver.leases(), clock, hooks))
+    supervisor = Supervisor(options, driver.leases(), clock, hooks)
+    supervisor.companions.append(lambda: obey(supervisor))
+    code = supervise(supervisor)
     say("over", code=code)
     return code
 

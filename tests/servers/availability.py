@@ -44,6 +44,14 @@ def valkey_server() -> Path:
     return Path(found)
 
 
+def postgres_home() -> Path:
+    """Find the folder of PostgreSQL's programs; Debian keeps them off the path."""
+    found = [str(path) for path in sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))] or [shutil.which("initdb")]
+    if found[-1] is None:
+        raise _missing("PostgreSQL", "postgresql")
+    return Path(found[-1]).parent
+
+
 def require(find: Callable[[], Path]) -> None:
     """Skip the test that needs a missing server; in CI, where nothing may be missing, fail it."""
     try:

@@ -57,6 +57,8 @@ def test_calls() -> None:
     assert_type(count.delay(3), AsyncResult[list[int]])
     assert_type(shared.delay("a"), AsyncResult[bool])
     assert_type(shared_bound.delay("a"), AsyncResult[bool])
+    add.delay_on_commit(1, y=2)
+    shared.apply_async_on_commit(("a",), queue="x")
 
 
 def test_coroutine_tasks_give_what_they_return() -> None:
@@ -97,6 +99,7 @@ async def test_schedules() -> None:
 def test_misuse_is_an_error() -> None:
     add.delay("1")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     add.delay()  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+    add.delay_on_commit("1")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     add.si(1, 2, 3)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
     count.delay(count, 3)  # type: ignore[call-arg, arg-type] # pyright: ignore[reportCallIssue]
     add.options(quue="x")  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]

@@ -24,7 +24,7 @@ VERBS = {
     "queues": ("leveret.cli.verbs.queues", "Show what waits in each queue."),
     "purge": ("leveret.cli.verbs.purge", "Forget what waits in queues."),
     "dead": ("leveret.cli.verbs.dead", "Look after dead letters: list, show, redrive, purge."),
-    "migrate": ("leveret.cli.verbs.migrate", "Take over what another system left in the broker."),
+    "migrate": ("leveret.cli.verbs.migrate", "Look at a program on Celery; take over what it left in the broker."),
     "config": ("leveret.cli.verbs.config", "Show each setting and where it came from."),
     "report": ("leveret.cli.verbs.report", "Show versions and every part found, for bug reports."),
     "bench": ("leveret.cli.bench", "Measure this machine."),

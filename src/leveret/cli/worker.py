@@ -17,6 +17,7 @@ SETTINGS = {
     "concurrency": "worker_concurrency",
     "pool": "worker_pool",
     "max_tasks_per_child": "worker_max_tasks_per_child",
+    "max_memory_per_child": "worker_max_memory_per_child",
     "time_limit": "task_time_limit",
     "soft_time_limit": "task_soft_time_limit",
     "prefetch_multiplier": "worker_prefetch_multiplier",
@@ -40,16 +41,14 @@ UNNEEDED = {
 }
 REFUSED = {
     "detach": "--detach: a worker stays in the foreground; let systemd or a container start it (--pidfile, --logfile)",
-    "autoscale": "--autoscale is not here yet; -c sets the number of slots",
     "uid": "--uid: a worker keeps the user it is started as; let systemd (User=) or the container set it",
     "gid": "--gid: a worker keeps the group it is started as; let systemd (Group=) or the container set it",
     "umask": "--umask: let systemd (UMask=), the container or the shell set it",
     "executable": "--executable: a worker runs on the Python it is started with",
-    "max_memory_per_child": "--max-memory-per-child is not here yet; --max-tasks-per-child recycles processes",
 }
 
 
-_VALUED = ("--heartbeat-interval", "--pool-start-method", "--autoscale", "--max-memory-per-child", "--scheduler")
+_VALUED = ("--heartbeat-interval", "--pool-start-method", "--scheduler")
 _DAEMON = ("--uid", "--gid", "--umask", "--executable")
 
 
@@ -71,6 +70,7 @@ def _hidden(command: F) -> F:
 @click.command("worker")
 @click.argument("positional", metavar="[APP]", required=False)
 @click.option("-c", "--concurrency", metavar="N|auto", help="Slots; auto: the CPUs this process may use.")
+@click.option("--autoscale", metavar="MAX,MIN", help="Slots by need: more while messages wait too long, fewer later.")
 @click.option("-P", "--pool", metavar="POOL", help="prefork, threads, solo, asyncio or package.module:Class.")
 @click.option("-Q", "--queues", metavar="A,B", multiple=True, help="Queues to consume.")
 @click.option("-X", "--exclude-queues", metavar="A,B", multiple=True, help="Queues not to consume.")
@@ -80,6 +80,7 @@ def _hidden(command: F) -> F:
 @click.option("--log-json", is_flag=True, help="Log lines as JSON objects.")
 @click.option("-I", "--include", metavar="A,B", help="Modules to import too.")
 @click.option("--max-tasks-per-child", type=int, metavar="N", help="Replace a process after N tasks.")
+@click.option("--max-memory-per-child", type=int, metavar="KIB", help="Replace a process that holds more memory.")
 @click.option("--time-limit", type=float, metavar="SECONDS", help="Stop a task that runs longer.")
 @click.option("--soft-time-limit", type=float, metavar="SECONDS", help="Raise SoftTimeLimitExceeded in it.")
 @click.option("--prefetch-multiplier", type=int, metavar="N", help="Messages a slot may hold; adaptive without it.")

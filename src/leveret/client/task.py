@@ -9,6 +9,7 @@ from leveret.client import options as calls
 from leveret.client import sending
 from leveret.client.client import NO_OPTIONS
 from leveret.client.current import App, default_app
+from leveret.client.frameworks.committing import OnCommit
 from leveret.client.options import CallOptions, Seconds
 from leveret.client.result import AsyncResult as Result
 from leveret.client.signature import Signature, chunks_of, map_of, starmap_of
@@ -28,7 +29,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Task(Declared, Generic[P, R]):
+class Task(Declared, OnCommit[P], Generic[P, R]):
     """A registered function with a name and options.
 
     Subclass it for hooks or for a task with state of its own (`base=`, or `run` and `app.register_task(Mine())`).
@@ -61,9 +62,9 @@ class Task(Declared, Generic[P, R]):
             self._check = checker(self.run)
             self._counts = counts(self.run)
 
-    def copy(self) -> Self:
-        """The same task for another app (`shared_task`)."""
-        twin = type(self).__new__(type(self))
+    def copy(self, kind: "type[Self] | None" = None) -> Self:
+        """The same task for another app (`shared_task`), whose tasks may be of another class."""
+        twin = type(self).__new__(type(self)) if kind is None else kind()
         twin.__dict__.update(self.__dict__)
         if isinstance(twin.run, MethodType) and twin.run.__self__ is self:
             twin.run = MethodType(twin.run.__func__, twin)

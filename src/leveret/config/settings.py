@@ -118,6 +118,8 @@ class Settings:
     worker_prefetch_multiplier: int | None = _option(None, optional(kinds.COUNT))
     """None: adaptive credit."""
     worker_max_tasks_per_child: int | None = _option(None, optional(kinds.POSITIVE))
+    worker_max_memory_per_child: int | None = _option(None, optional(kinds.POSITIVE))
+    """KiB."""
     worker_soft_shutdown_timeout: float = _option(0.0, kinds.SECONDS)
     worker_redirect_stdouts: bool = _option(True, kinds.BOOLEAN)
     worker_redirect_stdouts_level: str = _option("WARNING", kinds.LEVEL)

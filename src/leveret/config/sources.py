@@ -2,7 +2,9 @@
 
 import importlib
 import os
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
@@ -70,24 +72,31 @@ def from_object(source: Any, namespace: str | None) -> tuple[dict[str, Any], lis
     prefix = prefix_of(namespace)
     values: dict[str, Any] = {}
     strangers: list[str] = []
-    for key, value in _pairs(source):
+    for key, read in _readers(source):
         if prefix and not key.lower().startswith(prefix.lower()):
             continue
         row = find(key[len(prefix) :]) or (find(key) if prefix else None)
         if row is not None:
-            values[row.name] = value
-        elif prefix or isinstance(source, Mapping) or (not isinstance(value, _CODE) and looks_like_setting(key)):
+            values[row.name] = read()
+        elif prefix or isinstance(source, Mapping) or (looks_like_setting(key) and _is_setting(key, read)):
             strangers.append(key)
     return values, strangers
 
 
-def _pairs(source: Any) -> Iterator[tuple[str, Any]]:
+def _readers(source: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """Only what is ours is read: asking for a setting of somebody else's may raise (Django's SECRET_KEY)."""
     if isinstance(source, Mapping):
-        yield from ((str(key), value) for key, value in source.items())
+        yield from ((str(key), partial(source.get, key)) for key in source)
         return
     for key in dir(source):
         if not key.startswith("_"):
-            yield key, getattr(source, key, None)
+            yield key, partial(getattr, source, key, None)
+
+
+def _is_setting(key: str, read: Callable[[], Any]) -> bool:
+    """Whether a name that looks like one of ours is data, and none of Django's own settings."""
+    django = sys.modules.get("django.conf.global_settings")
+    return not hasattr(django, key) and not isinstance(read(), _CODE)
 
 
 def from_environment(environ: Mapping[str, str] | None) -> dict[str, str]:

@@ -30,8 +30,8 @@ _RECONNECT = "every connection reconnects by itself for as long as it takes, wit
 BROKER: tuple[Row, ...] = (
     differs(
         "broker_url",
-        "memory://, sqlite:/// and amqp:// (amqps://, pyamqp://; several for failover) now; without it "
-        "`.leveret/queue.db` in the project's folder is used",
+        "memory://, sqlite:///, redis:// (rediss://, unix://, sentinel://), amqp:// (amqps://, pyamqp://; several for "
+        "failover) now; without it `.leveret/queue.db` in the project's folder is used",
     ),
     differs(
         "broker_transport_options",

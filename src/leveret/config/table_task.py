@@ -79,7 +79,11 @@ WORKER: tuple[Row, ...] = (
         "None by default: adaptive, so that nothing waits behind a long task; obeyed where set",
     ),
     works("worker_max_tasks_per_child", "a worker process is replaced after this many tasks"),
-    later("worker_max_memory_per_child", "comes with process recycling by memory"),
+    works(
+        "worker_max_memory_per_child",
+        "KiB of resident memory after which a worker process is replaced; looked at after each task of 25 ms or more, "
+        "after a few shorter ones",
+    ),
     works("worker_soft_shutdown_timeout", "seconds running tasks get when a worker is stopped at once"),
     unneeded("worker_enable_soft_shutdown_on_idle", "an idle worker has nothing to give back", False),
     differs(
@@ -96,7 +100,11 @@ WORKER: tuple[Row, ...] = (
     ours("worker_log_json", "log lines as JSON objects"),
     later("worker_pool_start_method", "chosen by itself: our forkserver, or spawn where forking is not safe", "fork"),
     unneeded("worker_agent", _REPLACED),
-    later("worker_autoscaler", "comes with autoscaling", "celery.worker.autoscale:Autoscaler"),
+    unneeded(
+        "worker_autoscaler",
+        "`leveret worker --autoscale MAX,MIN` goes by how long messages wait",
+        "celery.worker.autoscale:Autoscaler",
+    ),
     unneeded("worker_consumer", _REPLACED, "celery.worker.consumer:Consumer"),
     unneeded("worker_timer", _REPLACED),
     unneeded("worker_timer_precision", "there is no timer that polls", 1.0),

@@ -71,6 +71,8 @@ class WorkerOptions(Struct, frozen=True, kw_only=True):
     queues: tuple[str, ...] = ("default",)
     quarantine: bool = False
     max_tasks_per_child: int | None = None
+    max_memory_per_child: int | None = None
+    """KiB."""
     time_limit: float | None = None
     soft_time_limit: float | None = None
     prefetch_multiplier: int | None = None

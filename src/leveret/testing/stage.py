@@ -126,6 +126,8 @@ class Stage:
 
         joined = join_worker(settings, options, self.app.tasks, self.clock, make_executor=make)
 
+        joined.runner.surroundings = tuple(self.app.surroundings.around)
+
         async def work() -> None:
             async with self.app.open_lifespan() as value:
                 joined.runner.lifespan = value

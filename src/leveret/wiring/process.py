@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from leveret.client.frameworks.surroundings import Surroundings
 from leveret.config.configuration import Configuration
 from leveret.model.control import ToChild
 from leveret.model.options import WorkerOptions
@@ -30,6 +31,9 @@ class App(Protocol):
     @property
     def tasks(self) -> Registry: ...
 
+    @property
+    def surroundings(self) -> Surroundings: ...
+
     def open_lifespan(self) -> AbstractAsyncContextManager[Any]: ...
 
 
@@ -39,6 +43,7 @@ def run_child(app: App, options: WorkerOptions, channel: Channel[ToChild]) -> in
     tasks = set_up_logging(options, clock, f"{options.pool}-{os.getpid()}")
     page = SlotWriter(options.page, time_limit=options.time_limit) if options.page else None
     joined = join_worker(app.conf.settings, options, app.tasks, clock, page)
+    joined.runner.surroundings = (*app.surroundings.around, *app.surroundings.in_workers)
     return run_process(
         _builder(joined, options, tasks),
         joined.executor,

@@ -3,10 +3,12 @@
 from typing import cast
 
 from leveret.config.settings import Settings
+from leveret.logic.pools.scaling import Limits
 from leveret.model.options import WorkerOptions
 from leveret.ports.driver import Witness
 from leveret.supervisor.nursery import Forkserver
-from leveret.supervisor.options import SupervisorHooks, SupervisorOptions
+from leveret.supervisor.options import Log, SupervisorHooks, SupervisorOptions, log_to_logging
+from leveret.supervisor.scaling.autoscaler import Autoscaler
 from leveret.supervisor.supervisor import Supervisor
 from leveret.wiring.clock import SystemClock
 from leveret.wiring.drivers import open_drivers
@@ -34,3 +36,13 @@ def build_supervisor(
     else:
         supervisor.adopt(forkserver)
     return supervisor
+
+
+def autoscale(
+    supervisor: Supervisor, settings: Settings, options: WorkerOptions, limits: Limits, log: Log = log_to_logging
+) -> None:
+    """Have a node's pool follow its queues."""
+    clock = SystemClock()
+    admin = open_drivers(settings, clock).broker.admin()
+    supervisor.autoscaler = Autoscaler(supervisor.pool, admin, options.queues, limits, clock, log)
+    supervisor.companions.append(supervisor.autoscaler.run)

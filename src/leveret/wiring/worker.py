@@ -23,6 +23,7 @@ from leveret.wiring import parts
 from leveret.wiring.client import build_router
 from leveret.wiring.codec import build_codec
 from leveret.wiring.drivers import Drivers, chord_timeout, driver_options, open_drivers
+from leveret.wiring.memory import resident_kibibytes
 from leveret.wiring.zone import naive_zone
 from leveret.worker.context import WorkerParts
 from leveret.worker.runner import Runner
@@ -82,6 +83,7 @@ def join_worker(
         outbox=None if drivers.remembering is None else drivers.remembering.outbox(),
         page=page,
         severable=None if Capability.LEASE in broker.capabilities else cast(Severable, broker),
+        resident=resident_kibibytes,
         keeps_lease=alone,
     )
     return Joined(parts=made, runner=runner, executor=executor, drivers=drivers)

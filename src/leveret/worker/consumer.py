@@ -58,8 +58,12 @@ class Consumer:
             task.cancel()
 
     async def run(self) -> None:
-        """Claim until `quiet`, or until this process has had its share of tasks, or (burst) nothing is left."""
+        """Claim until `quiet`, or until this process has had its share of tasks or of memory, or (burst) nothing is
+        left."""
         while not self._quiet.is_set():
+            if self._outgrown():
+                self.reason = "max memory per child"
+                return
             credit = self._credit()
             if not credit:
                 if self._had_its_share():
@@ -106,6 +110,18 @@ class Consumer:
         self._full_since = now if self._full_since is None else self._full_since
         lingers = self._options.slots > 1 and now - self._full_since >= LINGER_SECONDS
         return lingers or not self._dispatcher.busy()
+
+    def _outgrown(self) -> bool:
+        """Whether this process holds more memory than it may. One that has run nothing yet works on: it would be no
+        smaller after being replaced."""
+        most = self._options.max_memory_per_child
+        if most is None or not self._dispatcher.ended:
+            return False
+        resident = self._parts.resident()
+        if resident <= most:
+            return False
+        log.warning("this process holds %d KiB, %d are allowed: it is replaced", resident, most)
+        return True
 
     async def _capacity(self) -> None:
         changed = self._dispatcher.changed

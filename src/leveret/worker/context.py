@@ -39,6 +39,8 @@ class WorkerParts:
     page: SlotPage | None = None
     severable: Severable | None = None
     """The broker, where a session is a connection."""
+    resident: Callable[[], int] = field(default=lambda: 0)
+    """KiB of memory that this process holds now."""
     keeps_lease: bool = False
     """True where no supervisor renews the node's lease: the worker beats itself and leaves at the end."""
 

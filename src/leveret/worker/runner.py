@@ -3,6 +3,7 @@
 import logging
 import traceback
 from collections.abc import Callable
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
 from inspect import isawaitable
 from typing import Any
@@ -33,8 +34,12 @@ from leveret.model.task import TaskDefinition
 from leveret.ports.clock import Clock
 from leveret.ports.executor import Job
 from leveret.ports.slots import SlotPage
+from leveret.ports.surrounding import Surrounding
 
 log = logging.getLogger("leveret.worker")
+
+Ended = tuple[Outcome, BaseException | None]
+"""How a run ended, and what it raised."""
 
 HookFailed = Callable[[str, Message, BaseException], None]
 """(hook's name, message, error): a hook after the run raised; it changes nothing."""
@@ -64,6 +69,8 @@ class Runner:
     hostname: str = ""
     lifespan: Any = None
     """What the app's lifespan yielded; set before the first claim."""
+    surroundings: tuple[Surrounding, ...] = ()
+    """What holds around every run, the outermost first; set before the first claim."""
     hook_failed: HookFailed = field(default=lambda name, message, error: _log_hook(name, message, error))
 
     def run(self, job: Job, slot: int) -> Finished:
@@ -74,11 +81,10 @@ class Runner:
         request = self._request(job)
         token = CURRENT.set(request)
         begun = self.clock.monotonic()
-        try:
-            self._before(job)
-            outcome = self._success(job, request, call_user_code(job.definition, job.message))
-        except BaseException as error:
-            outcome = self._outcome(error, job, request)
+        if self.surroundings:
+            outcome = self._run_surrounded(job, request)
+        else:
+            outcome = self._run_plain(job, request)[0]
         runtime = self.clock.monotonic() - begun
         CURRENT.reset(token)
         if self.page is not None:
@@ -93,17 +99,64 @@ class Runner:
         request = self._request(job)
         token = CURRENT.set(request)
         begun = self.clock.monotonic()
-        try:
-            self._before(job)
-            value = call_user_code(job.definition, job.message)
-            outcome = self._success(job, request, await value if isawaitable(value) else value)
-        except BaseException as error:
-            outcome = self._outcome(error, job, request)
+        if self.surroundings:
+            outcome = await self._run_async_surrounded(job, request)
+        else:
+            outcome = (await self._run_async_plain(job, request))[0]
         runtime = self.clock.monotonic() - begun
         CURRENT.reset(token)
         if self.page is not None:
             self.page.end(slot)
         return Finished(outcome, started, runtime, tuple(request.children))
+
+    def _run_plain(self, job: Job, request: Request) -> Ended:
+        try:
+            self._before(job)
+            return self._success(job, request, call_user_code(job.definition, job.message)), None
+        except BaseException as error:
+            return self._outcome(error, job, request), error
+
+    async def _run_async_plain(self, job: Job, request: Request) -> Ended:
+        try:
+            self._before(job)
+            value = call_user_code(job.definition, job.message)
+            return self._success(job, request, await value if isawaitable(value) else value), None
+        except BaseException as error:
+            return self._outcome(error, job, request), error
+
+    def _run_surrounded(self, job: Job, request: Request) -> Outcome:
+        stack = ExitStack()
+        ended: BaseException | None = None
+        try:
+            for one in self.surroundings:
+                stack.enter_context(one.around(request))
+        except BaseException as error:
+            outcome, ended = self._outcome(error, job, request), error
+        else:
+            outcome, ended = self._run_plain(job, request)
+        try:
+            stack.__exit__(*_raised(ended))
+        except BaseException as error:
+            if error is not ended:
+                self.hook_failed("the surroundings", job.message, error)
+        return outcome
+
+    async def _run_async_surrounded(self, job: Job, request: Request) -> Outcome:
+        stack = AsyncExitStack()
+        ended: BaseException | None = None
+        try:
+            for one in self.surroundings:
+                await stack.enter_async_context(one.around_async(request))
+        except BaseException as error:
+            outcome, ended = self._outcome(error, job, request), error
+        else:
+            outcome, ended = await self._run_async_plain(job, request)
+        try:
+            await stack.__aexit__(*_raised(ended))
+        except BaseException as error:
+            if error is not ended:
+                self.hook_failed("the surroundings", job.message, error)
+        return outcome
 
     def _may_begin(self, job: Job, slot: int, started: float) -> bool:
         """Write the page, unless the supervisor holds it."""
@@ -211,6 +264,10 @@ def call_user_code(definition: TaskDefinition, message: Message) -> Any:
 
 def _log_hook(hook: str, message: Message, error: BaseException) -> None:
     log.error("%s of task %s[%s] raised; its outcome stands", hook, message.task, message.id, exc_info=error)
+
+
+def _raised(error: BaseException | None) -> tuple[Any, Any, Any]:
+    return (None, None, None) if error is None else (type(error), error, error.__traceback__)
 
 
 def _info(error: BaseException) -> Any:

@@ -101,6 +101,46 @@ def test_the_command_line_s_settings_reach_the_worker_processes(start, module, p
     assert json.loads(answer.stdout)["result"] == ["msgpack", broker]
 
 
+def test_a_pool_follows_its_queues(start, module):
+    body = "import os, time\n@app.task(name='nap')\ndef nap():\n    time.sleep(0.25)\n    return os.getpid()\n"
+    name = module(body)
+    worker = start("worker", "-A", name, "--autoscale", "3,1", "-l", "info", "-q")
+    sends = f"from {name} import nap; rs = [nap.delay() for _ in range(24)]; print(len({{r.get() for r in rs}}))"
+
+    done = subprocess.run([sys.executable, "-c", sends], capture_output=True, text=True, timeout=60, check=False)
+    nodes = json.loads(ask("status", "-A", name, "--json").stdout)["nodes"]
+    worker.send_signal(signal.SIGTERM)
+    _, err = worker.communicate(timeout=20)
+
+    assert done.stdout == "3\n", done.stderr + err
+    assert "up to 3 slots by need" in ask("worker", "-A", name, "--autoscale", "3,1", "--check").stdout
+    assert nodes[0]["slots"] == 3
+    assert "the pool is resized [slots=3 before=2" in err
+
+
+def test_a_process_that_holds_too_much_memory_is_replaced(start, module):
+    body = "import os\nkept = []\n@app.task(name='hog')\ndef hog():\n    kept.append(b'x' * (60 << 20))\n    return os.getpid()\n"
+    name = module(body)
+    worker = start("worker", "-A", name, "-c", "1", "--max-memory-per-child", "100000", "-l", "info", "-q")
+    sends = f"from {name} import hog; print([hog.delay().get(timeout=20) for _ in range(4)])"
+
+    done = subprocess.run([sys.executable, "-c", sends], capture_output=True, text=True, timeout=60, check=False)
+    worker.send_signal(signal.SIGTERM)
+    _, err = worker.communicate(timeout=20)
+
+    pids = json.loads(done.stdout)
+    assert len(set(pids)) >= 2, "60 MB more each time, 100 are allowed"
+    assert "reason=max memory per child" in err and "died" not in err
+
+
+@pytest.mark.parametrize("given", ["3,9", "many", "0", "5,0"])
+def test_limits_that_cannot_be_are_refused_at_the_start(module, given):
+    answer = ask("worker", "-A", module(), "--autoscale", given)
+
+    assert answer.returncode == 1
+    assert "MAX,MIN" in answer.stderr
+
+
 def test_the_app_is_imported_once_for_the_node(start, module, project):
     name = module("open('imports', 'a').write('x')\n")
     start("worker", "-A", name, "-c", "2", "-q")

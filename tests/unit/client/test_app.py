@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from leveret import Leveret, current_app, current_task, shared_task, testing
+from leveret import Leveret, Task, current_app, current_task, shared_task, testing
 from leveret.client import current
 from leveret.client.project import default_broker_url, project_folder
 from leveret.errors import ImproperlyConfigured
@@ -216,3 +216,26 @@ def test_what_celerys_app_has_and_ours_not_yet_says_so(app: testing.StagedLevere
     with pytest.raises(AttributeError, match="no attribute 'contrl'"):
         app.contrl  # type: ignore[attr-defined] # noqa: B018
     assert not hasattr(app, "events")
+
+
+def test_a_shared_task_is_of_the_class_of_each_app_unless_it_names_its_own(alone: None) -> None:
+    class Counting(Task):
+        limit = 7
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.made = True
+
+    class Own(Task):
+        limit = 1
+
+    @shared_task(name="plain")
+    def plain() -> None: ...
+
+    @shared_task(name="own", base=Own)
+    def own() -> None: ...
+
+    app = Leveret("counting", task_cls=Counting, set_as_current=False)
+
+    assert app.tasks["plain"].limit == 7 and app.tasks["plain"].made
+    assert app.tasks["own"].limit == 1

@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import inspect
 
 import pytest
@@ -195,3 +196,91 @@ def test_what_the_task_sent_is_told_with_its_outcome():
     for function in (parent, aparent):
         assert run(function, args=(False,)).children == (child,)
         assert run(function, args=(True,)).children == (child,)
+
+
+class Around:
+    """A surrounding that writes down what it sees."""
+
+    def __init__(self, story, entering=None, leaving=None):
+        self.story, self.entering, self.leaving = story, entering, leaving
+
+    @contextlib.contextmanager
+    def around(self, request):
+        self.story.append(("enter", request.id))
+        if self.entering:
+            raise self.entering
+        try:
+            yield
+        except BaseException as error:
+            self.story.append(error)
+            raise
+        finally:
+            self.story.append("leave")
+            if self.leaving:
+                raise self.leaving
+
+    @contextlib.asynccontextmanager
+    async def around_async(self, request):
+        with self.around(request):
+            yield
+
+
+def surrounded(function, kind, runner, **options):
+    if kind == "plain":
+        return run(function, runner=runner, **options).outcome
+
+    async def task():
+        return function()
+
+    return run(task, runner=runner, **options).outcome
+
+
+@pytest.mark.parametrize("kind", ["plain", "coroutine"])
+def test_surroundings_hold_from_before_the_first_hook_until_after_the_last(kind):
+    story = []
+    task = Hooked()
+    task.calls = story
+    runner = Runner(codec=CODEC, clock=CLOCK, surroundings=(Around(story), Around(story)))
+
+    outcome = surrounded(lambda: story.append("run"), kind, runner, hooks=HOOKS, task=task)
+
+    assert isinstance(outcome, Succeeded)
+    assert [one[0] if isinstance(one, tuple) else one for one in story] == [
+        "enter", "enter", "before_start", "run", "on_success", "after_return", "leave", "leave",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["plain", "coroutine"])
+def test_surroundings_see_the_error_and_the_outcome_is_the_tasks_own(kind):
+    story, error = [], ValueError("x")
+    runner = Runner(codec=CODEC, clock=CLOCK, surroundings=(Around(story),))
+
+    outcome = surrounded(lambda: fail(error), kind, runner)
+
+    assert isinstance(outcome, Failed) and outcome.error.type == "ValueError"
+    assert story == [("enter", "id"), error, "leave"]
+
+
+@pytest.mark.parametrize("kind", ["plain", "coroutine"])
+def test_a_run_whose_surroundings_cannot_be_entered_has_failed(kind):
+    story = []
+    runner = Runner(codec=CODEC, clock=CLOCK, surroundings=(Around(story), Around(story, entering=OSError("no"))))
+
+    outcome = surrounded(lambda: story.append("run"), kind, runner)
+
+    assert isinstance(outcome, Failed) and outcome.error.type == "OSError"
+    assert "run" not in story and story[-1] == "leave"
+
+
+@pytest.mark.parametrize("kind", ["plain", "coroutine"])
+def test_what_leaving_surroundings_raises_is_told_and_changes_nothing(kind):
+    told = []
+    runner = Runner(
+        codec=CODEC,
+        clock=CLOCK,
+        surroundings=(Around([], leaving=OSError("late")),),
+        hook_failed=lambda name, message, error: told.append((name, str(error))),
+    )
+
+    assert surrounded(lambda: 7, kind, runner) == Succeeded(7, b"7")
+    assert told == [("the surroundings", "late")]

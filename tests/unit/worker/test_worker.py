@@ -324,6 +324,28 @@ def test_max_tasks_per_child_ends_after_exactly_that_many():
     assert rig.drained == ["max tasks per child"]
 
 
+def test_max_memory_per_child_ends_after_the_task_that_went_beyond_it():
+    rig = Rig(options={"max_memory_per_child": 1000})
+    resident = 2000
+
+    def grow(size):
+        nonlocal resident
+        resident = size
+
+    rig.tasks.add(grow)
+
+    async def scenario(worker):
+        # What a process holds before its first task is no reason: its successor would hold as much.
+        await rig.result(await rig.send("grow", 900))
+        await rig.result(await rig.send("grow", 1000))
+        assert not rig.drained
+        await rig.result(await rig.send("grow", 1001))
+        await rig.until(lambda: rig.drained)
+
+    rig.run(scenario, resident=lambda: resident)
+    assert rig.drained == ["max memory per child"]
+
+
 def test_abandon_gives_back_what_runs():
     rig = Rig(pool="threads")
     gate = threading.Event()

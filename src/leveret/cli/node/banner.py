@@ -27,6 +27,8 @@ class Facts:
     results: str
     fused: bool
     """Broker and store are one server."""
+    most_slots: int | None = None
+    """What the pool may grow to by need; None: it stays as it is."""
     schedule: str = ""
     """Where the schedule is kept; empty: this node fires nothing."""
 
@@ -37,7 +39,7 @@ def banner(options: WorkerOptions, facts: Facts) -> str:
         ("app", f"{facts.plan.name or facts.plan.app} ({options.app})"),
         ("broker", facts.broker),
         ("results", facts.results),
-        ("pool", _pool(options)),
+        ("pool", _pool(options) + (f", up to {facts.most_slots} slots by need" if facts.most_slots else "")),
         ("profile", f"{facts.settings.profile}: {PROFILES[facts.settings.profile]}"),
         ("connections", _connections(options, facts.fused)),
         ("queues", ", ".join(options.queues)),

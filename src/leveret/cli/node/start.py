@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 
 import click
 
@@ -18,6 +19,7 @@ from leveret.cli.node.plan import Plan, Question, Request, ask_anew
 from leveret.cli.node.queues import consumed_queues, own_queues, split_names
 from leveret.config.settings import Settings
 from leveret.errors import ImproperlyConfigured
+from leveret.logic.pools.scaling import Limits
 from leveret.model.node import Node
 from leveret.model.options import WorkerOptions
 from leveret.ports.broker import Capability
@@ -25,7 +27,7 @@ from leveret.supervisor.options import SupervisorHooks
 from leveret.wiring.clock import SystemClock
 from leveret.wiring.drivers import open_drivers
 from leveret.wiring.parts import find
-from leveret.wiring.supervisor import build_supervisor
+from leveret.wiring.supervisor import autoscale, build_supervisor
 
 log = logging.getLogger("leveret.worker")
 
@@ -34,9 +36,10 @@ def start(question: Question, request: Request) -> int:
     """Be the node until it is told to stop; answers the exit code."""
     plan = question.answer()
     settings = Settings(**plan.settings)
+    limits = autoscale_limits(request.given["autoscale"], settings.worker_pool)
     options = worker_options(plan, settings, request)
     beat = decide(plan, settings, request.given["beat"], burst=request.given["burst"])
-    facts = _facts(plan, settings, beat)
+    facts = replace(_facts(plan, settings, beat), most_slots=None if limits is None else limits.most)
     notices = (*request.notes, *plan.notices, *beat.notices)
     if request.given["check"]:
         return asyncio.run(_check(options, facts, notices))
@@ -46,6 +49,8 @@ def start(question: Question, request: Request) -> int:
         scheduled = beat.run is not None
         hooks = SupervisorHooks(on_renew=renewal.prepare, on_reload=renewal.ask) if scheduled else SupervisorHooks()
         supervisor = build_supervisor(settings, options, hooks, question.forkserver)
+        if limits is not None:
+            autoscale(supervisor, settings, options, limits)
         if request.banner:
             click.echo(banner(options, facts))
         if request.given["purge"]:
@@ -61,7 +66,8 @@ def worker_options(plan: Plan, settings: Settings, request: Request) -> WorkerOp
     """The node as plain data for every process of it."""
     given = request.given
     _check_pool(settings.worker_pool)
-    processes, slots = layout(settings.worker_pool, settings.worker_concurrency)
+    limits = autoscale_limits(given["autoscale"], settings.worker_pool)
+    processes, slots = layout(settings.worker_pool, settings.worker_concurrency if limits is None else limits.least)
     queues = consumed_queues(settings, plan.queues, split_names(given["queues"]), split_names(given["exclude_queues"]))
     clock = SystemClock()
     clock, name = SystemClock(), node_name(given["hostname"])
@@ -85,6 +91,7 @@ def worker_options(plan: Plan, settings: Settings, request: Request) -> WorkerOp
         slots=slots,
         queues=queues,
         max_tasks_per_child=settings.worker_max_tasks_per_child,
+        max_memory_per_child=settings.worker_max_memory_per_child,
         time_limit=settings.task_time_limit,
         soft_time_limit=settings.task_soft_time_limit,
         prefetch_multiplier=settings.worker_prefetch_multiplier,
@@ -110,6 +117,19 @@ def layout(pool: str, concurrency: int | None) -> tuple[int, int]:
             return wanted, 1
         case _:
             return 1, wanted
+
+
+def autoscale_limits(given: str | None, pool: str) -> Limits | None:
+    """Read `--autoscale MAX,MIN`; MIN is 1 unless it is said."""
+    if given is None:
+        return None
+    most, comma, least = given.partition(",")
+    if pool == "solo":
+        raise ImproperlyConfigured("--autoscale: the solo pool has one slot")
+    try:
+        return Limits(most=int(most), least=int(least) if comma else 1)
+    except ValueError:
+        raise ImproperlyConfigured(f"--autoscale {given}: it is MAX,MIN, two whole numbers") from None
 
 
 def _check_pool(pool: str) -> None:

@@ -1,6 +1,7 @@
 """`leveret migrate`: what a move from another system needs once."""
 
 from collections import Counter
+from importlib import import_module
 from typing import cast
 
 import click
@@ -18,23 +19,31 @@ from leveret.wiring.drivers import Drivers
 @click.group("migrate")
 @invocation_options
 def command() -> None:
-    """Take over what another system left in the broker."""
+    """Look at a program on Celery, and take over what it left in the broker."""
 
 
 @command.command("celery")
+@click.option("--check", is_flag=True, help="List what works here, what differs and what to change; changes nothing.")
 @click.option("--recover", is_flag=True, help="What dead Celery workers held on Redis, back to its queues.")
 @click.option("--older-than", type=float, metavar="SECONDS", help="Held for longer; else the visibility timeout.")
 @click.option("--yes", is_flag=True, help="Do it; without this it is only shown.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @invocation_options
-def celery(recover: bool, older_than: float | None, yes: bool, as_json: bool) -> None:
-    """Put messages that dead Celery workers held back into their queues, each once.
+def celery(check: bool, recover: bool, older_than: float | None, yes: bool, as_json: bool) -> None:
+    """Look at a program on Celery before it moves (--check), or recover what its dead workers held (--recover).
 
-    A Celery worker that lives and has held one for longer loses it too, as it would to another Celery worker: then the
-    task runs twice.
+    --check imports the app that -A names, with Celery installed, and reads the Python files and command lines below the
+    current folder.
+
+    --recover puts messages that dead Celery workers held back into their queues, each once. A Celery worker that lives
+    and has held one for longer loses it too, as it would to another Celery worker: then the task runs twice.
     """
-    if not recover:
-        raise click.UsageError("say what to do: --recover")
+    if check == recover:
+        raise click.UsageError("say what to do: --check or --recover")
+    if check:
+        # By name: only this asks for what reads a program.
+        import_module("leveret.cli.migrating.show").show(as_json)
+        return
 
     async def work(drivers: Drivers) -> tuple[tuple[LeftBehind, ...], int]:
         recovery = _recovery(drivers)

@@ -17,7 +17,7 @@ from leveret.cli.verbs.target import target_app
 from leveret.config.configuration import DEFAULT
 from leveret.wiring.parts import discovered
 
-PACKAGES = ("leveret", "msgspec", "click", "rich", "PyYAML", "backports.zstd")
+PACKAGES = ("leveret", "msgspec", "click", "rich", "PyYAML", "backports.zstd", "Django", "Flask", "celery")
 
 
 @click.command("report")

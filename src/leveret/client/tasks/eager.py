@@ -6,6 +6,7 @@ One `EagerRun` decides; `apply` and `aapply` only call the function. A retry fol
 import inspect
 import traceback
 from collections.abc import Coroutine, Mapping
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -37,10 +38,17 @@ def apply(
 ) -> EagerResult[Any]:
     """Run on the calling thread; a coroutine task gets a loop of its own for the call."""
     run = EagerRun(task, args, kwargs, options)
+    with ExitStack() as stack:
+        for one in task.app.surroundings.around:
+            stack.enter_context(one.around(run.request))
+        return _apply(run, throw)
+
+
+def _apply(run: "EagerRun", throw: bool | None) -> EagerResult[Any]:
     while True:
         token = run.begin()
         try:
-            value = _finished(task, run.call())
+            value = _finished(run.task, run.call())
             once_more = run.returned(value)
         except Exception as error:
             once_more = run.raised(error)
@@ -55,6 +63,13 @@ async def aapply(
 ) -> EagerResult[Any]:
     """Run on the running loop."""
     run = EagerRun(task, args, kwargs, options)
+    async with AsyncExitStack() as stack:
+        for one in task.app.surroundings.around:
+            await stack.enter_async_context(one.around_async(run.request))
+        return await _aapply(run, throw)
+
+
+async def _aapply(run: "EagerRun", throw: bool | None) -> EagerResult[Any]:
     while True:
         token = run.begin()
         try:
@@ -106,18 +121,18 @@ class EagerRun:
     """One call from its first attempt to its end; owned by the caller of `apply`."""
 
     def __init__(self, task: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> None:
-        self._task = task
+        self.task = task
         self._client: Client = task.app.client
         self._definition: TaskDefinition = task.definition
         message = self._client.compose(task.name, args, kwargs, options, self._definition)
         self._message = _through_the_wire(self._client, message)
-        self._request = Request(self._message, is_eager=True)
+        self.request = Request(self._message, is_eager=True)
         self._end: _Ended | None = None
 
     def begin(self) -> Any:
         """Enter the next attempt; answers the token to leave it with."""
-        self._request = Request(self._message, hostname="eager", is_eager=True)
-        return CURRENT.set(self._request)
+        self.request = Request(self._message, hostname="eager", is_eager=True)
+        return CURRENT.set(self.request)
 
     def call(self) -> Any:
         message = self._message
@@ -126,8 +141,8 @@ class EagerRun:
 
     def returned(self, value: Any) -> bool:
         """The function came back; True: try again (`retry(throw=False)`)."""
-        if self._request.pending_retry is not None:
-            return self.raised(self._request.pending_retry)
+        if self.request.pending_retry is not None:
+            return self.raised(self.request.pending_retry)
         codec = self._client.codec
         value = codec.decode_value(codec.encode_value(value))
         message = self._message
@@ -145,7 +160,7 @@ class EagerRun:
             case Retry() if isinstance(error.outcome, Retried):
                 return self._again(error.outcome, error.exc)
             case Ignore() if error.replacement is not None:
-                instead = Signature.from_dict(from_spec(error.replacement), app=self._task.app).apply()
+                instead = Signature.from_dict(from_spec(error.replacement), app=self.task.app).apply()
                 self._end = _Ended(instead.state, instead.result, instead.traceback)
             case Ignore():
                 self._end = _Ended(states.IGNORED, error)
@@ -187,27 +202,27 @@ class EagerRun:
 
     def _hook(self, name: str, *args: Any) -> None:
         if name in self._definition.hooks:
-            getattr(self._task, name)(*args)
+            getattr(self.task, name)(*args)
 
     def _after(self, state: str, value: Any, einfo: Any) -> None:
         message = self._message
         self._hook("after_return", state, value, message.id, message.args, message.kwargs, einfo)
 
     def _tell(self, error: BaseException, einfo: ExceptionInfo) -> None:
-        app = self._task.app
+        app = self.task.app
         for spec in self._message.embed.errbacks:
             errback, definition = Signature.from_dict(from_spec(spec), app=app), app.definition(spec.task)
             if definition is not None and not spec.immutable and takes_error(definition, spec):
-                errback(self._request, error, einfo.traceback)
+                errback(self.request, error, einfo.traceback)
             else:
                 errback.apply((self._message.id,))
 
     def _follow(self, specs: tuple[SignatureSpec, ...], lead: tuple[Any, ...]) -> None:
         for spec in specs:
-            Signature.from_dict(from_spec(spec), app=self._task.app).apply(lead)
+            Signature.from_dict(from_spec(spec), app=self.task.app).apply(lead)
 
     def _continue(self, chain: tuple[SignatureSpec, ...], value: Any) -> None:
-        step = Signature.from_dict(from_spec(chain[-1]), app=self._task.app)
+        step = Signature.from_dict(from_spec(chain[-1]), app=self.task.app)
         step.apply((value,), chain=[from_spec(spec) for spec in chain[:-1]])
 
     def result(self, throw: bool | None) -> EagerResult[Any]:
@@ -219,7 +234,7 @@ class EagerRun:
         propagates = self._client.options.eager_propagates if throw is None else throw
         if propagates and end.state in states.PROPAGATE_STATES:
             raise end.value
-        return EagerResult(self._message.id, end.value, end.state, end.traceback, self._task.name)
+        return EagerResult(self._message.id, end.value, end.state, end.traceback, self.task.name)
 
     def _store(self, end: _Ended) -> None:
         """Keep the outcome as a worker would (`task_store_eager_result`)."""

@@ -33,6 +33,7 @@ class Nodes:
     def register(self, node: Node, sessions: tuple[Session, ...], now: float) -> None:
         self._reap_predecessors(node, now)
         lease = self._renew(node, now)
+        lease.node = node
         for session in sessions:
             if session.id not in lease.sessions:
                 lease.sessions.append(session.id)

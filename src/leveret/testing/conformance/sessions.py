@@ -4,6 +4,8 @@ import asyncio
 import subprocess
 import sys
 
+from msgspec.structs import replace
+
 from leveret.errors import BrokerError, LeaseLost
 from leveret.model.delivery import SessionId, Verdict
 from leveret.model.settlement import Committed, Stale
@@ -23,6 +25,15 @@ class TestLeases:
 
         assert [node.name for node in await rig.leases.nodes()] == ["w1"]
         assert (await rig.leases.nodes())[0] == rig.node("w1")
+
+    @case
+    async def test_a_node_that_registers_again_is_what_it_says_last(self, rig: Rig) -> None:
+        await rig.join("s1", rig.node("w1"))
+        grown = replace(rig.node("w1"), slots=7)
+
+        await rig.leases.register(grown, ())
+
+        assert await rig.leases.nodes() == (grown,)
 
     @case(needs=Trait.HOURS)
     async def test_beats_keep_a_long_task(self, rig: Rig) -> None:

@@ -14,12 +14,16 @@ read_node: Callable[[str | bytes], Node] = msgspec.json.Decoder(Node).decode
 
 def renew(connection: Connection, node: Node, now: float, options: DriverOptions) -> bool:
     """Renew or grant the lease; True when there was none (any more). Expired is not dead."""
-    expires = now + options.lease_seconds
-    if connection.execute("renew_node", (expires, node.incarnation)).rowcount == 1:
+    if connection.execute("renew_node", (now + options.lease_seconds, node.incarnation)).rowcount == 1:
         return False
-    row = (node.incarnation, node.name, node.boot, node.pid, _ENCODE(node), expires)
-    connection.execute("save_node", row)
+    announce(connection, node, now, options)
     return True
+
+
+def announce(connection: Connection, node: Node, now: float, options: DriverOptions) -> None:
+    """Grant the lease and keep what the node is: its slots and queues may have changed."""
+    row = (node.incarnation, node.name, node.boot, node.pid, _ENCODE(node), now + options.lease_seconds)
+    connection.execute("save_node", row)
 
 
 def tick(connection: Connection, now: float, options: DriverOptions) -> float:
