@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import cached_property
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, Unpack, cast, overload
 
 from leveret.client import current, sending
 from leveret.client import options as calls
@@ -32,10 +32,10 @@ from leveret.model.message import Message
 from leveret.model.task import TaskDefinition
 
 if TYPE_CHECKING:
+    from leveret.client.control.face import Control
     from leveret.client.schedules.face import Schedules
 
 _NOT_YET = {
-    "control": "remote control and inspection",
     "events": "events",
 }
 """What Celery's app has and this version does not, so that a ported program is told more than a missing name."""
@@ -201,11 +201,9 @@ class Leveret(Sending, Periodic):
         self.on_configure, self.on_after_configure, self.on_after_finalize = (
             Moment("on_configure"), Moment("on_after_configure"), Moment("on_after_finalize"),
         )  # fmt: skip
-        self.finalized = False
-        self.autofinalize = autofinalize
+        self.finalized, self.autofinalize = False, autofinalize
         self._task_class: type[Task[..., Any]] = _named(task_cls) or Task
-        self._discovery = Discovery()
-        self._lifespan: LifespanFunction | None = None
+        self._discovery, self._lifespan = Discovery(), cast("LifespanFunction | None", None)
         self._client_settings: Settings | None = None
         self._lock = threading.RLock()
         self.substitute(None)
@@ -279,10 +277,7 @@ class Leveret(Sending, Periodic):
         self._discovery.import_all()
         self.finalize()
 
-    @property
-    def Task(self) -> type[Task[..., Any]]:  # noqa: N802 - Celery's name
-        """The base class of this app's tasks."""
-        return self._task_class
+    Task = property(lambda self: self._task_class, doc="The base class of this app's tasks.")
 
     # The schedule.
 
@@ -294,6 +289,14 @@ class Leveret(Sending, Periodic):
         from leveret.wiring.scheduler import open_schedules
 
         return Schedules(self, open_schedules)
+
+    @cached_property
+    def control(self) -> "Control":
+        """Remote control: inspect, revoke, and steering of nodes; with `a` in front for loops."""
+        from leveret.client.control.face import Control
+        from leveret.wiring.remote import Remote
+
+        return Control(self, Remote)
 
     # Settings and life.
 
@@ -338,8 +341,7 @@ class Leveret(Sending, Periodic):
 
     async def aclose(self) -> None:
         """Close the running loop's connection and this process's."""
-        if self._client is not None:
-            await self._client.aclose()
+        await self._client.aclose() if self._client is not None else None
 
     def __enter__(self) -> Self:
         return self

@@ -89,6 +89,14 @@ class LeaseKeeper:
                 self._told.add(other.incarnation)
                 self._log("warning", _NAMESAKE, name=other.name, pid=other.pid)
 
+    async def change(self, node: Node) -> None:
+        """Its queues or slots are others now; a store that does not answer hears of it with the next registration."""
+        self._node = node
+        try:
+            await self._leases.register(node, self._sessions())
+        except BrokerError as error:
+            self._log("warning", "the store did not hear that this node has changed", error=error)
+
     async def leave(self) -> None:
         """Say goodbye; a store that does not answer finds out by the lease."""
         try:

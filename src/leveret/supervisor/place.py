@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from msgspec.structs import replace
 from leveret.errors import BrokerError
 from leveret.logic.restart import Died, Drained, Ending, GiveUp, Restart, Streak, Unready, restart
 from leveret.model.options import WorkerOptions
+from leveret.model.remote.steering import Steering
 from leveret.ports.clock import Clock
 from leveret.ports.driver import Witness
 from leveret.ports.leases import Leases
@@ -64,6 +66,10 @@ class NodeParts:
     custody: Custody | None = None
     """Their broker connections, where the broker would not wait for the charges."""
     witness: Witness | None = None
+    steering: Steering = field(default_factory=Steering)
+    """What remote control changed."""
+    total: Counter[str] = field(default_factory=Counter)
+    """Tasks that processes took which have ended, by name."""
     burials: set[asyncio.Task[None]] = field(default_factory=set)
     """Children that are listened to until they are dead and buried, those that were retired included."""
     debts: set[asyncio.Task[None]] = field(default_factory=set)
@@ -145,6 +151,11 @@ class Place:
         known = (*([self.child] if self.child else []), *self.leaving)
         return tuple(child for child in known if child.state is not State.DEAD)
 
+    def resize(self, slots: int, reason: str) -> None:
+        """Have so many slots in its process from now on."""
+        self._options = replace(self._options, slots=slots)
+        self.retire(reason)
+
     def retire(self, reason: str) -> None:
         """Let the present child end in its own time and start the next one now."""
         child = self.child
@@ -171,7 +182,7 @@ class Place:
         path = parts.folder / f"page-{parts.pages}"
         make_page(path, self._options.slots)
         known = parts.witness.known() if parts.witness is not None else ()
-        options = replace(self._options, page=str(path), testimony=known[-_MOST_TOLD:])
+        options = replace(self._options, page=str(path), testimony=known[-_MOST_TOLD:], steering=parts.steering)
         launched = await parts.source.launch(options)
         return Child(options, launched, SlotReader(path), parts.clock.monotonic())
 
@@ -204,6 +215,8 @@ class Place:
         for message in child.launched.channel.rest():
             child.hear(message, self._parts.clock.monotonic())
         child.died()
+        if child.drained is not None:
+            self._parts.total.update(child.drained.total)
         await self._bury(child, code)
         if child in self.leaving:
             self.leaving.remove(child)
@@ -232,7 +245,7 @@ class Place:
         if estate is not None:
             await asyncio.wait({parts.owe(self._settle(estate))}, timeout=_REAP_PATIENCE)
         ran = estate.ran if estate else ()
-        self._tell(child, reason, ran, orderly=orderly)
+        tell_of_end(parts.hooks, child, reason, ran, orderly=orderly)
         child.launched.channel.close()
         child.page.close()
         with contextlib.suppress(OSError):
@@ -258,17 +271,6 @@ class Place:
         parts.let_go(estate.reaping.session)
         if estate.reaping.suspect_others:
             parts.on_suspects()
-
-    def _tell(self, child: Child, reason: str, ran: tuple[str, ...], *, orderly: bool) -> None:
-        log = self._parts.hooks.log
-        if child.broken is not None:
-            log("error", "worker process could not start", pid=child.pid, error=child.broken.error)
-        elif orderly:
-            why = child.drained.reason if child.drained else reason
-            log("info", "worker process ended", pid=child.pid, reason=why or "asked to")
-        else:
-            log("error", "worker process died", pid=child.pid, reason=reason, running=", ".join(ran) or "nothing")
-            self._parts.hooks.on_death(child.pid, reason, ran)
 
     def _ending(self, child: Child) -> Ending:
         if child.drained is not None and child.drained.reason == BURST:
@@ -343,6 +345,17 @@ class Place:
             # Look again: without the flag the next look tries once more.
             child.page.set_hold(False)
             self._parts.hooks.log("warning", "the store did not take back what a silent child holds", error=error)
+
+
+def tell_of_end(hooks: SupervisorHooks, child: Child, reason: str, ran: tuple[str, ...], *, orderly: bool) -> None:
+    if child.broken is not None:
+        hooks.log("error", "worker process could not start", pid=child.pid, error=child.broken.error)
+    elif orderly:
+        why = child.drained.reason if child.drained else reason
+        hooks.log("info", "worker process ended", pid=child.pid, reason=why or "asked to")
+    else:
+        hooks.log("error", "worker process died", pid=child.pid, reason=reason, running=", ".join(ran) or "nothing")
+        hooks.on_death(child.pid, reason, ran)
 
 
 class Quarantine(Place):

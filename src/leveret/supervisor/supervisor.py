@@ -49,12 +49,12 @@ class Supervisor:
             witness.on_testimony(self._spread)
         self._statuses = Statuses()
         self._source = ChildSource(options, self._statuses, self._log)
-        self._keeper = LeaseKeeper(
+        self.keeper = LeaseKeeper(
             leases, options.worker.node, clock,
             lease_seconds=options.lease_seconds, sessions=self._sessions, log=self._log,
         )  # fmt: skip
-        self._parts: NodeParts
-        self._places: list[Place] = []
+        self.parts: NodeParts
+        self.places: list[Place] = []
         self._quarantine: Quarantine | None = None
         self._stop, self._softly, self._registered = asyncio.Event(), False, False
         self._reloading = asyncio.Lock()
@@ -94,8 +94,8 @@ class Supervisor:
             return
         self._stop.set()
         self._close_places(None, "stopping")
-        self._later(say_what_is_waited_for(self._children, self._hooks, self._options.say_every_seconds))
-        self._later(end_those_still_starting(self._children))
+        self._later(say_what_is_waited_for(self.children, self._hooks, self._options.say_every_seconds))
+        self._later(end_those_still_starting(self.children))
 
     def interrupt(self) -> None:
         """Warm stop; at the second time stop now."""
@@ -111,7 +111,7 @@ class Supervisor:
         self.stop()
         if soft:
             self._close_places(soft, "stopping now")
-        self._later(stop_now(self._children, after=soft, answer=self._options.answer_seconds))
+        self._later(stop_now(self.children, after=soft, answer=self._options.answer_seconds))
 
     def reload(self) -> None:
         """Replace the forkserver, then the children one by one."""
@@ -120,7 +120,7 @@ class Supervisor:
 
     def dump(self) -> None:
         """Have every child write its stacks to its standard error."""
-        for child in self._children():
+        for child in self.children():
             kill(child.pid, signal.SIGUSR1)
 
     # Opening.
@@ -142,7 +142,7 @@ class Supervisor:
         return True
 
     async def _prepare(self) -> None:
-        registering = asyncio.ensure_future(self._keeper.register())
+        registering = asyncio.ensure_future(self.keeper.register())
         try:
             await self._source.open()
             await registering
@@ -153,18 +153,17 @@ class Supervisor:
     # Serving.
 
     async def _serve(self, folder: Path) -> None:
-        self._parts = NodeParts(
+        self.parts = NodeParts(
             options=self._options, hooks=self._hooks, leases=self._leases, clock=self._clock,
             source=self._source, statuses=self._statuses, folder=folder, on_suspects=self._start_quarantine,
             custody=None if self._witness is None else Custody(folder, self._log),
             witness=self._witness,
         )  # fmt: skip
-        self._places = [Place(self._parts, self._worker) for _ in range(self._worker.processes)]
-        for place in self._places:
-            self._tend(place)
-        self._later(self._announce())
+        for _ in range(self._worker.processes):
+            self.add_place()
+        self._later(announce(tuple(self.places), self._hooks))
         self._later(self._watch())
-        self._later(self._keeper.run(self._hear_pulse))
+        self._later(self.keeper.run(self._hear_pulse))
         for companion in self.companions:
             self._later(companion())
         if self._chores is not None:
@@ -175,13 +174,18 @@ class Supervisor:
                 self._tending.discard(task)
                 if (error := task.exception()) is not None:
                     self._fail(error)
-        await _all(self._parts.burials, None)
-        await _all(self._parts.debts, _DEBT_SECONDS)
-        self._parts.close()
+        await _all(self.parts.burials, None)
+        await _all(self.parts.debts, _DEBT_SECONDS)
+        self.parts.close()
 
     async def _spread(self, told: tuple[Testimony, ...]) -> None:
         self._testimonies += 1
-        await tell_all(self._children(), Testify(self._testimonies, told), self._options.answer_seconds)
+        await tell_all(self.children(), Testify(self._testimonies, told), self._options.answer_seconds)
+
+    def add_place(self) -> None:
+        """One worker process more."""
+        self.places.append(Place(self.parts, self._worker))
+        self._tend(self.places[-1])
 
     def _tend(self, place: Place) -> None:
         self._tending.add(asyncio.ensure_future(place.run()))
@@ -196,7 +200,7 @@ class Supervisor:
         """A burst ends when the suspects have been tried too."""
         if self._stop.is_set() or not self._worker.burst:
             return False
-        pulse = await self._keeper.beat_once()
+        pulse = await self.keeper.beat_once()
         if pulse is None or not pulse.suspects:
             return False
         self._start_quarantine()
@@ -212,25 +216,16 @@ class Supervisor:
         if self._stop.is_set():
             return
         if self._quarantine is None or self._quarantine.closed:
-            self._quarantine = Quarantine(self._parts, self._worker)
+            self._quarantine = Quarantine(self.parts, self._worker)
             self._tend(self._quarantine)
         self._quarantine.wanted()
-
-    async def _announce(self) -> None:
-        pids = []
-        for place in self._places:
-            child = await place.ready_child()
-            if child is None:
-                return
-            pids.append(child.pid)
-        self._hooks.on_ready(tuple(pids))
 
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             for place in self._all_places():
                 place.watch()
-            alive = {child.pid for child in self._children()}
+            alive = {child.pid for child in self.children()}
             self._statuses.sweep(alive.__contains__)
 
     async def _reload(self) -> None:
@@ -240,7 +235,7 @@ class Supervisor:
             except LeveretError as error:
                 self._log("error", "the new code does not import; the old goes on", error=error)
                 return
-            for place in self._places:
+            for place in self.places:
                 place.retire("reload")
                 await place.ready_child()
             self._log("info", "every worker process was replaced")
@@ -258,7 +253,7 @@ class Supervisor:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._source.close()
         if self._registered:
-            await self._keeper.leave()
+            await self.keeper.leave()
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
@@ -271,14 +266,27 @@ class Supervisor:
             self._fail(error)
 
     def _all_places(self) -> list[Place]:
-        return [*self._places, *([self._quarantine] if self._quarantine else [])]
+        # Those of a pool that shrank are closed, and counted until their processes have ended.
+        self.places = [place for place in self.places if not place.closed or place.children()]
+        return [*self.places, *([self._quarantine] if self._quarantine else [])]
 
-    def _children(self) -> list[Child]:
+    def children(self) -> list[Child]:
         return [child for place in self._all_places() for child in place.children()]
 
     def _sessions(self) -> tuple[Session, ...]:
-        sessions = [child.as_session() for child in self._children()]
+        sessions = [child.as_session() for child in self.children()]
         return tuple(session for session in sessions if session is not None)
+
+
+async def announce(places: tuple[Place, ...], hooks: SupervisorHooks) -> None:
+    """Tell when every child is ready for the first time."""
+    pids = []
+    for place in places:
+        child = await place.ready_child()
+        if child is None:
+            return
+        pids.append(child.pid)
+    hooks.on_ready(tuple(pids))
 
 
 async def _all(tasks: set[asyncio.Task[None]], timeout: float | None) -> None:
