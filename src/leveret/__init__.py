@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from leveret.client.canvas.chains import chain
     from leveret.client.canvas.chords import chord
     from leveret.client.canvas.groups import chunks, group, xmap, xstarmap
+    from leveret.client.control.custom import control_command, inspect_command
     from leveret.client.current import current_app, current_task
     from leveret.client.groups import GroupResult, ResultSet
     from leveret.client.result import AsyncResult
@@ -40,11 +41,13 @@ __all__ = [
     "chord",
     "chunks",
     "clocked",
+    "control_command",
     "crontab",
     "current_app",
     "current_task",
     "get_task_logger",
     "group",
+    "inspect_command",
     "maybe_signature",
     "schedule",
     "shared_task",
@@ -65,6 +68,8 @@ _HOMES = {
     "group": "leveret.client.canvas.groups",
     "xmap": "leveret.client.canvas.groups",
     "xstarmap": "leveret.client.canvas.groups",
+    "control_command": "leveret.client.control.custom",
+    "inspect_command": "leveret.client.control.custom",
     "current_app": "leveret.client.current",
     "current_task": "leveret.client.current",
     "GroupResult": "leveret.client.groups",

@@ -294,7 +294,7 @@ class Leveret(Sending, Periodic):
     def control(self) -> "Control":
         """Remote control: inspect, revoke, and steering of nodes; with `a` in front for loops."""
         from leveret.client.control.face import Control
-        from leveret.wiring.remote import Remote
+        from leveret.wiring.remote.steering import Remote
 
         return Control(self, Remote)
 

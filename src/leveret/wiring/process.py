@@ -16,7 +16,7 @@ from leveret.supervisor.channel import Channel
 from leveret.supervisor.deaths.custody import entrust
 from leveret.supervisor.slots import SlotWriter
 from leveret.wiring.clock import SystemClock
-from leveret.wiring.remote import AppAnswers
+from leveret.wiring.remote.answers import AppAnswers
 from leveret.wiring.worker import Joined, join_worker
 from leveret.worker.context import WorkerHooks
 from leveret.worker.logs import TaskLog, set_up_logging

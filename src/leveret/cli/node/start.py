@@ -25,7 +25,7 @@ from leveret.supervisor.options import SupervisorHooks
 from leveret.wiring.clock import SystemClock
 from leveret.wiring.drivers import open_drivers
 from leveret.wiring.parts import find
-from leveret.wiring.remote import build_listener
+from leveret.wiring.remote.node import build_listener
 from leveret.wiring.supervisor import build_supervisor
 
 log = logging.getLogger("leveret.worker")

@@ -9,6 +9,7 @@ from leveret.client.control.nodes import OfNodes
 from leveret.client.control.tasks import OfTasks
 from leveret.client.control.terms import App, BroadcastOptions, Replies, Steering
 from leveret.errors import ImproperlyConfigured
+from leveret.logic.remote.marks import of_command
 from leveret.model.remote.command import CALL_SECONDS, Answer, Command
 
 
@@ -40,8 +41,12 @@ class Control(OfTasks, OfNodes):
     async def abroadcast(
         self, command: str, arguments: Mapping[str, Any] | None = None, **options: Unpack[BroadcastOptions]
     ) -> Replies | None:
-        """Send any command. With `reply=True` answers what nodes said within `timeout` seconds."""
-        caller = self._steering().caller
+        """Send any command. With `reply=True` answers what nodes said within `timeout` seconds. What revokes is first
+        written where claims look."""
+        steering = self._connect(self._app.conf.settings)
+        if revoked := of_command(command, arguments or {}):
+            await steering.revoke(revoked)
+        caller = steering.caller
         destination = options.get("destination")
         if isinstance(destination, str):
             raise ImproperlyConfigured(f"destination is a list of node names, not {destination!r}")
@@ -82,6 +87,3 @@ class Control(OfTasks, OfNodes):
 
     def ping(self, destination: Iterable[str] | None = None, timeout: float = 1.0, **options: Any) -> Replies:
         return self._now(self.aping(destination, timeout, **options), "aping")
-
-    def _steering(self) -> Steering:
-        return self._connect(self._app.conf.settings)

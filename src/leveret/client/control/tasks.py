@@ -4,7 +4,6 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from leveret.client.control.terms import Replies, Sender, names_of
-from leveret.logic.remote import marks
 
 
 class OfTasks(Sender):
@@ -19,7 +18,6 @@ class OfTasks(Sender):
         """Have tasks not run: it is written into the store, so no restart forgets it. With `terminate` what runs is
         ended too."""
         ids = names_of(task_id)
-        await self._steering().revoke(ids)
         arguments = {"task_id": ids, "terminate": terminate, "signal": signal}
         return await self.abroadcast("revoke", arguments, destination=destination, **options)
 
@@ -50,7 +48,6 @@ class OfTasks(Sender):
     ) -> Replies | None:
         """Every task of a group, those that are not sent yet included."""
         groups = names_of(group_id)
-        await self._steering().revoke([marks.of_group(group) for group in groups])
         arguments = {"group_id": groups, "terminate": terminate, "signal": signal}
         return await self.abroadcast("revoke_group", arguments, **options)
 
@@ -68,7 +65,6 @@ class OfTasks(Sender):
         **options: Any,
     ) -> Replies | None:
         """Every task with one of these stamps."""
-        await self._steering().revoke(marks.of_stamps(headers))
         arguments = {"headers": dict(headers), "terminate": terminate, "signal": signal}
         return await self.abroadcast("revoke_by_stamped_headers", arguments, destination=destination, **options)
 

@@ -58,9 +58,6 @@ class Asks(Protocol):
 class Sender(Asks):
     """The base of the halves of `Control`."""
 
-    def _steering(self) -> Steering:
-        raise NotImplementedError
-
     @staticmethod
     def _now(work: Coroutine[Any, Any, T], twin: str) -> T:
         return blocking(work, f"await app.control.{twin}(...)")

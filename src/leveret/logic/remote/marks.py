@@ -45,9 +45,29 @@ def of_message(message: Message) -> tuple[str, ...]:
     return (message.id, *group, *of_stamps(message.stamps))
 
 
+def of_command(method: str, arguments: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a command revokes; nothing of one that does not."""
+    match method:
+        case "revoke" | "terminate":
+            return tuple(map(of_id, _named(arguments.get("task_id"))))
+        case "revoke_group":
+            return tuple(map(of_group, _named(arguments.get("group_id"))))
+        case "revoke_by_stamped_headers":
+            given = arguments.get("headers") or {}
+            # On a command line: name=value.
+            pairs = given if isinstance(given, Mapping) else dict(str(one).partition("=")[::2] for one in given)
+            return of_stamps(pairs)
+        case _:
+            return ()
+
+
 def ids_among(marks: Iterable[str]) -> tuple[str, ...]:
     """Those that are ids: what Celery's workers tell one another."""
     return tuple(mark for mark in marks if not mark.startswith("\0"))
+
+
+def _named(given: Any) -> Iterable[str]:
+    return (given,) if isinstance(given, str) else map(str, given or ())
 
 
 def _listed(values: Any) -> Iterable[Any]:

@@ -1,7 +1,7 @@
 """What a node answers to each command, in Celery's words (`celery/worker/control.py`)."""
 
+import mmap
 import os
-import resource
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +12,12 @@ from leveret.ports.clock import Clock
 from leveret.supervisor.remote.crew import Crew
 from leveret.supervisor.remote.revoking import Revoking
 from leveret.supervisor.remote.turning import Turning
+
+resource: Any
+try:
+    import resource
+except ImportError:  # Windows does not tell
+    resource = None
 
 CUSTOM_SECONDS = 10.0
 """A command of the app may take its time: whoever asks decides how long he waits."""
@@ -181,7 +187,9 @@ _USAGE = (
 )  # fmt: skip
 
 
-def _usage() -> Mapping[str, Any]:
+def _usage() -> Any:
+    if resource is None:
+        return "N/A"
     used = resource.getrusage(resource.RUSAGE_SELF)
     return {name: getattr(used, f"ru_{name}") for name in _USAGE}
 
@@ -190,6 +198,6 @@ def _resident(pid: int) -> int:
     """Bytes; 0 where the system does not say."""
     try:
         with open(f"/proc/{pid}/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * resource.getpagesize()
+            return int(file.read().split()[1]) * mmap.PAGESIZE
     except (OSError, IndexError, ValueError):
         return 0

@@ -4,7 +4,7 @@ The store is what counts; what processes are told is only for what they have cla
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from leveret.errors import BrokerError
@@ -44,34 +44,37 @@ class Revoking:
         known = self._crew.steering.revoked if self._all is None else await self._all(MOST_SHOWN)
         return list(marks.ids_among(known))
 
-    async def _by_id(self, task_id: Any, terminate: bool = False, signal: str | None = None, **_: Any) -> Reply:
-        ids = _names(task_id)
-        ended = await self._end(ids, terminate=bool(terminate), signal=signal)
+    async def _by_id(self, task_id: Any = (), terminate: bool = False, signal: str | None = None, **_: Any) -> Reply:
+        told = marks.of_command("revoke", {"task_id": task_id})
+        ended = await self._end(told, terminate=bool(terminate), signal=signal)
         if not terminate:
-            return {"ok": f"tasks {set(ids) or '{}'} flagged as revoked"}
+            return {"ok": f"tasks {set(told) or '{}'} flagged as revoked"}
         return {"ok": f"terminate: {', '.join(ended) or 'tasks unknown'}"}
 
     async def _terminate(self, signal: str | None = None, task_id: Any = (), **_: Any) -> Reply:
         return await self._by_id(task_id, terminate=True, signal=signal)
 
-    async def _by_group(self, group_id: Any, terminate: bool = False, signal: str | None = None, **_: Any) -> Reply:
-        groups = _names(group_id)
-        ended = await self._end(map(marks.of_group, groups), terminate=bool(terminate), signal=signal)
+    async def _by_group(
+        self, group_id: Any = (), terminate: bool = False, signal: str | None = None, **_: Any
+    ) -> Reply:
+        told = marks.of_command("revoke_group", {"group_id": group_id})
+        ended = await self._end(told, terminate=bool(terminate), signal=signal)
         more = f", terminated: {', '.join(ended)}" if ended else ""
-        return {"ok": f"groups {set(groups) or '{}'} flagged as revoked{more}"}
+        return {"ok": f"groups {group_id} flagged as revoked{more}"}
 
-    async def _by_stamps(self, headers: Any, terminate: bool = False, signal: str | None = None, **_: Any) -> Reply:
-        given = headers if isinstance(headers, Mapping) else dict(str(one).split("=", 1) for one in headers)
-        ended = await self._end(marks.of_stamps(given), terminate=bool(terminate), signal=signal)
+    async def _by_stamps(
+        self, headers: Any = (), terminate: bool = False, signal: str | None = None, **_: Any
+    ) -> Reply:
+        told = marks.of_command("revoke_by_stamped_headers", {"headers": headers})
+        ended = await self._end(told, terminate=bool(terminate), signal=signal)
         if not terminate:
-            return {"ok": f"headers {given} flagged as revoked, but not terminated"}
+            return {"ok": f"headers {headers} flagged as revoked, but not terminated"}
         if not ended:
-            return {"ok": f"headers {given} were not terminated"}
-        return {"ok": f"headers {given} revoked"}
+            return {"ok": f"headers {headers} were not terminated"}
+        return {"ok": f"headers {headers} revoked"}
 
-    async def _end(self, found: Iterable[str], *, terminate: bool, signal: str | None) -> list[str]:
+    async def _end(self, told: tuple[str, ...], *, terminate: bool, signal: str | None) -> list[str]:
         """Answers the ids of what was running and is stopped."""
-        told = tuple(dict.fromkeys(found))
         try:
             await self._revoke(told)
         except BrokerError as error:
@@ -84,7 +87,3 @@ class Revoking:
         asked = {"marks": list(told), "signal": signal or "SIGTERM"}
         answers = await self._crew.ask_all("terminate", asked)
         return [name for _, names in answers for name in names]
-
-
-def _names(given: Any) -> list[str]:
-    return [given] if isinstance(given, str) else [str(name) for name in given or ()]
