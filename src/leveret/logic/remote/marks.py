@@ -6,7 +6,9 @@ from typing import Any
 
 from leveret.model.message import Message
 
-_GROUP, _STAMP = "\0group\0", "\0stamp\0"
+OURS = "\x1f"
+"""No id begins with it, and unlike the NUL it is a character to every store."""
+_GROUP, _STAMP = f"{OURS}group{OURS}", f"{OURS}stamp{OURS}"
 
 
 def of_id(id: str) -> str:
@@ -19,7 +21,7 @@ def of_group(group: str) -> str:
 
 def of_stamp(name: str, value: Any) -> str:
     """Values are compared by their text: who writes `shop=1` on a command line means the number too."""
-    return f"{_STAMP}{name}\0{value if isinstance(value, str) else json.dumps(value, default=str, sort_keys=True)}"
+    return f"{_STAMP}{name}{OURS}{value if isinstance(value, str) else json.dumps(value, default=str, sort_keys=True)}"
 
 
 def of_stamps(stamps: Mapping[str, Any]) -> tuple[str, ...]:
@@ -63,7 +65,7 @@ def of_command(method: str, arguments: Mapping[str, Any]) -> tuple[str, ...]:
 
 def ids_among(marks: Iterable[str]) -> tuple[str, ...]:
     """Those that are ids: what Celery's workers tell one another."""
-    return tuple(mark for mark in marks if not mark.startswith("\0"))
+    return tuple(mark for mark in marks if not mark.startswith(OURS))
 
 
 def _named(given: Any) -> Iterable[str]:
