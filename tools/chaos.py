@@ -40,6 +40,8 @@ DRILLS: dict[str, list[str]] = {
     "cron": ["-m", "pytest", "tests/property/test_cron.py", "-s"],
     "schedules": ["-m", "pytest", "tests/simulation/test_schedules.py", "tests/e2e/test_schedules.py", "-s"],
     "beat": ["-m", "pytest", "tests/interop/rabbitmq/test_beat.py", "-s"],
+    "revoke": ["-m", "pytest", "tests/e2e/test_revoke.py", "-k", "revoked", "-s"],
+    "terminate": ["-m", "pytest", "tests/e2e/test_revoke.py", "-k", "terminate", "-s"],
     "producers": ["-m", "pytest", "tests/e2e/test_producers.py", "-s"],
 }
 

@@ -7,16 +7,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from leveret.app import Leveret, shared_task
+    from leveret.app import Leveret
     from leveret.client.canvas.chains import chain
     from leveret.client.canvas.chords import chord
     from leveret.client.canvas.groups import chunks, group, xmap, xstarmap
+    from leveret.client.control.custom import control_command, inspect_command
     from leveret.client.current import current_app, current_task
     from leveret.client.groups import GroupResult, ResultSet
     from leveret.client.result import AsyncResult
     from leveret.client.schedules.timings import clocked, crontab, schedule, solar
     from leveret.client.signature import Signature, maybe_signature, signature
     from leveret.client.task import Task
+    from leveret.client.tasks.decorator import shared_task
     from leveret.client.tasks.eager_result import EagerResult
     from leveret.client.tasks.inside import get_task_logger, uuid
     from leveret.model import state as states
@@ -40,11 +42,13 @@ __all__ = [
     "chord",
     "chunks",
     "clocked",
+    "control_command",
     "crontab",
     "current_app",
     "current_task",
     "get_task_logger",
     "group",
+    "inspect_command",
     "maybe_signature",
     "schedule",
     "shared_task",
@@ -58,13 +62,15 @@ __all__ = [
 
 _HOMES = {
     "Leveret": "leveret.app",
-    "shared_task": "leveret.app",
+    "shared_task": "leveret.client.tasks.decorator",
     "chain": "leveret.client.canvas.chains",
     "chord": "leveret.client.canvas.chords",
     "chunks": "leveret.client.canvas.groups",
     "group": "leveret.client.canvas.groups",
     "xmap": "leveret.client.canvas.groups",
     "xstarmap": "leveret.client.canvas.groups",
+    "control_command": "leveret.client.control.custom",
+    "inspect_command": "leveret.client.control.custom",
     "current_app": "leveret.client.current",
     "current_task": "leveret.client.current",
     "GroupResult": "leveret.client.groups",

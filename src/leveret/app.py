@@ -34,10 +34,10 @@ from leveret.model.message import Message
 from leveret.model.task import TaskDefinition
 
 if TYPE_CHECKING:
+    from leveret.client.control.face import Control
     from leveret.client.schedules.face import Schedules
 
 _NOT_YET = {
-    "control": "remote control and inspection",
     "events": "events",
 }
 """What Celery's app has and this version does not, so that a ported program is told more than a missing name."""
@@ -203,8 +203,7 @@ class Leveret(Sending, Periodic):
         self.on_configure, self.on_after_configure, self.on_after_finalize = (
             Moment("on_configure"), Moment("on_after_configure"), Moment("on_after_finalize"),
         )  # fmt: skip
-        self.finalized = False
-        self.autofinalize = autofinalize
+        self.finalized, self.autofinalize = False, autofinalize
         self._task_class: type[Task[..., Any]] = _named(task_cls) or Task
         self._discovery, self.surroundings = Discovery(), Surroundings()
         self._lifespan: LifespanFunction | None = None
@@ -299,6 +298,14 @@ class Leveret(Sending, Periodic):
 
         return Schedules(self, open_schedules)
 
+    @cached_property
+    def control(self) -> "Control":
+        """Remote control: inspect, revoke, and steering of nodes; with `a` in front for loops."""
+        from leveret.client.control.face import Control
+        from leveret.wiring.remote.steering import Remote
+
+        return Control(self, Remote)
+
     # Settings and life.
 
     def config_from_object(
@@ -342,8 +349,7 @@ class Leveret(Sending, Periodic):
 
     async def aclose(self) -> None:
         """Close the running loop's connection and this process's."""
-        if self._client is not None:
-            await self._client.aclose()
+        await self._client.aclose() if self._client is not None else None
 
     def __enter__(self) -> Self:
         return self
@@ -368,28 +374,6 @@ class Leveret(Sending, Periodic):
 
     def __repr__(self) -> str:
         return f"<Leveret {self.main or self.file or '(no name)'}>"
-
-
-@overload
-def shared_task(function: Callable[P, Coroutine[Any, Any, R]], /) -> CoroutineTask[P, R]: ...
-@overload
-def shared_task(function: Callable[P, R], /) -> Task[P, R]: ...
-@overload
-def shared_task(*, bind: Literal[True], **options: Unpack[TaskOptions]) -> BindingDecorator: ...
-@overload
-def shared_task(*, bind: Literal[False] = False, **options: Unpack[TaskOptions]) -> Decorator: ...
-def shared_task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
-    """Make a task of every app in the program; used where no app can be imported (a reusable Django app)."""
-    if function is None:
-        return lambda decorated: _share(decorated, options)
-    return _share(function, options)
-
-
-def _share(function: Callable[..., Any], options: Mapping[str, Any]) -> Any:
-    task = make_task(function, options, Task, None)
-    task.prepare()
-    current.share(lambda app: app._add(task.copy(None if options.get("base") else app.Task)))
-    return task
 
 
 def _named(task_class: Any) -> Any:

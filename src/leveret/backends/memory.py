@@ -1,7 +1,7 @@
 """The in-process result store, for programs whose broker is another server."""
 
 from leveret.links.memory.server import MemoryServer, server_at
-from leveret.links.memory.store import MemoryBackend, MemoryBlockingBackend
+from leveret.links.memory.store import MemoryBackend, MemoryBlockingBackend, MemoryRevocations
 from leveret.model.endpoint import Url
 from leveret.model.options import DriverOptions
 from leveret.ports.clock import Clock
@@ -21,3 +21,6 @@ class MemoryBackendDriver:
 
     def blocking_backend(self) -> MemoryBlockingBackend:
         return MemoryBlockingBackend(self._server)
+
+    def revocations(self) -> MemoryRevocations:
+        return MemoryRevocations(self._server)

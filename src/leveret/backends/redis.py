@@ -6,6 +6,7 @@ from leveret.links.redis.ledger.ledger import LedgerChores, NoChores, RedisLedge
 from leveret.links.redis.ledger.outbox import OutboxVerbs, RedisBlockingOutbox, RedisOutbox
 from leveret.links.redis.location import locate
 from leveret.links.redis.results.backend import RedisBackend, RedisBlockingBackend, Store
+from leveret.links.redis.results.revocations import RedisRevocations
 from leveret.model.endpoint import Url
 from leveret.model.options import DriverOptions
 from leveret.ports.clock import Clock
@@ -36,6 +37,9 @@ class RedisBackendDriver:
 
     def blocking_outbox(self) -> RedisBlockingOutbox:
         return RedisBlockingOutbox(self._store.pool, self._outbox)
+
+    def revocations(self) -> RedisRevocations:
+        return RedisRevocations(self._store.hubs, f"{self._prefix}leveret:revoked", self._store.clock)
 
     def ledger(self) -> RedisLedger:
         if self._ledger is None:

@@ -1,8 +1,9 @@
 """The in-process broker: the reference every other driver is compared with. Nothing survives the process."""
 
 from leveret.links.memory.bells import LoopWaiter
+from leveret.links.memory.mailbox import MemoryMailbox
 from leveret.links.memory.server import MemoryServer, server_at
-from leveret.links.memory.store import MemoryBackend, MemoryBlockingBackend
+from leveret.links.memory.store import MemoryBackend, MemoryBlockingBackend, MemoryRevocations
 from leveret.model.delivery import (
     Claim,
     DeadLetter,
@@ -189,6 +190,12 @@ class MemoryDriver:
 
     def admin(self) -> MemoryAdmin:
         return MemoryAdmin(self.server)
+
+    def revocations(self) -> MemoryRevocations:
+        return MemoryRevocations(self.server)
+
+    def mailbox(self) -> MemoryMailbox:
+        return MemoryMailbox(self.server.boxes)
 
     def blocking(self) -> MemoryBlockingBroker:
         return MemoryBlockingBroker(self.server, f"{self.server.name}#reply")

@@ -5,7 +5,7 @@ The blocking face runs on the caller's own thread. There is no thread and no loo
 """
 
 import builtins
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -28,6 +28,8 @@ from leveret.ports.broker import BlockingBroker, Broker
 from leveret.ports.clock import Clock
 from leveret.ports.outbox import BlockingOutbox, Outbox
 
+TellNodes = Callable[[tuple[str, ...], bool, str], Coroutine[Any, Any, None]]
+"""(ids, whether what runs is ended, signal)."""
 NO_OPTIONS: Mapping[str, Any] = {}
 
 
@@ -61,6 +63,9 @@ class ClientParts:
     """What is known of a task somebody waits for. It may block for a round trip."""
     afacts: Callable[[Awaited], Awaitable[WaitFacts | None]] | None = None
     """The same for the running loop."""
+    tell_nodes: Callable[[tuple[str, ...], bool, str], None] | None = None
+    """Has revoked tasks remembered where claims look, and nodes hear of it. Blocks."""
+    atell_nodes: TellNodes | None = None
     outbox: BlockingOutbox | None = None
     """Where compositions are written down before they are sent; None: a publish is all or nothing, or nobody can."""
 

@@ -6,6 +6,7 @@ from typing import Any, cast
 from leveret.client.client import Client
 from leveret.client.current import default_app
 from leveret.client.options import Seconds, seconds
+from leveret.client.results import revoking
 from leveret.client.results.joining import assert_will_not_block
 from leveret.client.results.looking import look, looks
 from leveret.client.results.saving import forget_saved, read_saved, saved_record
@@ -136,14 +137,24 @@ class ResultSet:
         for result in self.results:
             await result.aforget()
 
-    def revoke(self, **options: Any) -> None:
-        """Revoke each that has not begun."""
-        for result in self.results:
-            result.revoke(**options)
+    def revoke(self, terminate: bool = False, signal: str | None = None, **options: Any) -> None:
+        """Revoke each that has not begun; with `terminate` end those that have, too."""
+        single, others = revoking.parted(self.results)
+        for result in single:
+            result.end_unbegun()
+        for client, ids in revoking.by_client(single):
+            revoking.tell(client, ids, terminate, signal)
+        for other in others:
+            other.revoke(terminate=terminate, signal=signal, **options)
 
-    async def arevoke(self, **options: Any) -> None:
-        for result in self.results:
-            await result.arevoke(**options)
+    async def arevoke(self, terminate: bool = False, signal: str | None = None, **options: Any) -> None:
+        single, others = revoking.parted(self.results)
+        for result in single:
+            await result.aend_unbegun()
+        for client, ids in revoking.by_client(single):
+            await revoking.atell(client, ids, terminate, signal)
+        for other in others:
+            await other.arevoke(terminate=terminate, signal=signal, **options)
 
     def maybe_throw(self, propagate: bool = True, callback: Callable[[str, Any], Any] | None = None) -> None:
         for result in self.results:

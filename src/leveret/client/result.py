@@ -7,6 +7,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from leveret.client.loops import running_loop
 from leveret.client.options import Seconds, seconds
+from leveret.client.results import revoking
 from leveret.client.results.joining import assert_will_not_block
 from leveret.client.results.tree import ResultTree
 from leveret.client.results.view import shown
@@ -171,16 +172,31 @@ class AsyncResult(ResultTree, Generic[T]):
         self._meta = None
         await self._client.backend_of_loop().forget([self.id])
 
-    def revoke(self, terminate: bool = False, signal: str | None = None) -> bool:
+    def revoke(
+        self, terminate: bool = False, signal: str | None = None, connection: Any = None, **options: Any
+    ) -> bool:
         """End a task that has not begun: REVOKED is stored, and whoever claims its message later does not run it.
 
-        A run that begins in the same moment goes on, and its outcome is dropped. False: it had ended, or was known
-        to have begun, already.
+        A run that begins in the same moment, or has begun, goes on, and its outcome is dropped; `terminate` ends it.
+        False: it had ended, or was known to have begun, already.
         """
+        done = self.end_unbegun()
+        revoking.tell(self._client, (self.id,), terminate, signal)
+        return done
+
+    async def arevoke(
+        self, terminate: bool = False, signal: str | None = None, connection: Any = None, **options: Any
+    ) -> bool:
+        done = await self.aend_unbegun()
+        await revoking.atell(self._client, (self.id,), terminate, signal)
+        return done
+
+    def end_unbegun(self) -> bool:
+        """Store REVOKED; nodes are not told."""
         record = self._revocation(self._look())
         return record is not None and self._client.backend().store((record,))[0]
 
-    async def arevoke(self, terminate: bool = False, signal: str | None = None) -> bool:
+    async def aend_unbegun(self) -> bool:
         record = self._revocation(await self._alook())
         return record is not None and (await self._client.backend_of_loop().store((record,)))[0]
 

@@ -69,6 +69,16 @@ def names(value: Any) -> tuple[str, ...]:
     return read
 
 
+def secrets(value: Any) -> tuple[str, ...]:
+    """Read one secret or several; unlike names, one text is one secret, whatever commas it has."""
+    if value is None or value == "":
+        return ()
+    read = (value,) if isinstance(value, str) else tuple(value)
+    if not all(isinstance(secret, str) and secret for secret in read):
+        raise TypeError("no text")
+    return read
+
+
 def url(value: Any) -> Url:
     """Read a URL; a list of them (Celery's failover) is kept as one text parted by semicolons."""
     if isinstance(value, list | tuple):
@@ -178,6 +188,7 @@ BOOLEAN = Kind("true or false", boolean)
 SECONDS = Kind("seconds (a number, 0 or more) or a timedelta", number)
 POSITIVE_SECONDS = Kind("seconds (a number above 0) or a timedelta", positive)
 TEXT = Kind("text", text)
+SECRETS = Kind("a text that nobody can guess, or a list of them", secrets)
 NAMES = Kind("a list of names", names)
 URL = Kind("a URL such as sqlite:////path/to/queue.db, memory:// or redis://host", url)
 MAPPING = Kind("a dict", mapping)

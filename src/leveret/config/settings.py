@@ -110,6 +110,17 @@ class Settings:
     """None: the broker where it can keep the schedule, else the result store."""
     beat_cron_starting_deadline: float | None = _option(None, optional(kinds.POSITIVE_SECONDS))
 
+    control_exchange: str = _option("celery", kinds.TEXT)
+    """Who has another one hears other commands."""
+    control_queue_ttl: float | None = _option(300.0, optional(kinds.POSITIVE_SECONDS))
+    control_queue_expires: float | None = _option(10.0, optional(kinds.POSITIVE_SECONDS))
+    control_queue_exclusive: bool = _option(True, kinds.BOOLEAN)
+    control_queue_durable: bool = _option(False, kinds.BOOLEAN)
+    control_key: tuple[str, ...] = _option((), kinds.SECRETS)
+    """Keys that sign commands; the first signs, all are accepted. Empty: nothing is signed or refused."""
+    worker_enable_remote_control: bool = _option(True, kinds.BOOLEAN)
+    worker_pool_restarts: bool = _option(False, kinds.BOOLEAN)
+
     worker_direct: bool = _option(False, kinds.BOOLEAN)
     """Whether each node also has a queue of its own, `<node>.dq2`, where the broker has exchanges."""
     worker_concurrency: int | None = _option(None, kinds.CONCURRENCY)
@@ -141,6 +152,11 @@ class Settings:
         self._check_limits()
 
     def _check_limits(self) -> None:
+        if self.control_queue_exclusive and self.control_queue_durable:
+            raise ImproperlyConfigured(
+                "control_queue_exclusive and control_queue_durable cannot both be true: an exclusive queue ends with "
+                "its connection"
+            )
         if self.chord_timeout is not None and self.chord_timeout >= (self.result_expires or float("inf")):
             raise ImproperlyConfigured(
                 f"chord_timeout is {self.chord_timeout:g} s: it must be shorter than result_expires "
@@ -177,9 +193,9 @@ def convert(name: str, value: Any) -> Any:
 
 def shown(name: str, value: Any) -> Any:
     """The value as a banner, report or error may show it: passwords and keys masked."""
-    if value is None or value == "":
+    if value is None or value in ("", ()):
         return value
-    if name.endswith(("password", "secret_access_key", "security_key")):
+    if name.endswith(("password", "secret_access_key", "security_key", "control_key")):
         return "**"
     if isinstance(value, str) and "://" in value:
         return Url(value).masked

@@ -3,7 +3,6 @@
 from leveret.config.row import Row, differs, later, ours, unneeded, works
 
 _EVENTS = "comes with events"
-_CONTROL = "comes with remote control"
 _SIGNING = "comes with signed messages"
 
 BEAT: tuple[Row, ...] = (
@@ -25,8 +24,8 @@ BEAT: tuple[Row, ...] = (
     unneeded("beat_schedule_filename", "schedules live in the store", "celerybeat-schedule"),
     unneeded("beat_sync_every", "every run is written to the store at once", 0),
     unneeded("beat_max_loop_interval", "a change takes effect within a second, whatever is due when", 0),
-    later("beat_enable_remote_control", _CONTROL, False),
-    later("beat_remote_control_max_tick_age", _CONTROL),
+    unneeded("beat_enable_remote_control", "any number of schedulers may run; the nodes they are in answer", False),
+    unneeded("beat_remote_control_max_tick_age", "another scheduler takes over from one that hangs"),
 )
 
 EVENT: tuple[Row, ...] = (
@@ -37,11 +36,16 @@ EVENT: tuple[Row, ...] = (
     later("event_queue_durable", _EVENTS, False),
     later("event_serializer", _EVENTS, "json"),
     later("event_exchange", _EVENTS, "celeryev"),
-    later("control_queue_ttl", _CONTROL, 300.0),
-    later("control_queue_expires", _CONTROL, 10.0),
-    later("control_queue_exclusive", _CONTROL, True),
-    later("control_queue_durable", _CONTROL, False),
-    later("control_exchange", _CONTROL, "celery"),
+    works("control_queue_ttl", "seconds a command waits in a node's queue; RabbitMQ"),
+    works("control_queue_expires", "seconds after which an unused queue of commands is deleted; RabbitMQ"),
+    works("control_queue_exclusive", "only its node reads a node's queue of commands; RabbitMQ"),
+    works("control_queue_durable", "a node's queue of commands survives its connection; RabbitMQ"),
+    works("control_exchange", "nodes hear the commands that are sent under the same name"),
+    ours(
+        "control_key",
+        "signs commands; with it nodes refuse unsigned ones that change anything; a list: all are "
+        "accepted, the first signs",
+    ),
     later("security_certificate", _SIGNING),
     later("security_cert_store", _SIGNING),
     later("security_key", _SIGNING),

@@ -78,6 +78,11 @@ class CoroutineExecutor:
         self._user.strike(entry[2], error)
         return True
 
+    def where(self, receipt: Receipt) -> Any:
+        """As the inline executor's."""
+        entry = self._active.get(receipt)
+        return self._crew.where(receipt) if entry is None else entry[2].inner
+
     def idle(self) -> int:
         if len(self._slot_of) > self._crew.slots:
             # Plain functions wait for a thread: more of them would only wait longer here than elsewhere.

@@ -76,6 +76,13 @@ class InlineExecutor:
             raise_in_thread(self._thread, error)
         return True
 
+    def where(self, receipt: Receipt) -> Any:
+        """The thread a running job is on, or its coroutine; None when it is not running here."""
+        current, coroutine = self._current, self._coroutine
+        if current is None or current[0].receipt != receipt:
+            return None
+        return self._thread if coroutine is None else coroutine.inner
+
     def idle(self) -> int:
         return 0 if self._outcomes.under_way else 1
 

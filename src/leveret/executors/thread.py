@@ -63,6 +63,14 @@ class ThreadExecutor:
                 return self._strike(slot, receipt, error)
         return False
 
+    def where(self, receipt: Receipt) -> Any:
+        """As the inline executor's."""
+        for slot in self._slots:
+            current, coroutine = slot.current, slot.coroutine
+            if current is not None and current[0].receipt == receipt:
+                return slot.thread if coroutine is None else coroutine.inner
+        return None
+
     def idle(self) -> int:
         return max(0, self.slots - self._outcomes.under_way)
 

@@ -13,7 +13,7 @@ class Interruptible(Coroutine[Any, Any, T]):
     """A coroutine into which another exception than CancelledError can be thrown. Owned by the loop that runs it."""
 
     def __init__(self, inner: Coroutine[Any, Any, T]) -> None:
-        self._inner = inner
+        self.inner = inner
         self._error: type[BaseException] | None = None
         self._task: asyncio.Task[Any] | None = None
 
@@ -26,22 +26,22 @@ class Interruptible(Coroutine[Any, Any, T]):
     def send(self, value: Any) -> Any:
         if self._task is None:
             self._task = asyncio.current_task()
-        return self._inner.send(value)
+        return self.inner.send(value)
 
     def throw(self, *error: Any) -> Any:
         struck, self._error = self._error, None
         if struck is None or not isinstance(error[0], asyncio.CancelledError):
-            return self._inner.throw(*error)
+            return self.inner.throw(*error)
         # The cancellation was only the vehicle: asyncio.timeout() inside must not take it for its own.
         if self._task is not None:
             self._task.uncancel()
-        return self._inner.throw(struck())
+        return self.inner.throw(struck())
 
     def close(self) -> None:
-        self._inner.close()
+        self.inner.close()
 
     def __await__(self) -> Generator[Any, Any, T]:
-        return self._inner.__await__()
+        return self.inner.__await__()
 
 
 class UserLoop:

@@ -1,8 +1,12 @@
 """What a supervisor and its worker processes say to each other: one JSON line each, a tagged struct."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from msgspec import Struct
 
 from leveret.model.node import Testimony
+from leveret.model.remote.steering import Steering
 
 
 class Quiet(Struct, frozen=True, tag="quiet"):
@@ -27,7 +31,21 @@ class Testify(Struct, frozen=True, tag="testify"):
     told: tuple[Testimony, ...]
 
 
-ToChild = Quiet | StopNow | ReturnUnstarted | Testify
+class Steer(Struct, frozen=True, tag="steer"):
+    """What remote control wants of every process from now on; the whole of it each time."""
+
+    steering: Steering
+
+
+class Ask(Struct, frozen=True, tag="ask"):
+    """A question or command of remote control that only the process itself can see to."""
+
+    number: int
+    method: str
+    arguments: Mapping[str, Any] = {}
+
+
+ToChild = Quiet | StopNow | ReturnUnstarted | Testify | Steer | Ask
 
 
 class Ready(Struct, frozen=True, tag="ready"):
@@ -36,12 +54,16 @@ class Ready(Struct, frozen=True, tag="ready"):
     pid: int
     session: str
     tasks: tuple[str, ...] = ()
+    commands: tuple[tuple[str, str], ...] = ()
+    """Names and kinds of the commands that the app adds to remote control."""
 
 
 class Drained(Struct, frozen=True, tag="drained"):
     """Everything is settled; the process exits now. `reason` tells why when nobody asked (max tasks, hard limit)."""
 
     reason: str = ""
+    total: Mapping[str, int] = {}
+    """How many tasks it took, by name."""
 
 
 class Broken(Struct, frozen=True, tag="broken"):
@@ -69,4 +91,12 @@ class Noted(Struct, frozen=True, tag="noted"):
     number: int
 
 
-FromChild = Noted | Ready | Drained | Broken | Waiting | Leaving
+class Told(Struct, frozen=True, tag="told"):
+    """The answer to the question of that number. `error`: the repr of what was raised instead."""
+
+    number: int
+    value: Any = None
+    error: str = ""
+
+
+FromChild = Noted | Ready | Drained | Broken | Waiting | Leaving | Told

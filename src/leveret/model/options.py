@@ -7,10 +7,23 @@ from typing import Any
 from msgspec import Struct
 
 from leveret.model.node import Node, Testimony
+from leveret.model.remote.steering import Steering
 from leveret.model.topology import Topology
 
 CHARGES_TO_PARK = 3
 """Deaths after which a message is a dead letter (DESIGN 1.1)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlOptions:
+    """How the queues of remote control are declared, where the broker has such. Durations are seconds."""
+
+    namespace: str = "celery"
+    """`control_exchange`: who has another one hears other commands."""
+    queue_ttl: float | None = 300.0
+    queue_expires: float | None = 10.0
+    exclusive: bool = True
+    durable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +42,7 @@ class DriverOptions:
     poll_seconds: float = 0.5
     topology: Topology = field(default_factory=Topology)
     """Queues and exchanges, where the broker has them."""
+    control: ControlOptions = ControlOptions()
     tls: Mapping[str, Any] | bool | None = None
     """`broker_use_ssl`."""
     login_method: str | None = None
@@ -90,5 +104,7 @@ class WorkerOptions(Struct, frozen=True, kw_only=True):
     """What the command line says about settings, under their names; it wins over the app's own."""
     page: str = ""
     """Path of this process's slot page; empty: none (in-process workers)."""
+    steering: Steering = Steering()
+    """What remote control had changed of the node when it started this process."""
     testimony: tuple[Testimony, ...] = ()
     """What the supervisor knew of earlier deaths when it started this process."""

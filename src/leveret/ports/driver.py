@@ -13,6 +13,8 @@ from leveret.ports.backend import Backend, BlockingBackend
 from leveret.ports.broker import BlockingBroker, Broker, Capability, Commit
 from leveret.ports.leases import Chores, Leases
 from leveret.ports.ledger import Ledger
+from leveret.ports.operations.mailbox import Mailbox
+from leveret.ports.operations.revocations import Revocations
 from leveret.ports.outbox import BlockingOutbox, Outbox
 from leveret.ports.recovery import Recovery
 from leveret.ports.schedule import ScheduleStore
@@ -38,6 +40,18 @@ class BrokerDriver(Protocol):
     def admin(self) -> Admin: ...
 
     def blocking(self) -> BlockingBroker: ...
+
+
+class Steerable(Protocol):
+    """Declared by a broker driver that carries commands to nodes, and their answers back."""
+
+    def mailbox(self) -> Mailbox: ...
+
+
+class Revoking(Protocol):
+    """Declared by a driver whose server remembers what is revoked. A broker's claims look there by themselves."""
+
+    def revocations(self) -> Revocations: ...
 
 
 class BackendDriver(Protocol):

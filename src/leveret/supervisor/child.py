@@ -16,17 +16,21 @@ from leveret.model.control import (
     Quiet,
     Ready,
     ReturnUnstarted,
+    Steer,
     StopNow,
     Testify,
     ToChild,
+    Told,
     Waiting,
 )
 from leveret.model.delivery import Receipt, SessionId
 from leveret.model.node import Session
 from leveret.model.options import WorkerOptions
+from leveret.model.remote.steering import Steering
 from leveret.supervisor.channel import ChannelClosed
 from leveret.supervisor.nursery import Launched
 from leveret.supervisor.options import END_OF_A_WAIT, SupervisorHooks
+from leveret.supervisor.remote.questions import Questions
 from leveret.supervisor.slots import PageView, SlotReader
 from leveret.supervisor.statuses import kill
 
@@ -103,11 +107,14 @@ class Child:
         self._notes: dict[int, asyncio.Future[None]] = {}
         """Testimonies it has not confirmed yet."""
         self.vigil = Vigil()
+        self.questions = Questions(self._say)
+        self.commands: tuple[tuple[str, str], ...] = ()
+        """What its app adds to remote control."""
 
     def hear(self, message: FromChild, now: float) -> None:
         match message:
-            case Ready(session=session):
-                self.session = SessionId(session)
+            case Ready(session=session, commands=commands):
+                self.session, self.commands = SessionId(session), commands
                 self.ready_at = now if self.ready_at is None else self.ready_at
                 self._move(Event.READY)
             case Drained():
@@ -122,6 +129,8 @@ class Child:
                 self.leaving = reason
             case Noted(number):
                 self._note(number)
+            case Told():
+                self.questions.heard(message)
             case _:
                 assert_never(message)
         self.spoke.set()
@@ -139,6 +148,9 @@ class Child:
 
     def return_unstarted(self) -> None:
         self._say(ReturnUnstarted())
+
+    def steer(self, steering: Steering) -> None:
+        self._say(Steer(steering))
 
     def kill(self, reason: str, *, forgive: bool = False, overdue: frozenset[Receipt] = frozenset()) -> None:
         """End it from outside. `forgive`: what it ran is not to blame."""
@@ -163,6 +175,7 @@ class Child:
     def died(self) -> None:
         for number in tuple(self._notes):
             self._note(number)
+        self.questions.end()
         self._move(Event.EXIT)
         self.spoke.set()
 

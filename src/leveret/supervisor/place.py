@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from leveret.errors import BrokerError
 from leveret.logic.restart import Died, Drained, Ending, GiveUp, Restart, Streak, Unready, restart
 from leveret.model.node import Node
 from leveret.model.options import WorkerOptions
+from leveret.model.remote.steering import Steering
 from leveret.ports.clock import Clock
 from leveret.ports.driver import Witness
 from leveret.ports.leases import Leases
@@ -67,6 +69,10 @@ class NodeParts:
     custody: Custody | None = None
     """Their broker connections, where the broker would not wait for the charges."""
     witness: Witness | None = None
+    steering: Steering = field(default_factory=Steering)
+    """What remote control changed."""
+    total: Counter[str] = field(default_factory=Counter)
+    """Tasks that processes took which have ended, by name."""
     burials: set[asyncio.Task[None]] = field(default_factory=set)
     """Children that are listened to until they are dead and buried, those that were retired included."""
     debts: set[asyncio.Task[None]] = field(default_factory=set)
@@ -179,7 +185,7 @@ class Place:
         path = parts.folder / f"page-{parts.pages}"
         make_page(path, self._options.slots)
         known = parts.witness.known() if parts.witness is not None else ()
-        options = replace(self._options, page=str(path), testimony=known[-_MOST_TOLD:])
+        options = replace(self._options, page=str(path), testimony=known[-_MOST_TOLD:], steering=parts.steering)
         if parts.node is not None:
             options = replace(options, node=parts.node)
         launched = await parts.source.launch(options)
@@ -214,6 +220,8 @@ class Place:
         for message in child.launched.channel.rest():
             child.hear(message, self._parts.clock.monotonic())
         child.died()
+        if child.drained is not None:
+            self._parts.total.update(child.drained.total)
         await self._bury(child, code)
         if child in self.leaving:
             self.leaving.remove(child)

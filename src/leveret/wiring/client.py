@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from leveret.client.client import AsyncParts, Client, ClientParts
+from leveret.client.client import AsyncParts, Client, ClientParts, TellNodes
+from leveret.client.loops import running_loop
 from leveret.client.options import ClientOptions
 from leveret.client.waiting import Awaited, WaitFacts
 from leveret.config.settings import Settings
@@ -37,10 +39,40 @@ def build_client(settings: Settings, clock: Clock | None = None) -> Client:
         connect=connector(drivers),
         reply_address=drivers.reply_address(broker),
         facts=_blocking(ask),
+        tell_nodes=_anywhere(tell := _teller(settings, drivers)),
+        atell_nodes=tell,
         outbox=None if drivers.remembering is None else drivers.remembering.blocking_outbox(),
         afacts=ask,
     )
     return Client(parts, client_options(settings, drivers))
+
+
+def _teller(settings: Settings, drivers: Drivers) -> TellNodes | None:
+    if not hasattr(drivers.broker, "mailbox"):
+        return None
+
+    async def tell(ids: tuple[str, ...], terminate: bool, signal: str) -> None:
+        # Imported here: most programs that send tasks never revoke one.
+        from leveret.wiring.remote.steering import Remote
+
+        await Remote(settings).tell(ids, terminate, signal)
+
+    return tell
+
+
+def _anywhere(tell: TellNodes | None) -> Callable[[tuple[str, ...], bool, str], None] | None:
+    """On a loop of its own; where one runs in this thread, on a thread of its own too."""
+    if tell is None:
+        return None
+
+    def run(ids: tuple[str, ...], terminate: bool, signal: str) -> None:
+        if running_loop() is None:
+            asyncio.run(tell(ids, terminate, signal))
+            return
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(lambda: asyncio.run(tell(ids, terminate, signal))).result()
+
+    return run
 
 
 def build_router(

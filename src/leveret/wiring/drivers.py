@@ -7,12 +7,24 @@ from typing import Any, cast
 from leveret.config.settings import Settings
 from leveret.errors import ImproperlyConfigured
 from leveret.model.endpoint import Url
-from leveret.model.options import DriverOptions
+from leveret.model.options import ControlOptions, DriverOptions
+from leveret.model.topology import Topology
 from leveret.ports.backend import Backend, BlockingBackend
 from leveret.ports.broker import BlockingBroker, Broker, Commit
 from leveret.ports.clock import Clock
-from leveret.ports.driver import BackendDriver, BrokerDriver, Forgetful, Keeper, Remembering, ReplyDriver
+from leveret.ports.driver import (
+    BackendDriver,
+    BrokerDriver,
+    Forgetful,
+    Keeper,
+    Remembering,
+    ReplyDriver,
+    Revoking,
+    Steerable,
+)
 from leveret.ports.leases import Chores
+from leveret.ports.operations.mailbox import Mailbox
+from leveret.ports.operations.revocations import Revocations
 from leveret.wiring import parts
 from leveret.wiring.topology import build_topology
 
@@ -27,6 +39,7 @@ class Drivers:
     backend: BackendDriver | None
     """None: results are messages, and the broker carries them."""
     fused: bool
+    topology: Topology
     results: bool
     """False under `disabled://`: results are ignored; only fences and tombstones are kept, in the broker's store."""
 
@@ -65,6 +78,22 @@ class Drivers:
         apart = not self.fused and hasattr(self.backend, "outbox")
         return cast(Remembering, self.backend) if apart else None
 
+    def revocations(self) -> Revocations | None:
+        """Where a claim looks, else where outcomes are kept; None: what is revoked lives in the nodes' memory."""
+        for driver in (self.broker, self.backend):
+            if hasattr(driver, "revocations"):
+                return cast(Revoking, driver).revocations()
+        return None
+
+    @property
+    def claims_look(self) -> bool:
+        """Whether a claim itself tells what is revoked."""
+        return hasattr(self.broker, "revocations")
+
+    def mailbox(self) -> Mailbox | None:
+        """None where this broker carries no commands."""
+        return cast(Steerable, self.broker).mailbox() if hasattr(self.broker, "mailbox") else None
+
     def commit(self) -> Commit | None:
         return cast(Commit, cast(Any, self.broker).commit()) if self.fused else None
 
@@ -97,12 +126,12 @@ def open_drivers(settings: Settings, clock: Clock) -> Drivers:
             raise ImproperlyConfigured(
                 f"result_backend rpc:// needs RabbitMQ as its broker, not {broker_url.masked}: leave result_backend out"
             )
-        return Drivers(broker=broker, backend=None, fused=False, results=results)
+        return Drivers(broker=broker, backend=None, fused=False, topology=options.topology, results=results)
     fused = str(backend_url) == str(broker_url) and hasattr(broker, "commit")
     backend = cast(BackendDriver, broker if fused else make("backends", backend_url, options, clock))
     if not fused and hasattr(broker, "use") and hasattr(backend, "ledger"):
         cast(Forgetful, broker).use(cast(Keeper, backend).ledger())
-    return Drivers(broker=broker, backend=backend, fused=fused, results=results)
+    return Drivers(broker=broker, backend=backend, fused=fused, topology=options.topology, results=results)
 
 
 def chord_timeout(settings: Settings, drivers: Drivers) -> float | None:
@@ -165,6 +194,13 @@ def driver_options(settings: Settings) -> DriverOptions:
         lease_seconds=settings.lease_seconds,
         publish_timeout=settings.publish_timeout,
         topology=build_topology(settings),
+        control=ControlOptions(
+            namespace=settings.control_exchange,
+            queue_ttl=settings.control_queue_ttl,
+            queue_expires=settings.control_queue_expires,
+            exclusive=settings.control_queue_exclusive,
+            durable=settings.control_queue_durable,
+        ),
         tls=settings.broker_use_ssl,
         login_method=settings.broker_login_method,
         heartbeat_seconds=settings.broker_heartbeat,

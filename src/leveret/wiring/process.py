@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -16,6 +17,7 @@ from leveret.supervisor.channel import Channel
 from leveret.supervisor.deaths.custody import entrust
 from leveret.supervisor.slots import SlotWriter
 from leveret.wiring.clock import SystemClock
+from leveret.wiring.remote.answers import AppAnswers
 from leveret.wiring.worker import Joined, join_worker
 from leveret.worker.context import WorkerHooks
 from leveret.worker.logs import TaskLog, set_up_logging
@@ -50,21 +52,26 @@ def run_child(app: App, options: WorkerOptions, channel: Channel[ToChild]) -> in
         channel,
         tasks=tuple(app.tasks),
         lifespan=app.open_lifespan(),
-        hooks=_hooks(joined, options),
+        hooks=_hooks(joined, options, app),
     )
 
 
-def _hooks(joined: Joined, options: WorkerOptions) -> ProcessHooks:
+def _hooks(joined: Joined, options: WorkerOptions, app: App) -> ProcessHooks:
     def on_lifespan(value: Any) -> None:
         joined.runner.lifespan = value
 
+    answers = AppAnswers(app, app.conf, app.tasks, joined.drivers.topology, options.node.name)
+    answers.steer(options.steering)
+    plain = ProcessHooks(
+        on_lifespan=on_lifespan, steer=answers.steer, elsewhere=answers.answer, commands=answers.commands
+    )
     if not hasattr(joined.drivers.broker, "testify"):
-        return ProcessHooks(on_lifespan=on_lifespan)
+        return plain
     witness = cast(Witness, joined.drivers.broker)
     witness.testify(options.testimony)
     if options.page:
         witness.on_socket(lambda session, sock: entrust(Path(options.page).parent, session, sock))
-    return ProcessHooks(on_lifespan=on_lifespan, testify=witness.testify)
+    return replace(plain, testify=witness.testify)
 
 
 def _builder(joined: Joined, options: WorkerOptions, tasks: TaskLog) -> Any:

@@ -80,6 +80,7 @@ def join_worker(
         backend=drivers.backend_beside(broker, inline=True),
         commit=drivers.commit(),
         chores=drivers.chores() if alone else None,
+        revocations=None if drivers.claims_look else drivers.revocations(),
         outbox=None if drivers.remembering is None else drivers.remembering.outbox(),
         page=page,
         severable=None if Capability.LEASE in broker.capabilities else cast(Severable, broker),

@@ -38,6 +38,8 @@ class Consumer:
         self._parts, self._options = parts, options
         self._dispatcher, self._settler, self._persist = dispatcher, settler, persist
         self.session = parts.session
+        self.queues = options.queues
+        """Remote control may change them."""
         self._number = 0
         self._full_since: float | None = None
         self._outages = 0
@@ -136,7 +138,7 @@ class Consumer:
         async with self._turn:
             claim = Claim(
                 session=self.session.id,
-                queues=self._options.queues,
+                queues=self.queues,
                 credit=credit,
                 number=self._number,
                 suspects=self._options.quarantine,
@@ -190,7 +192,7 @@ class Consumer:
         task = self._asleep = asyncio.current_task()
         assert task is not None
         try:
-            await self._parts.broker.bell(self._options.queues, BELL_SECONDS)
+            await self._parts.broker.bell(self.queues, BELL_SECONDS)
         except asyncio.CancelledError:
             if not self._quiet.is_set() or task.uncancel():
                 raise

@@ -12,6 +12,7 @@ from leveret.ports.broker import Broker, Commit, Severable
 from leveret.ports.clock import Clock
 from leveret.ports.executor import Executor
 from leveret.ports.leases import Chores, Leases
+from leveret.ports.operations.revocations import Revocations
 from leveret.ports.outbox import Outbox
 from leveret.ports.slots import SlotPage
 
@@ -34,6 +35,8 @@ class WorkerParts:
     commit: Commit | None = None
     """Broker and store in one transaction; None: the Settler takes the four steps."""
     chores: Chores | None = None
+    revocations: Revocations | None = None
+    """Where what is revoked is looked up at admission; None: a claim tells, or nobody knows."""
     outbox: Outbox | None = None
     """Where senders write down what they are about to send; None: there is nothing to finish for them."""
     page: SlotPage | None = None

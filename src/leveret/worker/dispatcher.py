@@ -10,7 +10,7 @@ import msgspec
 from leveret.logic.credit import RETRACT_SECONDS, Credit
 from leveret.model.delivery import Delivery, Receipt, Return, Verdict
 from leveret.model.options import WorkerOptions
-from leveret.model.outcome import Failed, Finished, Unstarted
+from leveret.model.outcome import Finished, Outcome, Succeeded, Unstarted
 from leveret.model.settlement import Commitment
 from leveret.ports.executor import Job
 from leveret.worker.commitments import concluded, sent_again
@@ -37,11 +37,9 @@ class Dispatcher:
         self._clock, self._executor, self._rules = parts.clock, parts.executor, parts.rules
         # What a quarantine child holds when it dies is convicted: it never holds more than what it runs.
         self._credit = Credit(1 if options.quarantine else options.prefetch_multiplier)
-        self._limits = Limits(
-            options=options, executor=parts.executor, exceeded=self._exceeded, soft_struck=self._soft_struck
-        )
-        self._intake, self._early = Intake(parts, settler, persist), Early(parts, settler, persist)
-        self._waiting: deque[Job] = deque()
+        self.limits = Limits(options=options, executor=parts.executor, exceeded=self._exceeded)
+        self.intake, self._early = Intake(parts, settler, persist), Early(parts, settler, persist)
+        self.waiting: deque[Job] = deque()
         """Admitted, not given to the executor yet: from the first job on that needs a step of its own to start."""
         self._starting = 0
         """Jobs in that step: acknowledged early, or announced as STARTED."""
@@ -68,7 +66,7 @@ class Dispatcher:
     def credit(self) -> int:
         """How many deliveries to claim now; 0 while anything is unstarted, no slot is idle, or outcomes pile up."""
         page = self._parts.page
-        if self._waiting or self._starting or self._settler.crowded() or (page is not None and page.hold):
+        if self.waiting or self._starting or self._settler.crowded() or (page is not None and page.hold):
             return 0
         idle = self._executor.idle()
         return min(idle * self._credit.per_slot, max(idle, MOST_AT_ONCE))
@@ -79,20 +77,20 @@ class Dispatcher:
 
     def busy(self) -> bool:
         """Whether anything is unstarted or runs."""
-        return bool(self.under_way or self._waiting or self._starting)
+        return bool(self.under_way or self.waiting or self._starting)
 
     def rest(self) -> None:
         self._credit.rest()
 
     def names(self) -> tuple[str, ...]:
         """`name[id]` of what runs."""
-        return tuple(f"{job.message.task}[{job.message.id}]" for job, _ in self._running())
+        return tuple(f"{job.message.task}[{job.message.id}]" for job, _ in self.running())
 
     # Deliveries in
 
     async def accept(self, deliveries: tuple[Delivery, ...]) -> None:
         """Take over a claim's deliveries: each is started, settled without a run, or given back."""
-        jobs = await self._intake.take(deliveries)
+        jobs = await self.intake.take(deliveries)
         if jobs:
             self._queue(jobs)
 
@@ -105,7 +103,7 @@ class Dispatcher:
             for job in jobs:
                 self._log.received(job.message)
             self._log.flush()
-        self._waiting.extend(jobs)
+        self.waiting.extend(jobs)
         self._pump()
 
     # Starting
@@ -114,7 +112,7 @@ class Dispatcher:
         """Start what can start, in order. A job with a step of its own is begun only when a slot is idle for it."""
         if self._starting:
             return
-        waiting = self._waiting
+        waiting = self.waiting
         plain: list[Job] = []
         while waiting and not _has_own_step(waiting[0]):
             plain.append(waiting.popleft())
@@ -170,8 +168,8 @@ class Dispatcher:
             if type(outcome) is Unstarted:
                 self._give_back(self._early.owed([job]))
                 continue
-            if type(outcome) is Failed:
-                outcome = self._limits.named(job, outcome)
+            if type(outcome) is not Succeeded:
+                outcome = self.limits.named(job, outcome)
                 finished = msgspec.structs.replace(finished, outcome=outcome)
             self.ended += 1
             self._credit.ran(job.message.task, finished.runtime)
@@ -213,7 +211,7 @@ class Dispatcher:
     def abandon(self) -> None:
         """Give back everything, what runs included; its late outcomes are dropped."""
         self.retract()
-        running = self._running()
+        running = self.running()
         self._dropped.update(job.receipt for job, _ in running)
         self.under_way = 0
         late = [Return(receipt=job.receipt, counted=True) for job, _ in running if job.definition.acks_late]
@@ -224,8 +222,8 @@ class Dispatcher:
     def _take_back(self) -> list[Job]:
         started = self._executor.retract()
         self.under_way -= len(started)
-        back = [*started, *self._waiting]
-        self._waiting.clear()
+        back = [*started, *self.waiting]
+        self.waiting.clear()
         return self._early.owed(back)
 
     def _give_back(self, jobs: list[Job]) -> None:
@@ -243,9 +241,9 @@ class Dispatcher:
         self.drain()
         if not self.under_way:
             return
-        running, now = self._running(), self._clock.monotonic()
-        wait = self._limits.check(running, now)
-        if len(running) < self.under_way or self._waiting:
+        running, now = self.running(), self._clock.monotonic()
+        wait = self.limits.check(running, now)
+        if len(running) < self.under_way or self.waiting:
             left = RETRACT_SECONDS - max((now - since for _, since in running), default=0.0)
             if left <= 0:
                 self.retract()
@@ -254,7 +252,7 @@ class Dispatcher:
         if self.under_way and wait is not None and self._timer is None:
             self._arm(max(wait, 0.001))
 
-    def _running(self) -> tuple[tuple[Job, float], ...]:
+    def running(self) -> tuple[tuple[Job, float], ...]:
         running = self._executor.running()
         if self._dropped:
             running = tuple(entry for entry in running if entry[0].receipt not in self._dropped)
@@ -262,18 +260,19 @@ class Dispatcher:
 
     def _exceeded(self, job: Job, since: float, limit: float) -> None:
         log.error("Hard time limit (%ss) exceeded for %s[%s]", limit, job.message.task, job.message.id)
+        self.expel(job, since, too_long(limit), "hard time limit")
+
+    def expel(self, job: Job, since: float, outcome: Outcome, reason: str) -> None:
+        """Conclude a job that runs on, and have the process replaced: nothing that runs beside it is touched."""
         runtime = self._clock.monotonic() - since
         now = self._clock.now()
-        self._conclude([(job, Finished(too_long(limit), now - runtime, runtime))])
+        self._conclude([(job, Finished(outcome, now - runtime, runtime))])
         self._dropped.add(job.receipt)
-        self.expelled = "hard time limit"
+        self.expelled = reason
         self.outcast.set()
         self.closed = True
         self.retract()
         self.changed.set()
-
-    def _soft_struck(self, job: Job, limit: float) -> None:
-        log.warning("Soft time limit (%ss) exceeded for %s[%s]", limit, job.message.task, job.message.id)
 
 
 def _has_own_step(job: Job) -> bool:

@@ -3,10 +3,14 @@
 import difflib
 import logging
 import os
+from collections import Counter
+
+from msgspec.structs import replace
 
 from leveret.errors import DecodeError
 from leveret.logic.canvas.joins import is_counted, is_member
 from leveret.logic.delivery import PLAIN, Facts, Run, admit, needs_lookup, undecodable
+from leveret.logic.remote.marks import of_headers
 from leveret.model.delivery import Delivery, Encoded, Verdict
 from leveret.model.message import Message
 from leveret.model.settlement import Commitment, Committed, Record, Settlement
@@ -24,11 +28,15 @@ class Intake:
 
     def __init__(self, parts: WorkerParts, settler: Settler, persist: Persistent) -> None:
         self._parts, self._settler, self._persist = parts, settler, persist
+        self.revoked: frozenset[str] = frozenset()
+        """Marks of remote control: what was claimed before they were written does not begin either."""
+        self.total: Counter[str] = Counter()
+        """Tasks taken, by name."""
 
     async def take(self, deliveries: tuple[Delivery, ...]) -> list[Job]:
         """Decode and admit a batch in its order; what is not to run goes to the settler."""
         self._settler.held.update([delivery.receipt for delivery in deliveries])
-        decoded, settled = await self._decode(deliveries)
+        decoded, settled = await self._decode(await self._marked(deliveries))
         find = self._parts.registry.find
         # One look per name: a registry may build definitions from the app's present settings.
         definitions = {name: find(name) for name in {message.task for _, message in decoded}}
@@ -39,7 +47,7 @@ class Intake:
         jobs: list[Job] = []
         for delivery, message in decoded:
             definition = definitions[message.task]
-            facts = Facts(stored.get(message.id)) if stored else PLAIN
+            facts = Facts(stored.get(message.id), delivery.revoked) if stored or delivery.revoked else PLAIN
             admission = admit(delivery, message, facts, definition, rules, now)
             if not isinstance(admission, Run):
                 self._tell(delivery, message, admission.settlement)
@@ -50,7 +58,22 @@ class Intake:
                 jobs.append(Job(delivery.receipt, message, definition, delivery.count))
         if settled:
             self._settler.add_unrun(settled)
+        self.total.update([job.message.task for job in jobs])
         return jobs
+
+    async def _marked(self, deliveries: tuple[Delivery, ...]) -> tuple[Delivery, ...]:
+        """With what was revoked, where the claim itself did not tell."""
+        known, ask = self.revoked, self._parts.revocations
+        if not known and ask is None:
+            return deliveries
+        marks = [of_headers(delivery.encoded.headers) for delivery in deliveries]
+        if ask is not None:
+            asked = [mark for own in marks for mark in own]
+            known |= await self._persist("look up what is revoked", lambda: ask.among(asked))
+        return tuple(
+            delivery if known.isdisjoint(own) else replace(delivery, revoked=True)
+            for delivery, own in zip(deliveries, marks, strict=True)
+        )
 
     async def _decode(
         self, deliveries: tuple[Delivery, ...]

@@ -1,15 +1,20 @@
 """Soft and hard time limits of what runs, checked by the I/O loop."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
 from leveret.errors import SoftTimeLimitExceeded, TimeLimitExceeded
 from leveret.model.delivery import Receipt
 from leveret.model.options import WorkerOptions
-from leveret.model.outcome import ErrorInfo, Failed
+from leveret.model.outcome import Cancelled, ErrorInfo, Failed, Outcome
+from leveret.model.remote.steering import Limit
 from leveret.ports.executor import Executor, Job
 
+log = logging.getLogger("leveret.worker")
+
+TERMINATED = "terminated"
 COOPERATION_SECONDS = 1.0
 """How long a job in a shared process may take to end after the hard limit's exception before the process goes."""
 
@@ -26,7 +31,10 @@ class Limits:
     options: WorkerOptions
     executor: Executor
     exceeded: Callable[[Job, float, float], None]
-    soft_struck: Callable[[Job, float], None]
+    steered: Mapping[str, Limit] = field(default_factory=dict)
+    """By task, instead of its own; what a call says still wins."""
+    terminated: set[Receipt] = field(default_factory=set)
+    """Told to end by remote control."""
     _stages: dict[Receipt, _Stage] = field(default_factory=dict)
 
     def check(self, running: tuple[tuple[Job, float], ...], now: float) -> float | None:
@@ -37,12 +45,18 @@ class Limits:
         nexts = [wait for job, since in running if (wait := self._check(job, since, now)) is not None]
         return min(nexts, default=None)
 
-    def named(self, job: Job, failed: Failed) -> Failed:
-        """The outcome of a job that ended when it was asked to: the exception raised in it could not carry a limit."""
+    def named(self, job: Job, outcome: Outcome) -> Outcome:
+        """The outcome of a job that ended when it was asked to: the exception raised in it could not carry a limit, and
+        who was terminated has ended so, whatever he made of it."""
+        if self.terminated and job.receipt in self.terminated:
+            self.terminated.discard(job.receipt)
+            return Cancelled(TERMINATED)
+        if not isinstance(outcome, Failed):
+            return outcome
         hard = self._of(job)[1]
-        if hard is None or failed.error.type != TimeLimitExceeded.__name__ or failed.error.args:
-            return failed
-        return too_long(hard, failed.error.traceback)
+        if hard is None or outcome.error.type != TimeLimitExceeded.__name__ or outcome.error.args:
+            return outcome
+        return too_long(hard, outcome.error.traceback)
 
     def _check(self, job: Job, since: float, now: float) -> float | None:
         soft, hard = self._of(job)
@@ -53,7 +67,7 @@ class Limits:
             if elapsed < soft:
                 return soft - elapsed
             self._stages[job.receipt] = _Stage.SOFT
-            self.soft_struck(job, soft)
+            log.warning("Soft time limit (%ss) exceeded for %s[%s]", soft, job.message.task, job.message.id)
             self.executor.interrupt(job.receipt, SoftTimeLimitExceeded)
         return None if hard is None else hard - elapsed
 
@@ -73,6 +87,8 @@ class Limits:
     def _of(self, job: Job) -> tuple[float | None, float | None]:
         message, definition, options = job.message, job.definition, self.options
         soft, hard = message.soft_time_limit, message.time_limit
+        if self.steered and (limit := self.steered.get(message.task)) is not None:
+            return soft or limit.soft or None, hard or limit.hard or None
         if soft is None:
             soft = options.soft_time_limit if definition.soft_time_limit is None else definition.soft_time_limit
         if hard is None:

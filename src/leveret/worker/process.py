@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, assert_never
@@ -14,7 +14,9 @@ from typing import Any, Protocol, assert_never
 from msgspec import Struct
 
 from leveret.errors import CallerError, LeveretError
+from leveret.logic.remote.plain import plain
 from leveret.model.control import (
+    Ask,
     Broken,
     Drained,
     Leaving,
@@ -22,14 +24,18 @@ from leveret.model.control import (
     Quiet,
     Ready,
     ReturnUnstarted,
+    Steer,
     StopNow,
     Testify,
     ToChild,
+    Told,
     Waiting,
 )
 from leveret.model.node import Testimony
+from leveret.model.remote.steering import Steering
 from leveret.ports.executor import Executor
 from leveret.worker.context import WorkerHooks
+from leveret.worker.remote.respondent import Elsewhere
 from leveret.worker.worker import Worker
 
 log = logging.getLogger("leveret.worker")
@@ -63,6 +69,12 @@ class ProcessHooks:
     on_lifespan: Callable[[Any], None] = lambda value: None
     testify: Callable[[tuple[Testimony, ...]], None] = lambda told: None
     """Called on the I/O loop with what the supervisor saw."""
+    steer: Callable[[Steering], None] = lambda steering: None
+    """Called before the worker hears of it: queues it must know how to consume."""
+    elsewhere: Elsewhere | None = None
+    """What the app answers to remote control, which this floor does not know."""
+    commands: tuple[tuple[str, str], ...] = ()
+    """What the app adds to remote control."""
 
 
 Build = Callable[[WorkerHooks], AbstractAsyncContextManager[Worker]]
@@ -116,6 +128,8 @@ class _Process:
         self._build, self._executor, self._channel, self._tasks = build, executor, channel, tasks
         self._hooks = hooks
         self._reason = ""
+        self._total: Mapping[str, int] = {}
+        self._answering: set[asyncio.Task[None]] = set()
         self.code = 0
 
     def tell(self, message: Struct) -> None:
@@ -128,7 +142,7 @@ class _Process:
         """Run the loop; whatever happens, the main thread gets its way out."""
         try:
             asyncio.run(self._work())
-            self.tell(Drained(self._reason))
+            self.tell(Drained(self._reason, self._total))
         except BaseException as error:
             self.code = 1
             log.critical("worker process broke", exc_info=True)
@@ -151,6 +165,7 @@ class _Process:
             try:
                 await worker.run()
             finally:
+                self._total = dict(worker.respondent.total)
                 listening.cancel()
                 await asyncio.gather(listening, return_exceptions=True)
 
@@ -171,11 +186,25 @@ class _Process:
                 case Testify(number, told):
                     self._hooks.testify(told)
                     self.tell(Noted(number))
+                case Steer(steering):
+                    self._hooks.steer(steering)
+                    worker.respondent.steer(steering)
+                case Ask():
+                    task = asyncio.ensure_future(self._answer(worker, message))
+                    self._answering.add(task)
+                    task.add_done_callback(self._answering.discard)
                 case other:
                     assert_never(other)
 
+    async def _answer(self, worker: Worker, asked: Ask) -> None:
+        try:
+            value = await worker.respondent.answer(asked.method, asked.arguments, self._hooks.elsewhere)
+            self.tell(Told(asked.number, plain(value)))
+        except Exception as error:  # goes back to whoever asked
+            self.tell(Told(asked.number, error=repr(error)))
+
     def _on_ready(self, session: str) -> None:
-        self.tell(Ready(os.getpid(), session, self._tasks))
+        self.tell(Ready(os.getpid(), session, self._tasks, self._hooks.commands))
 
     def _on_drained(self, reason: str) -> None:
         self._reason = reason

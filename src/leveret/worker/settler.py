@@ -196,8 +196,15 @@ class Settler:
         self.stale += 1
         log.info("stale settlement: %s", answer.reason)
         if self._commit is not None and commitment.record is not None and not settled:
-            # The fence refused the outcome, but the delivery may still be ours: the message is a copy, and done.
-            self._pending.append(Commitment(receipt=commitment.receipt, verdict=Verdict.ACK))
+            # The fence refused the outcome, but the delivery may still be ours: the message is a copy, and done. Where
+            # something follows it, what the stored outcome means to that is still to be told (it was revoked while it
+            # ran): handed over again, `admit` replays it.
+            verdict = Verdict.RELEASE if _has_followers(commitment) else Verdict.ACK
+            self._pending.append(Commitment(receipt=commitment.receipt, verdict=verdict))
+
+
+def _has_followers(commitment: Commitment) -> bool:
+    return commitment.seat is not None or bool(commitment.follow or commitment.also)
 
 
 def _is_bare(commitment: Commitment) -> bool:

@@ -19,6 +19,7 @@ from leveret.worker.context import WorkerHooks, WorkerParts
 from leveret.worker.dispatcher import Dispatcher
 from leveret.worker.logs import TaskLog
 from leveret.worker.persist import Persistent
+from leveret.worker.remote.respondent import Respondent
 from leveret.worker.settler import Settler
 
 log = logging.getLogger("leveret.worker")
@@ -47,6 +48,8 @@ class Worker:
         self._dispatcher = Dispatcher(parts, options, self._settler, persist, tasks or TaskLog(parts.clock))
         self._consumer = Consumer(parts, options, self._dispatcher, self._settler, persist)
         self._consumer.on_registered = self._hooks.on_ready
+        self.respondent = Respondent(parts, self._dispatcher, self._consumer)
+        self.respondent.steer(options.steering)
         self._state = WorkerState.NEW
         self._quieted = asyncio.Event()
         self._abandoned = asyncio.Event()

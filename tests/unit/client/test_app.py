@@ -211,8 +211,8 @@ def test_an_app_without_a_file_asks_for_its_broker(tmp_path: Path) -> None:
 
 
 def test_what_celerys_app_has_and_ours_not_yet_says_so(app: testing.StagedLeveret) -> None:
-    with pytest.raises(AttributeError, match=r"app\.control is not here yet"):
-        app.control  # type: ignore[attr-defined] # noqa: B018
+    with pytest.raises(AttributeError, match=r"app\.events is not here yet"):
+        app.events  # type: ignore[attr-defined] # noqa: B018
     with pytest.raises(AttributeError, match="no attribute 'contrl'"):
         app.contrl  # type: ignore[attr-defined] # noqa: B018
     assert not hasattr(app, "events")

@@ -35,7 +35,7 @@ def test_a_process_is_ready_runs_and_drains_when_told(pool):
     assert run() == 0
 
     assert supervisor.receive(1) == Ready(os.getpid(), "s1", ("last",))
-    assert supervisor.receive(1) == Drained("because")
+    assert supervisor.receive(1) == Drained("because", {"last": 1})
     assert told == ["ran"]
 
 

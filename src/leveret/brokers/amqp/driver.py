@@ -10,6 +10,7 @@ from leveret.brokers.amqp.broker import CAPABILITIES, AmqpBroker
 from leveret.brokers.amqp.caller import AmqpBlockingBroker, AmqpCallerBroker
 from leveret.brokers.amqp.leases import AmqpChores, AmqpLeases
 from leveret.brokers.amqp.patience import longest_run, refusal
+from leveret.brokers.amqp.pidbox.mailbox import AmqpMailbox
 from leveret.brokers.amqp.testimony import Book
 from leveret.errors import ImproperlyConfigured
 from leveret.links.amqp.address import Failover, addresses
@@ -79,6 +80,9 @@ class AmqpDriver:
 
     def admin(self) -> AmqpAdmin:
         return AmqpAdmin(self._failover, self._options, self._clock)
+
+    def mailbox(self) -> AmqpMailbox:
+        return AmqpMailbox(self._failover, self._options.control, self._clock)
 
     def blocking(self) -> AmqpBlockingBroker:
         return AmqpBlockingBroker(self._sender, self._replies, self._box, self._options, self._clock)

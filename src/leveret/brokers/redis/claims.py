@@ -10,6 +10,7 @@ from leveret.links.redis import envelope
 from leveret.links.redis.envelope import Place
 from leveret.links.redis.names import Names, Ticket, read_field, suspects_of, write_receipt
 from leveret.links.redis.scripts import Call, Value, Verb, ask, good, run, script
+from leveret.logic.remote.marks import of_headers
 from leveret.model.delivery import Claim, Delivery, Receipt, SessionId
 
 AT_MOST = 1000
@@ -72,15 +73,14 @@ def deliveries(names: Names, taken: Taken) -> list[Delivery]:
 
 
 def with_revoked(names: Names, found: Sequence[Delivery]) -> Verb[list[Delivery]]:
-    """Mark what was revoked while it waited."""
-    ids = [str(delivery.encoded.headers.get("id")) for delivery in found]
-    if not ids:
+    """Mark what was revoked while it waited: by its id, its group or a stamp."""
+    marks = [of_headers(delivery.encoded.headers) for delivery in found]
+    if not marks:
         return list(found)
-    answers = yield [("ZMSCORE", names.key("leveret:revoked"), *ids)]
-    scores = good(answers[0])
+    answers = yield [("ZMSCORE", names.key("leveret:revoked"), *own) for own in marks]
     return [
-        delivery if score is None else replace(delivery, revoked=True)
-        for delivery, score in zip(found, scores, strict=True)
+        replace(delivery, revoked=True) if any(score is not None for score in good(scores)) else delivery
+        for delivery, scores in zip(found, answers, strict=True)
     ]
 
 

@@ -12,6 +12,7 @@ from leveret.brokers.redis.doubts import Doubts
 from leveret.brokers.redis.endings import Endings
 from leveret.brokers.redis.kombu.exchanges import Exchanges
 from leveret.brokers.redis.kombu.fanout import Ears
+from leveret.brokers.redis.kombu.pidbox import RedisMailbox
 from leveret.brokers.redis.kombu.recovery import RedisRecovery
 from leveret.brokers.redis.leases import Attendants, RedisLeases
 from leveret.brokers.redis.publishing import Desk
@@ -20,6 +21,7 @@ from leveret.links.redis.location import locate_broker, results_prefix
 from leveret.links.redis.names import Names
 from leveret.links.redis.results.backend import RedisBackend, RedisBlockingBackend, Store
 from leveret.links.redis.results.records import Keys
+from leveret.links.redis.results.revocations import RedisRevocations
 from leveret.model.endpoint import Url
 from leveret.model.options import DriverOptions
 from leveret.ports.clock import Clock
@@ -39,6 +41,7 @@ class RedisDriver:
         self._store = Store(replace(location, prefix=prefix), options, clock)
         self._store.verbs.revoked_key = names.key("leveret:revoked")
         exchanges = Exchanges(names, options.topology, database=location.database, transport=options.transport)
+        self._location, self._exchanges = location, exchanges
         self._desk = Desk(names, Keys(prefix), exchanges, _replicas(options))
         self._ears = Ears(names, exchanges)
         self._endings = Endings(self._desk, self._store.verbs, options, self._store.channels)
@@ -74,6 +77,13 @@ class RedisDriver:
 
     def admin(self) -> RedisAdmin:
         return RedisAdmin(self._store.hubs, self._desk, self._store.verbs)
+
+    def revocations(self) -> RedisRevocations:
+        return RedisRevocations(self._store.hubs, self._store.verbs.revoked_key, self._clock)
+
+    def mailbox(self) -> RedisMailbox:
+        namespace = self._options.control.namespace
+        return RedisMailbox(self._store.hubs, self._location, self._exchanges, namespace, self._clock)
 
     def recovery(self) -> RedisRecovery:
         return RedisRecovery(self._store.hubs, self._desk.names.prefix, self._options.transport, self._clock)

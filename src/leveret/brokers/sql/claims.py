@@ -1,13 +1,13 @@
 """Handing messages over: which, to whom, under which receipts. Every function works inside a transaction."""
 
-import json
-
 from msgspec.structs import replace
 
 from leveret.errors import LeaseLost
 from leveret.links.sql import messages
 from leveret.links.sql.connection import Connection
+from leveret.links.sql.fleet.revocations import among
 from leveret.links.sql.receipts import write_receipt
+from leveret.logic.remote.marks import of_headers
 from leveret.model.delivery import Claim, Delivery, SessionId
 
 PROMOTE_AT_ONCE = 100
@@ -73,12 +73,12 @@ def take(connection: Connection, claim: Claim, now: float) -> tuple[Delivery, ..
 
 
 def with_revoked(connection: Connection, deliveries: tuple[Delivery, ...]) -> tuple[Delivery, ...]:
-    """Mark what was revoked while it waited."""
-    ids = json.dumps([delivery.encoded.headers.get("id") for delivery in deliveries])
-    revoked = {row[0] for row in connection.execute("revoked_of", (ids,))}
+    """Mark what was revoked while it waited: by its id, its group or a stamp."""
+    marks = [of_headers(delivery.encoded.headers) for delivery in deliveries]
+    revoked = among(connection, [mark for own in marks for mark in own])
     return tuple(
-        replace(delivery, revoked=True) if delivery.encoded.headers.get("id") in revoked else delivery
-        for delivery in deliveries
+        delivery if revoked.isdisjoint(own) else replace(delivery, revoked=True)
+        for delivery, own in zip(deliveries, marks, strict=True)
     )
 
 

@@ -4,9 +4,11 @@ from leveret.brokers.sql.admin import SqlAdmin
 from leveret.brokers.sql.blocking import Publisher, SqlBlockingBroker
 from leveret.brokers.sql.broker import CAPABILITIES, SqlBroker, SqlCallerBroker
 from leveret.brokers.sql.leases import SqlLeases
+from leveret.brokers.sql.mailbox import SqlMailbox
 from leveret.links.sql.backend import SqlBackend, SqlBlockingBackend
 from leveret.links.sql.database import Database
 from leveret.links.sql.fleet.chores import SqlChores
+from leveret.links.sql.fleet.revocations import SqlRevocations
 from leveret.model.endpoint import Url
 from leveret.model.options import DriverOptions
 from leveret.ports.clock import Clock
@@ -47,6 +49,12 @@ class SqlDriver:
 
     def admin(self) -> SqlAdmin:
         return SqlAdmin(self._database, self._options, self._clock)
+
+    def revocations(self) -> SqlRevocations:
+        return SqlRevocations(self._database, self._clock)
+
+    def mailbox(self) -> SqlMailbox:
+        return SqlMailbox(self._database, self._clock)
 
     def blocking(self) -> SqlBlockingBroker:
         return SqlBlockingBroker(self._database, self._publisher)

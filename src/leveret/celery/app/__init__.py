@@ -1,9 +1,9 @@
 """`celery.app`."""
 
 from leveret.app import Leveret as Celery
-from leveret.app import shared_task
 from leveret.client.current import current_app as default_app
 from leveret.client.current import default_app as made_last
+from leveret.client.tasks.decorator import shared_task
 
 __all__ = ["Celery", "app_or_default", "default_app", "shared_task"]
 

@@ -27,6 +27,7 @@ from leveret.supervisor.options import SupervisorHooks
 from leveret.wiring.clock import SystemClock
 from leveret.wiring.drivers import open_drivers
 from leveret.wiring.parts import find
+from leveret.wiring.remote.node import build_listener
 from leveret.wiring.supervisor import autoscale, build_supervisor
 
 log = logging.getLogger("leveret.worker")
@@ -57,6 +58,8 @@ def start(question: Question, request: Request) -> int:
             asyncio.run(_purge(options, settings))
         for notice in notices:
             log.warning("%s", notice)
+        listen = build_listener(supervisor, settings, options)
+        supervisor.companions += [] if listen is None else [listen]
         if beat.run is not None:
             supervisor.companions += [beat.run, renewal.run]
         return asyncio.run(supervisor.run())

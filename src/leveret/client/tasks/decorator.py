@@ -1,9 +1,12 @@
-"""The types of `@app.task`: `delay` and friends carry the function's own parameters, results what it returns."""
+"""`@shared_task`, and the types of `@app.task`: `delay` and friends carry the function's own parameters, results what
+it returns."""
 
-from collections.abc import Callable, Coroutine
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, Unpack, overload
 
+from leveret.client import current
 from leveret.client.task import CoroutineTask, Task
+from leveret.client.tasks.making import TaskOptions, make_task
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,3 +30,25 @@ class BindingDecorator(Protocol):
 
     @overload
     def __call__(self, function: Callable[Concatenate[Any, P], R], /) -> Task[P, R]: ...
+
+
+@overload
+def shared_task(function: Callable[P, Coroutine[Any, Any, R]], /) -> CoroutineTask[P, R]: ...
+@overload
+def shared_task(function: Callable[P, R], /) -> Task[P, R]: ...
+@overload
+def shared_task(*, bind: Literal[True], **options: Unpack[TaskOptions]) -> BindingDecorator: ...
+@overload
+def shared_task(*, bind: Literal[False] = False, **options: Unpack[TaskOptions]) -> Decorator: ...
+def shared_task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Make a task of every app in the program; used where no app can be imported (a reusable Django app)."""
+    if function is None:
+        return lambda decorated: _share(decorated, options)
+    return _share(function, options)
+
+
+def _share(function: Callable[..., Any], options: Mapping[str, Any]) -> Any:
+    task = make_task(function, options, Task, None)
+    task.prepare()
+    current.share(lambda app: app._add(task.copy(None if options.get("base") else app.Task)))
+    return task

@@ -8,10 +8,12 @@ from weakref import WeakValueDictionary
 from msgspec.structs import replace
 
 from leveret.links.memory.bells import Bells
+from leveret.links.memory.mailbox import Boxes
 from leveret.links.memory.messages import Messages
 from leveret.links.memory.nodes import Nodes
 from leveret.links.memory.records import Records
 from leveret.links.memory.schedules import Schedules
+from leveret.logic.remote.marks import of_headers
 from leveret.model.delivery import (
     Claim,
     DeadLetter,
@@ -63,6 +65,9 @@ class MemoryServer:
         self.messages = Messages(options, self.bells, self.records.stops)
         self.nodes = Nodes(options, self.messages, alive)
         self.schedules = Schedules()
+        self.boxes = Boxes()
+        self.revoked: dict[str, float] = {}
+        """Marks, and until when they are kept."""
 
     # Broker
 
@@ -77,8 +82,21 @@ class MemoryServer:
             return tuple(map(self._with_revoked, self.messages.claim(claim, self.clock.now())))
 
     def _with_revoked(self, delivery: Delivery) -> Delivery:
-        record = self.records.get((str(delivery.encoded.headers.get("id")),))[0]
-        return replace(delivery, revoked=True) if record is not None and record.state == REVOKED else delivery
+        marks = of_headers(delivery.encoded.headers)
+        return replace(delivery, revoked=True) if any(map(self.is_revoked, marks)) else delivery
+
+    # Revocations
+
+    def revoke(self, marks: Sequence[str], seconds: float) -> None:
+        with self.lock:
+            now = self.clock.now()
+            for mark in marks:
+                self.revoked[mark] = max(self.revoked.get(mark, 0.0), now + seconds)
+
+    def is_revoked(self, mark: str) -> bool:
+        """By a mark, or by a stored outcome."""
+        record = self.records.get((mark,))[0]
+        return self.revoked.get(mark, 0.0) > self.clock.now() or (record is not None and record.state == REVOKED)
 
     def settle(self, commitments: tuple[Commitment, ...]) -> tuple[Committed | Stale, ...]:
         with self.lock:
@@ -168,6 +186,8 @@ class MemoryServer:
             now = self.clock.now()
             self.nodes.tick(now)
             self.messages.promote(now)
+            for mark in [mark for mark, until in self.revoked.items() if until <= now]:
+                del self.revoked[mark]
             more = self.records.expire(now, UPKEEP_STEP)
             more = self.messages.expire_dead(now, UPKEEP_STEP) or more
             return 0.0 if more else UPKEEP_SECONDS

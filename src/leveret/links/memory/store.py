@@ -80,3 +80,21 @@ def listen_unless_ready(server: MemoryServer, ids: Sequence[str], waiter: LoopWa
 def stop_listening(server: MemoryServer, ids: Sequence[str], waiter: LoopWaiter | ThreadWaiter) -> None:
     with server.lock:
         server.results.unlisten(ids, waiter)
+
+
+class MemoryRevocations:
+    """`ports.operations.revocations.Revocations`."""
+
+    def __init__(self, server: MemoryServer) -> None:
+        self._server = server
+
+    async def revoke(self, marks: Sequence[str], seconds: float) -> None:
+        self._server.revoke(marks, seconds)
+
+    async def among(self, marks: Sequence[str]) -> frozenset[str]:
+        with self._server.lock:
+            return frozenset(filter(self._server.is_revoked, marks))
+
+    async def all(self, limit: int) -> tuple[str, ...]:
+        with self._server.lock:
+            return tuple(self._server.revoked)[-limit:]

@@ -24,7 +24,8 @@ class Exchanges:
     """What the app says of its exchanges, and the way to those that only others know."""
 
     def __init__(self, names: Names, topology: Topology, *, database: int, transport: Mapping[str, Any]) -> None:
-        self._names, self._topology = names, topology
+        self.names = names
+        self._topology = topology
         given = transport.get("fanout_prefix", True)
         self._channels = f"{names.prefix}{given if isinstance(given, str) else '/{db}.' if given else ''}".replace(
             "{db}", str(database)
@@ -39,6 +40,10 @@ class Exchanges:
         key = routing_key or self._usual_key
         return f"{self._channels}{exchange}/{key}" if self._patterns else f"{self._channels}{exchange}"
 
+    def broadcast(self, exchange: str) -> str:
+        """Where kombu publishes what has no routing key at all."""
+        return f"{self._channels}{exchange}"
+
     def heard_by(self, queue: str) -> tuple[str, ...]:
         """The channels that what is meant for a queue comes by."""
         found: dict[str, None] = {}
@@ -46,13 +51,13 @@ class Exchanges:
             if bound.exchange.type == FANOUT:
                 # The second: of a publisher that has no routing key at all.
                 found[self.channel(bound.exchange.name, bound.routing_key)] = None
-                found[f"{self._channels}{bound.exchange.name}"] = None
+                found[self.broadcast(bound.exchange.name)] = None
         return tuple(found)
 
     def bindings(self, queues: Iterable[str]) -> list[Command]:
         """Commands that have kombu's clients find these queues behind their exchanges."""
         return [
-            ("SADD", self._names.key(f"{table}{exchange}"), member)
+            ("SADD", self.names.key(f"{table}{exchange}"), member)
             for name in queues
             for exchange, member in _members(self._topology.queue(name))
             for table in ("_kombu.binding.", "_kombu.binding_permanent.")
@@ -66,7 +71,7 @@ class Exchanges:
             if posting.queue:
                 found.append(posting)
             else:
-                answers = yield [("SMEMBERS", self._names.key(f"_kombu.binding.{posting.exchange}"))]
+                answers = yield [("SMEMBERS", self.names.key(f"_kombu.binding.{posting.exchange}"))]
                 found += _copies(posting, _reached(posting, good(answers[0])))
         return found
 

@@ -1,0 +1,1 @@
+"""`celery.worker`, as far as programs import from it."""

@@ -1,0 +1,1 @@
+INSERT INTO parcels (box, at, parcel) VALUES (?, ?, ?)

@@ -1,0 +1,150 @@
+"""A node as remote control sees it: what its processes say, and what it can be told to do."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from msgspec.structs import replace
+
+from leveret.model.node import Node
+from leveret.model.options import WorkerOptions
+from leveret.model.remote.steering import Steering
+from leveret.supervisor.child import Child, State
+from leveret.supervisor.lease import LeaseKeeper
+from leveret.supervisor.place import NodeParts, Place
+from leveret.supervisor.remote.questions import AnsweredWithError, NoAnswer
+
+ANSWER_SECONDS = 0.6
+"""What a process has for its answer: whoever asks the node waits for a second."""
+
+
+class Supervised(Protocol):
+    """`Supervisor`, as far as it is steered."""
+
+    places: list[Place]
+    parts: NodeParts
+    keeper: LeaseKeeper
+
+    def children(self) -> list[Child]: ...
+
+    def add_place(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def reload(self) -> None: ...
+
+
+class Crew:
+    """Used on the supervisor's loop only."""
+
+    def __init__(self, supervisor: Supervised, options: WorkerOptions) -> None:
+        self._supervisor, self.options = supervisor, options
+        self.node: Node = options.node
+        self._slots = options.slots
+
+    # Asking
+
+    def ready(self) -> list[Child]:
+        return [child for child in self._supervisor.children() if child.state is not State.STARTING]
+
+    def pids(self) -> list[int]:
+        return [child.pid for child in self._supervisor.children()]
+
+    def total(self) -> Mapping[str, int]:
+        return self._supervisor.parts.total
+
+    def commands(self) -> Mapping[str, str]:
+        """What the app adds: name and kind."""
+        return {name: kind for child in self.ready() for name, kind in child.commands}
+
+    async def ask_all(
+        self, method: str, arguments: Mapping[str, Any] | None = None, seconds: float = ANSWER_SECONDS
+    ) -> list[tuple[Child, Any]]:
+        """What each process says; who does not answer is left out."""
+        children = self.ready()
+        answers = await asyncio.gather(*(self._asked(child, method, arguments or {}, seconds) for child in children))
+        return [(child, answer[0]) for child, answer in zip(children, answers, strict=True) if answer is not None]
+
+    async def ask_one(
+        self, method: str, arguments: Mapping[str, Any] | None = None, seconds: float = ANSWER_SECONDS
+    ) -> Any:
+        """What any of them says: the first to answer. Raises `NoAnswer`, `AnsweredWithError`."""
+        children = self.ready()
+        for child in sorted(children, key=lambda child: len(child.page.view().running)):
+            try:
+                return await child.questions.ask(method, arguments or {}, seconds / len(children))
+            except NoAnswer:
+                continue
+        raise NoAnswer("no worker process of this node answers")
+
+    async def _asked(
+        self, child: Child, method: str, arguments: Mapping[str, Any], seconds: float
+    ) -> tuple[Any] | None:
+        try:
+            return (await child.questions.ask(method, arguments, seconds),)
+        except (NoAnswer, AnsweredWithError):
+            return None
+
+    # Steering
+
+    @property
+    def steering(self) -> Steering:
+        return self._supervisor.parts.steering
+
+    @property
+    def queues(self) -> tuple[str, ...]:
+        return self.options.queues if self.steering.queues is None else self.steering.queues
+
+    def steer(self, **changes: Any) -> None:
+        """Have every process, and those to come, go by this."""
+        parts = self._supervisor.parts
+        parts.steering = replace(parts.steering, **changes)
+        for child in self._supervisor.children():
+            child.steer(parts.steering)
+
+    async def describe(self, **changes: Any) -> None:
+        """Tell the fleet what has changed of this node."""
+        self.node = replace(self.node, **changes)
+        await self._supervisor.keeper.change(self.node)
+
+    @property
+    def slots(self) -> int:
+        """All of the node's."""
+        return self._slots * len(self._open_places())
+
+    async def resize(self, by: int) -> None:
+        """More slots or fewer. Raises ValueError where that cannot be."""
+        wanted = self.slots + by
+        if self.options.pool == "solo":
+            raise ValueError("the solo pool has one slot")
+        if wanted < 1:
+            raise ValueError(f"a node has at least one slot, not {wanted}")
+        if self.options.pool in ("prefork", "processes"):
+            self._resize_processes(by)
+        else:
+            self._slots = wanted
+            for place in self._open_places():
+                place.resize(wanted, "resized")
+        await self.describe(slots=self.slots)
+
+    def _resize_processes(self, by: int) -> None:
+        for _ in range(by):
+            self._supervisor.add_place()
+        if by < 0:
+            # The idle ones first; who runs something finishes it.
+            idle = sorted(self._open_places(), key=_busy)
+            for place in idle[:-by]:
+                place.close(None, "the pool shrinks")
+
+    def _open_places(self) -> list[Place]:
+        return [place for place in self._supervisor.places if not place.closed]
+
+    def stop(self) -> None:
+        self._supervisor.stop()
+
+    def reload(self) -> None:
+        self._supervisor.reload()
+
+
+def _busy(place: Place) -> int:
+    return sum(len(child.page.view().running) for child in place.children())

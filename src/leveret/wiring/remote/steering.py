@@ -1,0 +1,104 @@
+"""Joins whoever steers nodes: what is revoked goes into the store, commands to the nodes."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from leveret.client.control.calling import Caller
+from leveret.config.settings import Settings
+from leveret.errors import ImproperlyConfigured
+from leveret.logic.codec import Codec
+from leveret.logic.remote import marks as marked
+from leveret.logic.results import write_meta
+from leveret.model.message import TaskId
+from leveret.model.outcome import ErrorInfo
+from leveret.model.remote.command import Command
+from leveret.model.settlement import Record
+from leveret.model.state import READY_STATES, REVOKED, STARTED
+from leveret.ports.backend import Backend
+from leveret.ports.clock import Clock
+from leveret.ports.operations.mailbox import Mailbox
+from leveret.wiring.clock import SystemClock
+from leveret.wiring.codec import build_codec
+from leveret.wiring.drivers import Drivers, open_drivers
+
+REVOKED_SECONDS = 30 * 86_400.0
+"""How long a revocation is remembered, whatever becomes of the task's result: a task may wait for weeks."""
+REVOKED_ERROR = ErrorInfo(type="TaskRevokedError", module="leveret.errors", args=("revoked",), text="revoked")
+
+
+class Remote:
+    """`client.control.terms.Steering` of one app's settings. Each call connects for itself: people call seldom."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings, self._clock = settings, SystemClock()
+        self.caller = Caller(
+            open=self._open, clock=self._clock, namespace=settings.control_exchange, keys=settings.control_key
+        )
+
+    async def revoke(self, marks: Sequence[str]) -> bool:
+        drivers = open_drivers(self._settings, self._clock)
+        broker = drivers.broker.broker(inline=False)
+        backend = drivers.backend_beside(broker)
+        try:
+            revoker = Revoker(drivers, backend, build_codec(self._settings), self._clock, self._settings.result_expires)
+            return await revoker.revoke(marks)
+        finally:
+            await broker.close()
+            await backend.close()
+
+    async def tell(self, ids: tuple[str, ...], terminate: bool, signal: str) -> None:
+        """Revoke tasks; nobody waits for what nodes say to it."""
+        await self.revoke(ids)
+        arguments = {"task_id": list(ids), "terminate": terminate, "signal": signal}
+        await self.caller.send(Command(method="revoke", arguments=arguments))
+
+    @asynccontextmanager
+    async def _open(self) -> AsyncIterator[Mailbox]:
+        mailbox = required_mailbox(open_drivers(self._settings, self._clock))
+        try:
+            yield mailbox
+        finally:
+            await mailbox.close()
+
+
+def required_mailbox(drivers: Drivers) -> Mailbox:
+    mailbox = drivers.mailbox()
+    if mailbox is None:
+        raise ImproperlyConfigured(f"{drivers.broker.address} carries no commands to nodes: remote control needs that")
+    return mailbox
+
+
+class Revoker:
+    """Writes what is revoked: marks, where a claim looks, and the outcome of tasks that have not begun."""
+
+    def __init__(self, drivers: Drivers, backend: Backend, codec: Codec, clock: Clock, expires: float | None) -> None:
+        self._revocations, self._backend = drivers.revocations(), backend
+        self._codec, self._clock, self._expires = codec, clock, expires
+
+    async def revoke(self, marks: Sequence[str]) -> bool:
+        """False where there is no store: then only the nodes remember."""
+        if self._revocations is None or not marks:
+            return False
+        await self._revocations.revoke(marks, REVOKED_SECONDS)
+        ids = marked.ids_among(marks)
+        stored = await self._backend.get(ids)
+        records = tuple(
+            self._record(name, 0 if known is None else known.attempt)
+            for name, known in zip(ids, stored, strict=True)
+            if known is None or (known.state not in READY_STATES and known.state != STARTED)
+        )
+        if records:
+            await self._backend.store(records)
+        return True
+
+    def _record(self, name: str, attempt: int) -> Record:
+        meta = write_meta(self._codec, id=name, status=REVOKED, error=REVOKED_ERROR, date_done=self._clock.now())
+        return Record(
+            id=TaskId(name),
+            attempt=attempt,
+            state=REVOKED,
+            terminal=True,
+            meta=meta,
+            content_type=self._codec.result_serializer.content_type,
+            expires_after=self._expires,
+        )

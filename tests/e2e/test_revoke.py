@@ -1,0 +1,251 @@
+"""Revoking holds whatever is restarted, and terminating hits nobody else: `make chaos DRILL=revoke`, `DRILL=terminate`."""
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.e2e.drill import keep, size
+from tests.e2e.harness import ROOT
+from tests.servers.fixtures import own_rabbit, own_redis, rabbit, rabbit_vhost  # noqa: F401 - fixtures
+from tests.servers.redis import RedisServer
+
+from leveret import chord, group
+
+pytestmark = [
+    pytest.mark.chaos,
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL"),
+]
+SEED = 7
+
+
+class Ear:
+    """Hears what tasks tell, in order; `on` is called with each word as it comes."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        self._socket.bind(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        self.heard: Counter[tuple[str, str]] = Counter()
+        self.on: Callable[[str, str], None] = lambda what, name: None
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
+
+    def _listen(self) -> None:
+        while (word := self._socket.recv(65536).decode()) != "over ":
+            what, _, name = word.partition(" ")
+            self.heard[what, name] += 1
+            self.on(what, name)
+
+    def names(self, what: str) -> set[str]:
+        return {name for heard, name in self.heard if heard == what}
+
+    def close(self) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mouth:
+            mouth.sendto(b"over ", ("127.0.0.1", self.port))
+        self._thread.join(5)
+        self._socket.close()
+
+
+class Field:
+    """An app of this process's on a broker, its nodes, and what its tasks tell."""
+
+    def __init__(self, folder: Path, broker: str, results: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ear = Ear()
+        self._folder, self._nodes = folder, list[subprocess.Popen[bytes]]()
+        self.places = {"REVOKE_BROKER": broker, "REVOKE_RESULTS": results, "REVOKE_PORT": str(self.ear.port)}
+        for name, value in self.places.items():
+            monkeypatch.setenv(name, value)
+        sys.modules.pop("tests.e2e.revoke_app", None)
+        self.tasks: Any = import_module("tests.e2e.revoke_app")
+        self.app = self.tasks.app
+
+    def node(self, *options: str) -> "subprocess.Popen[bytes]":
+        with (self._folder / f"node-{len(self._nodes)}.log").open("wb") as log:
+            node = subprocess.Popen(
+                [sys.executable, "-m", "leveret.cli", "worker", "-A", "tests.e2e.revoke_app", "-l", "INFO", *options],
+                cwd=ROOT,
+                env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}", **self.places},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._nodes.append(node)
+        return node
+
+    def steered(self) -> None:
+        until(lambda: self.app.control.ping(timeout=0.5, limit=1), 30, self.logs)
+
+    def kill(self) -> None:
+        """Everything of every node, at once."""
+        for node in self._nodes:
+            try:
+                os.killpg(node.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            node.wait()
+
+    def logs(self) -> str:
+        return "\n".join(path.read_text(errors="replace")[-2000:] for path in sorted(self._folder.glob("node-*.log")))
+
+    def close(self) -> None:
+        self.kill()
+        self.app.close()
+        self.ear.close()
+
+
+def until(true: Callable[[], Any], timeout: float, explain: Callable[[], str]) -> None:
+    deadline = time.monotonic() + timeout
+    while not true():
+        assert time.monotonic() < deadline, explain()
+        time.sleep(0.01)
+
+
+@pytest.fixture(params=["sqlite", "redis", "rabbitmq"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str, Callable[[], None]]:
+    """Broker, results, and how to restart all of it. RabbitMQ is restarted in full size only: it takes seconds."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/queue.db", "", lambda: None
+    redis: RedisServer = request.getfixturevalue("own_redis")
+    if request.param == "redis":
+        return redis.url, "", redis.restart
+    if size(full=True, ci=False):
+        server = request.getfixturevalue("own_rabbit")
+
+        def both() -> None:
+            redis.restart()
+            server.restart()
+
+        return server.url, redis.url, both
+    return request.getfixturevalue("rabbit_vhost").url, redis.url, redis.restart
+
+
+@pytest.fixture
+def field(
+    place: tuple[str, str, Callable[[], None]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Field]:
+    made = Field(tmp_path, place[0], place[1], monkeypatch)
+    yield made
+    made.close()
+
+
+def test_what_is_revoked_never_runs_whatever_is_restarted(
+    field: Field, place: tuple[str, str, Callable[[], None]], request: pytest.FixtureRequest
+) -> None:
+    count = size(full=1000, ci=100)
+    app, mark = field.app, field.tasks.mark
+    single = app.send_many([mark.s(f"id-{n}") for n in range(count // 2)])
+    many = group(mark.s(f"group-{n}") for n in range(count // 4)).apply_async()
+    for n in range(count // 4):
+        mark.s(f"stamp-{n}").set(stamped_headers=["shop"], shop="7").apply_async()
+    late = [mark.apply_async((f"late-{n}",), countdown=2) for n in range(10)]
+    chorded = chord([mark.si(f"member-{n}") for n in range(3)], field.tasks.join.s()).apply_async()
+    canaries = app.send_many([mark.s(f"canary-{n}") for n in range(20)])
+
+    app.control.revoke([one.id for one in [*single, *late]])
+    app.control.revoke_group(many.id)
+    app.control.revoke_by_stamped_headers({"shop": ["7", "8"]})
+    chorded.parent[1].revoke()
+    place[2]()
+    field.node("-P", "prefork", "-c", "2")
+    until(lambda: len(field.ear.names("ran")) >= len(canaries) // 2, 60, field.logs)
+    field.kill()
+    place[2]()
+    field.node("-P", "threads", "-c", "4")
+    until(lambda: {f"canary-{n}" for n in range(20)} <= field.ear.names("ran"), 60, field.logs)
+    until(lambda: chorded.failed(), 30, field.logs)
+    until(lambda: all(one.state == "REVOKED" for one in [*single, *late]), 30, field.logs)
+
+    ran = field.ear.names("ran")
+    figures = {"revoked": count + 10, "ran": len([name for name in ran if not name.startswith(("canary", "member"))])}
+    if size(full=True, ci=False):
+        keep(f"revoke-{request.node.callspec.params['place']}", figures)
+    assert figures["ran"] == 0
+    assert "member-1" not in ran
+    assert not field.ear.names("joined")
+
+
+class Terminator:
+    """Ends each victim about when it ends by itself: from 2 ms before to 2 ms after."""
+
+    def __init__(self, field: Field, seconds: float) -> None:
+        self._field, self._dice, self._seconds = field, random.Random(SEED), seconds
+        self._threads: list[threading.Thread] = []
+        self.sent = 0
+
+    def hear(self, what: str, name: str) -> None:
+        if what == "victim-began":
+            after = self._seconds + self._dice.uniform(-0.002, 0.002) - HOP_SECONDS
+            timer = threading.Timer(after, self._end, (name,))
+            timer.start()
+            self._threads.append(timer)
+
+    def _end(self, name: str) -> None:
+        self._field.app.control.terminate(name)
+        self.sent += 1
+
+    def wait(self) -> None:
+        for thread in self._threads:
+            thread.join(10)
+
+
+HOP_SECONDS = 0.004
+"""What a command takes from here to the process, about."""
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads", "asyncio"])
+def test_terminate_never_hits_another_task(pool: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    count, seconds = size(full={"prefork": 340, "threads": 330, "asyncio": 330}[pool], ci=34), 0.02
+    field = Field(tmp_path, f"sqlite:///{tmp_path}/queue.db", "", monkeypatch)
+    try:
+        figures = play(field, pool, count, seconds)
+    finally:
+        field.close()
+
+    if size(full=True, ci=False):
+        keep(f"terminate-{pool}", figures)
+    assert figures["canaries hit"] == 0, figures
+    assert figures["canaries not once"] == 0, figures
+    assert figures["victims terminated"] > 0, figures
+    assert figures["victims ended otherwise"] == 0, figures
+
+
+def play(field: Field, pool: str, count: int, seconds: float) -> dict[str, Any]:
+    terminator = Terminator(field, seconds)
+    field.ear.on = terminator.hear
+    task = field.tasks.awork if pool == "asyncio" else field.tasks.work
+    field.node("-P", pool, "-c", "2")
+    field.steered()
+    victims, canaries = [], []
+    for _ in range(count):
+        victims.append(task.delay("victim", seconds))
+        canaries += [task.delay("canary", seconds / 4), task.delay("canary", seconds)]
+    until(lambda: all(one.ready() for one in canaries), 30 + count, field.logs)
+    until(lambda: all(one.ready() for one in victims), 30, field.logs)
+    terminator.wait()
+    heard, states = field.ear.heard, Counter(one.state for one in victims)
+    return {
+        "pool": pool,
+        "terminated": terminator.sent,
+        "victims terminated": states["REVOKED"],
+        "victims done": states["SUCCESS"],
+        "victims ended otherwise": count - states["REVOKED"] - states["SUCCESS"],
+        "canaries": len(canaries),
+        "canaries hit": sum(one.state != "SUCCESS" for one in canaries),
+        "canaries not once": sum(
+            (heard["canary-began", one.id], heard["canary-ended", one.id]) != (1, 1) for one in canaries
+        ),
+        "seed": SEED,
+    }
