@@ -31,11 +31,16 @@ class Record(Struct, frozen=True, kw_only=True):
 
 
 class Joined(Struct, frozen=True, kw_only=True):
-    """Answer of `arrive`: whether the join is complete, and its values in seat order; the same when asked again."""
+    """Answer of `arrive`: whether the join is complete, and its values in seat order; the same when asked again, until
+    what it releases is published, where the store hears of that (`SharedJoins`)."""
 
     join: str
     complete: bool
     values: tuple[bytes, ...] = ()
+    over: bool = False
+    """All that follows has been done, or the seat was somebody else's: there is nothing to do."""
+    shape: bytes = b""
+    """Celery's document of the header where its client said how the values nest (a `GroupResult` as stored)."""
 
 
 class Released(Struct, frozen=True, kw_only=True):
@@ -53,11 +58,17 @@ NOTHING = Released()
 Release = Callable[[Joined], Released]
 
 
+ANY_PLACE = 2**53
+"""The index of a seat that has none (Celery: behind all others)."""
+
+
 class Seat(Struct, frozen=True, kw_only=True):
     """One member's place in a join (a chord). The first value per seat wins."""
 
     join: str
     index: int
+    id: str = ""
+    """Of the member. Members of a Celery client's nested groups may share an index."""
     size: int
     """0: not known here, the store was told it by somebody else (Celery's client)."""
     value: bytes
@@ -67,6 +78,11 @@ class Seat(Struct, frozen=True, kw_only=True):
     release: Release | None = None
     """Asked with the answer to the arrival, at once, and again whenever the arrival is repeated: it answers the same
     ids."""
+
+
+def answered(seat: Seat, joined: Joined) -> Released:
+    """What a seat sets free."""
+    return NOTHING if seat.release is None else seat.release(joined)
 
 
 class Settlement(Struct, frozen=True, kw_only=True):
