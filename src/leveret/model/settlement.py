@@ -36,9 +36,13 @@ class Joined(Struct, frozen=True, kw_only=True):
 
     join: str
     complete: bool
+    """Every member has succeeded, as far as the store knows."""
     values: tuple[bytes, ...] = ()
+    """Of one that is not complete, where every seat is taken and a member has failed (`SharedJoins`)."""
     over: bool = False
-    """All that follows has been done, or the seat was somebody else's: there is nothing to do."""
+    """All that follows has been done, or the seat was taken before: there is nothing to do."""
+    claimed: bool = False
+    """A Celery worker is about to do it, and may die before it has: to be asked again after a while."""
     shape: bytes = b""
     """Celery's document of the header where its client said how the values nest (a `GroupResult` as stored)."""
 
@@ -116,6 +120,15 @@ class Commitment(Struct, frozen=True, kw_only=True):
     delay: float = 0.0
     reason: str = ""
     counted: bool = True
+
+
+CLAIM_SECONDS = 5.0
+"""The pause before it is looked whether a Celery worker has done what it claimed; its claim lasts 6 s, or about 20."""
+
+
+def waiting(commitment: Commitment) -> Commitment:
+    """Give the delivery back until then. It counts as one: what is stored of it is looked up when it comes again."""
+    return Commitment(receipt=commitment.receipt, verdict=Verdict.RELEASE, delay=CLAIM_SECONDS)
 
 
 class Committed(Struct, frozen=True):

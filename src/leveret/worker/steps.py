@@ -6,7 +6,7 @@ import msgspec
 
 from leveret.errors import BrokerError
 from leveret.model.delivery import Posting, Verdict
-from leveret.model.settlement import NOTHING, Commitment, Committed, Joined, Record, Seat, Stale, answered
+from leveret.model.settlement import NOTHING, Commitment, Committed, Joined, Record, Seat, Stale, answered, waiting
 from leveret.ports.backend import Backend, SharedJoins
 from leveret.ports.broker import Broker
 from leveret.worker.persist import Persistent
@@ -30,7 +30,7 @@ class FourSteps:
         accepted = await self._store(commitments)
         kept = [commitment for commitment, ours in zip(commitments, accepted, strict=True) if ours]
         await self._store_also(tuple(record for commitment in kept for record in commitment.also))
-        released, over = await self._arrive(tuple(one.seat for one in kept if one.seat is not None))
+        released, over, claimed = await self._arrive(tuple(one.seat for one in kept if one.seat is not None))
         follow = (*(posting for commitment in kept for posting in commitment.follow), *released)
         shared = self._shared
         headers = tuple(header for posting in follow for header in posting.begins)
@@ -42,23 +42,29 @@ class FourSteps:
             await self._persist("arrive", lambda: shared.fired(over))
         if settled:
             return tuple(Committed() if ours else Stale("the outcome was refused") for ours in accepted)
-        last = tuple(_last_step(c) if ours else _again(c) for c, ours in zip(commitments, accepted, strict=True))
+        last = tuple(
+            _again(c) if not ours else waiting(c) if c.seat is not None and c.seat.join in claimed else _last_step(c)
+            for c, ours in zip(commitments, accepted, strict=True)
+        )
         answers = await self._persist("settle", lambda: self._broker.settle(last))
         return tuple(
             answer if ours else Stale("the outcome was refused") for answer, ours in zip(answers, accepted, strict=True)
         )
 
-    async def _arrive(self, seats: tuple[Seat, ...]) -> tuple[list[Posting], tuple[str, ...]]:
-        """Take the seats, and those further out that this fails; answers what it sets free, and the joins that are over
-        when it is published. Repeated after a death it answers the same: the delivery is settled only then."""
-        backend, follow, over = self._backend, list[Posting](), list[str]()
+    async def _arrive(self, seats: tuple[Seat, ...]) -> tuple[list[Posting], tuple[str, ...], frozenset[str]]:
+        """Take the seats, and those further out that this fails; answers what it sets free, the joins that are over
+        when it is published, and those that a Celery worker sees to. Repeated after a death it answers the same: the
+        delivery is settled only then."""
+        backend, follow, over, claimed = self._backend, list[Posting](), list[str](), set[str]()
         while seats and backend is not None:
-            released = list(map(answered, seats, await self._joined(backend, seats)))
+            joined = await self._joined(backend, seats)
+            claimed.update(one.join for one in joined if one.claimed)
+            released = list(map(answered, seats, joined))
             await self._store_also(tuple(record for one in released for record in one.records))
             follow += [posting for one in released for posting in one.follow]
             over += [seat.join for seat, one in zip(seats, released, strict=True) if one != NOTHING]
             seats = tuple(seat for one in released for seat in one.seats)
-        return follow, tuple(over)
+        return follow, tuple(over), frozenset(claimed)
 
     async def _joined(self, backend: Backend, seats: tuple[Seat, ...]) -> list[Joined]:
         # A store that cannot close a join is not told of failed seats: without them it never completes either.

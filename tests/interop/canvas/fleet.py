@@ -17,14 +17,24 @@ class Fleet:
 
     def __init__(self, site: Site, results: str = "") -> None:
         self.site, self.results = site, results or site.usual
-        store = {"INTEROP_BACKEND": site.stores[self.results]}
+        self._clients: dict[tuple[str, str], Any] = {}
         for side in SIDES:
-            pool = ["-P", "threads" if side == "leveret" else "prefork", "-c", "2"]
-            queues = ["-Q", f"{QUEUES[side]},{QUEUES['both']}"]
-            site.start(side, side, [*pool, *queues], **settings(QUEUES["both"]), **store)
+            self._start(side)
         for side in SIDES:
             site.until_run_by(side, QUEUES[side])
-        self._clients: dict[tuple[str, str], Any] = {}
+
+    def start(self, side: str) -> None:
+        """Again, after `kill`."""
+        self._start(side)
+        self.site.until_run_by(side, QUEUES[side])
+
+    def _start(self, side: str) -> None:
+        options = ["-P", "prefork", "-c", "2", "-Q", f"{QUEUES[side]},{QUEUES['both']}"]
+        store = {"INTEROP_BACKEND": self.site.stores[self.results]}
+        self.site.start(side, side, options, **settings(QUEUES["both"]), **store)
+
+    def kill(self, side: str) -> None:
+        next(worker for worker in self.site.workers() if worker.side == side).kill()
 
     def words(self, sender: str, runner: str) -> Words:
         """A sender whose compositions run on `runner`: a side, or both."""
@@ -36,11 +46,13 @@ class Fleet:
         return Words(sender, made, queue)
 
     def close(self) -> None:
-        # Celery's results unsubscribe when they are collected, which takes a server.
-        gc.collect()
         for client in self._clients.values():
             client.close()
+        # Celery's results unsubscribe when they are collected, which takes a server: the apps hold them.
+        self._clients.clear()
+        gc.collect()
 
 
 def settings(queue: str) -> dict[str, str]:
-    return {"INTEROP_SETTINGS": json.dumps({"task_default_queue": queue})}
+    late = {"task_acks_late": True, "worker_prefetch_multiplier": 1}
+    return {"INTEROP_SETTINGS": json.dumps({"task_default_queue": queue, **late})}

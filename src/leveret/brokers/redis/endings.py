@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from leveret.brokers.redis.claims import wait
 from leveret.brokers.redis.publishing import Desk, Values
@@ -18,7 +19,7 @@ from leveret.links.redis.scripts import Call, Verb, good, run, script
 from leveret.logic.wire.foreign import status_of
 from leveret.model.delivery import Charge, DeadLetter, Receipt, Verdict
 from leveret.model.options import DriverOptions
-from leveret.model.settlement import NOTHING, Commitment, Committed, Joined, Seat, Stale, answered
+from leveret.model.settlement import NOTHING, Commitment, Committed, Joined, Seat, Stale, answered, waiting
 from leveret.model.state import READY_STATES
 
 AT_ONCE = 256
@@ -32,7 +33,7 @@ Told = tuple[str, int | None, Values]
 """Of one delivery: its session, the milliseconds to keep a plain outcome, and what the script is told."""
 Left = tuple[Commitment, tuple[str, ...]]
 """A commitment, and the joins that are over with it."""
-REFUSED, SETTLED, UNREADABLE, NOT_HELD = range(4)
+REFUSED, SETTLED, UNREADABLE, NOT_HELD, OUTDONE = range(5)
 """What `commit.lua` answers."""
 
 
@@ -68,14 +69,25 @@ class Endings:
     ) -> Verb[tuple[Committed | Stale, ...]]:
         """`raws` has the message of every delivery that goes back, is parked, or stood at the door."""
         answers = yield from self._commit([(one, ()) for one in commitments], raws, now)
-        held = [place for place, answer in enumerate(answers) if isinstance(answer, list)]
-        if held:
+        held = {place: answer for place, answer in enumerate(answers) if isinstance(answer, list)}
+        while held:
             rest = []
-            for place in held:
-                rest.append((yield from self._set_free(commitments[place], answers[place])))
+            for place, found in held.items():
+                rest.append((yield from self._set_free(commitments[place], found)))
             last = yield from self._commit(rest, raws, now)
-            for place, answer in zip(held, last, strict=True):
-                answers[place] = answers[place] if answer == SETTLED else answer
+            outdone = []
+            for (place, found), answer in zip(held.items(), last, strict=True):
+                answers[place] = found if answer == SETTLED else answer
+                if answer == OUTDONE:
+                    outdone.append(place)
+            # A second copy of the member was quicker, on a Celery worker: its seat is there, and so is the outcome.
+            again = [(replace(commitments[place], record=None), ()) for place in outdone]
+            answered_now = yield from self._commit(again, raws, now)
+            held = {}
+            for place, answer in zip(outdone, answered_now, strict=True):
+                answers[place] = answer
+                if isinstance(answer, list):
+                    held[place] = answer
         return tuple(map(_answer, commitments, answers))
 
     def _set_free(self, commitment: Commitment, found: list[Any]) -> Verb[Left]:
@@ -83,6 +95,8 @@ class Endings:
         records, follow, over = list(commitment.also), list(commitment.follow), list[str]()
         seats: tuple[Seat, ...] = () if commitment.seat is None else (commitment.seat,)
         answers = tuple(joined(seat, found) for seat in seats)
+        if any(one.claimed for one in answers):
+            return waiting(commitment), ()
         while seats:
             released = [answered(seat, one) for seat, one in zip(seats, answers, strict=True)]
             records += [record for one in released for record in one.records]
@@ -92,15 +106,7 @@ class Endings:
             answers = yield from self._store.arrive(seats)
         # Each is fenced by itself: what is refused has ended otherwise, and nothing hangs on it.
         yield from self._store.store(tuple(records))
-        left = Commitment(
-            receipt=commitment.receipt,
-            verdict=commitment.verdict,
-            follow=tuple(follow),
-            delay=commitment.delay,
-            reason=commitment.reason,
-            counted=commitment.counted,
-        )
-        return left, tuple(over)
+        return replace(commitment, record=None, seat=None, also=(), follow=tuple(follow)), tuple(over)
 
     def _commit(self, these: Sequence[Left], raws: Mapping[Receipt, bytes], now: float) -> Verb[list[Any]]:
         commitments = [commitment for commitment, _ in these]

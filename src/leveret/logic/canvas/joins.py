@@ -50,7 +50,7 @@ def failed_seat(message: Message, error: ErrorInfo, rules: Rules, now: float) ->
 
     def release(joined: Joined) -> Released:
         # Over, or complete: the seat had been taken before.
-        return NOTHING if joined.over or joined.complete else _failed(message, why, rules, now)
+        return NOTHING if joined.over or joined.claimed or joined.complete else _failed(message, why, rules, now)
 
     part = write_part(rules.codec, message.id, FAILURE, rules.codec.encode_value(error_to_wire(error)))
     return _seat(message, part, release, failed=True)
@@ -64,7 +64,7 @@ def timed_out(message: Message, rules: Rules, now: float) -> Seat | None:
     why = f"the chord was not complete within {seconds} s (chord_timeout)"
 
     def release(joined: Joined) -> Released:
-        return NOTHING if joined.over or joined.complete else _failed(message, why, rules, now)
+        return NOTHING if joined.over or joined.claimed or joined.complete else _failed(message, why, rules, now)
 
     return msgspec.structs.replace(_seat(message, b"", release, failed=True), index=NOBODYS)
 
@@ -102,7 +102,7 @@ def _seat(message: Message, value: bytes, release: Release, *, failed: bool) -> 
 
 
 def _complete(message: Message, rules: Rules, now: float, joined: Joined) -> Released:
-    if not joined.complete:
+    if not (joined.complete or joined.values):
         return NOTHING
     codec = rules.codec
     try:
@@ -110,6 +110,8 @@ def _complete(message: Message, rules: Rules, now: float, joined: Joined) -> Rel
         lost = next((part for part in parts if part.error is not None), None)
         if lost is not None and lost.error is not None:  # a Celery worker's: it takes its seat, and the last one looks
             return _failed(message, raised(lost.id, lost.error), rules, now)
+        if not joined.complete:
+            return NOTHING
         values = shaped(codec, joined.shape, parts)
         return Released(follow=tuple(map(codec.post, rules.following.body(message, values, now))))
     except Exception as error:  # values that are too many for one message, a body that is none

@@ -145,6 +145,7 @@ def seat_values(seat: Seat) -> tuple[str, str | int, int, bytes, int]:
 
 def joined(seat: Seat, found: Sequence[Any]) -> Joined:
     """What `joins.lua` answers."""
-    if found[0] == b"complete":
-        return Joined(join=seat.join, complete=True, values=tuple(found[2]), shape=found[1])
-    return Joined(join=seat.join, complete=False, over=found[0] == b"over")
+    said = found[0]
+    if len(found) > 1:
+        return Joined(join=seat.join, complete=said == b"complete", values=tuple(found[2]), shape=found[1])
+    return Joined(join=seat.join, complete=False, over=said == b"over", claimed=said == b"claimed")

@@ -13,8 +13,8 @@
 --     how many more values there are, and those: messages that follow, as `door.lua` reads them.
 -- Answers for each 1 done, 0 refused by the fence, 2 there is a document this script cannot read, 3 not held any more;
 -- what `joins.lua` says (or nothing, of no seat) where more follows that only its sender knows, because the last seat was taken
--- or because it is not to end yet: outcome and seat are written, nothing else, and the delivery is still held. Last: 1 when this
--- user may not publish.
+-- or because it is not to end yet: outcome and seat are written, nothing else, and the delivery is still held; 4 somebody else
+-- has seen to a join that was to be over with it: nothing is written. Last: 1 when this user may not publish.
 --#include fence
 --#include place
 --#include joins
@@ -64,12 +64,15 @@ end
 -- One with a door, a seat, or anything that follows. `over`: where the joins stand that are over, `next`: what follows.
 local function conclude(at, over, next)
   local door, seat, stays = ARGV[at + 2], ARGV[at + 12], ARGV[at + 18] == '1'
+  for i = over + 1, over + tonumber(ARGV[over]) do
+    if taken(ARGV[i]) then return 4 end
+  end
   local verb = (stays or seat ~= '') and 'HEXISTS' or 'HDEL'
   local answer = settle(verb, ARGV[at + 1], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7])
   if answer ~= 1 then return answer end
   if seat ~= '' then
     local found = sit(seat, ARGV[at + 13], ARGV[at + 14], ARGV[at + 15], ARGV[at + 16], ARGV[at + 17], ordered)
-    if stays or found[1] == 'complete' then return found end
+    if stays or found[3] or found[1] == 'claimed' then return found end
   end
   if stays then return {} end
   if verb == 'HEXISTS' then redis.call('HDEL', held, ARGV[at + 1]) end
