@@ -26,6 +26,7 @@ silent = not asked
 local acquitted, held = ARGV[3], P .. 'leveret:held:' .. ARGV[4]
 local before, after, milliseconds = ARGV[5], ARGV[6], ARGV[7]
 local ordered, remembered = ARGV[8], ARGV[9]
+local LOOK_SECONDS = 30
 
 -- Writes an outcome and ends the delivery (`verb`: HDEL; HEXISTS leaves it), or neither.
 local function settle(verb, field, document_key, document, facts, keep_for)
@@ -38,6 +39,15 @@ local function settle(verb, field, document_key, document, facts, keep_for)
   if redis.call(verb, held, field) == 0 then return 3 end
   keep(document_key, facts_key, known[1], known[2], document, facts, keep_for)
   return 1
+end
+
+-- Keeps the message of the first member that takes a seat here: its join may yet be left by somebody else.
+local function remember(join, field)
+  if redis.call('HEXISTS', P .. 'leveret:joins', join) == 1 then return end
+  local raw = redis.call('HGET', held, field)
+  if not raw then return end
+  redis.call('HSET', P .. 'leveret:joins', join, string.match(field, '^%S+ (.*)$') .. '\n' .. raw)
+  redis.call('ZADD', P .. 'leveret:joins:due', now() + LOOK_SECONDS, join)
 end
 
 -- Does what a verdict asks for.
@@ -73,6 +83,7 @@ local function conclude(at, over, next)
   if seat ~= '' then
     local found = sit(seat, ARGV[at + 13], ARGV[at + 14], ARGV[at + 15], ARGV[at + 16], ARGV[at + 17], ordered)
     if stays or found[3] or found[1] == 'claimed' then return found end
+    if found[1] == 'open' then remember(seat, ARGV[at + 1]) end
   end
   if stays then return {} end
   if verb == 'HEXISTS' then redis.call('HDEL', held, ARGV[at + 1]) end
@@ -80,7 +91,10 @@ local function conclude(at, over, next)
     redis.call('DEL', P .. 'leveret:door:' .. door)
   end
   finish(at + 8)
-  for i = over + 1, over + tonumber(ARGV[over]) do fired(ARGV[i], remembered) end
+  for i = over + 1, over + tonumber(ARGV[over]) do
+    fired(ARGV[i], remembered)
+    forgotten(ARGV[i])
+  end
   post(next + 1, next + tonumber(ARGV[next]))
   return 1
 end
