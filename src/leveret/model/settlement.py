@@ -42,7 +42,7 @@ class Joined(Struct, frozen=True, kw_only=True):
     over: bool = False
     """All that follows has been done, or the seat was taken before: there is nothing to do."""
     claimed: bool = False
-    """A Celery worker is about to do it, and may die before it has: to be asked again after a while."""
+    """Somebody else is about to do it, and may die before it has: to be asked again after a while."""
     shape: bytes = b""
     """Celery's document of the header where its client said how the values nest (a `GroupResult` as stored)."""
 

@@ -179,4 +179,19 @@ REPLACED = (
     Case("a body that is replaced", lambda w: w.chord(adds(w, 1, 2), w.replaced_body(w.queue)), 6),
 )
 
+ON_RABBITMQ = frozenset(
+    (
+        "a chain that ends in a group",
+        "a chord",
+        "a chord of one",
+        "a header of chains that end in groups",
+        "a chord of chords with chains as bodies",
+        "a group, a step, a group, a step",
+        "members that are retried",
+        "two members fail: the body's error callback is called once",
+        "members replaced by others",
+    )
+)
+"""Where messages come another way, and results do not."""
+
 CASES = (*CHAINS, *GROUPS, *CHORDS, *FAILURES, *REPLACED)

@@ -1,16 +1,17 @@
 """Compositions between the sides: sent by one, run by the other or by both, read by either."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from tests.interop.canvas.cases import CASES, Case
+from tests.interop.canvas.cases import CASES, ON_RABBITMQ, Case
 from tests.interop.canvas.fleet import OTHER, Fleet
 from tests.interop.canvas.words import read, shape
 
 WAYS = (("celery", "leveret"), ("leveret", "celery"), ("celery", "both"), ("leveret", "both"))
 
 
-def ways(cases: tuple[Case, ...]) -> list[Any]:
+def ways(cases: Sequence[Case]) -> list[Any]:
     return [
         pytest.param(case, sender, runner, id=f"{sender} to {runner}: {case.name}")
         for case in cases
@@ -22,6 +23,11 @@ def ways(cases: tuple[Case, ...]) -> list[Any]:
 @pytest.mark.parametrize(("case", "sender", "runner"), ways(CASES))
 def test_a_composition(case: Case, sender: str, runner: str, fleet: Fleet) -> None:
     run(case, sender, runner, fleet)
+
+
+@pytest.mark.parametrize(("case", "sender", "runner"), ways([case for case in CASES if case.name in ON_RABBITMQ]))
+def test_a_composition_through_rabbitmq(case: Case, sender: str, runner: str, rabbit_fleet: Fleet) -> None:
+    run(case, sender, runner, rabbit_fleet)
 
 
 def run(case: Case, sender: str, runner: str, fleet: Fleet) -> None:

@@ -39,9 +39,17 @@ local function lost(base, seat, index, value, ordered)
   return false
 end
 
--- Answers {"open"}, {"over"} where there is nothing to do any more, {"claimed"} where a Celery worker does it, or {"complete" or
--- "closed" (a member failed), what Celery's client says of the header's shape, the values of all seats}: of one that is closed
--- and not full no values. The first value of a seat wins. A size of "0" is not known here; an index of -1 is no member's.
+-- Whether this seat has to see to it that a join in which a member failed is told of: one does, which Celery's workers do not
+-- see. When it has not for ten seconds, the next one does.
+local function tells(base, seat)
+  local teller = redis.call('GET', base .. '.l')
+  if not teller then redis.call('SET', base .. '.l', seat, 'PX', 10000) end
+  return not teller or teller == seat
+end
+
+-- Answers {"open"}, {"over"} where there is nothing to do any more, {"claimed"} where somebody else is about to do it, or
+-- {"complete" or "closed" (a member failed), what Celery's client says of the header's shape, the values of all seats}: of one
+-- that is closed and not full no values. The first value of a seat wins. A size of "0" is not known here; an index of -1 is no member's.
 local function sit(base, id, index, size, value, failed, ordered)
   local known = redis.call('MGET', base .. '.c', base .. '.s', base .. '.t')
   local claim, wanted = known[1], known[2]
@@ -64,7 +72,11 @@ local function sit(base, id, index, size, value, failed, ordered)
   end
   without_deadline(base)
   local closed = redis.call('SISMEMBER', base .. '.d', CLOSED) == 1
-  if not total or full < total then return {closed and 'closed' or 'open'} end
+  if not total or full < total then
+    if not closed or failed ~= '1' then return {'open'} end
+    return {tells(base, seat) and 'closed' or 'over'}
+  end
+  if closed and not tells(base, seat) then return {'claimed'} end
   local values = either({'ZRANGE', base .. '.j', 0, -1}, {'LRANGE', base .. '.j', 0, -1})
   return {closed and 'closed' or 'complete', redis.call('GET', base) or '', values}
 end
@@ -77,6 +89,6 @@ end
 -- What it released is published: whoever still arrives, here or at a Celery worker, finds it over.
 local function fired(base, milliseconds)
   if taken(base) then return end
-  redis.call('DEL', base .. '.j', base .. '.t', base .. '.s', base .. '.d')
+  redis.call('DEL', base .. '.j', base .. '.t', base .. '.s', base .. '.d', base .. '.l')
   redis.call('SET', base .. '.c', DONE, 'PX', milliseconds)
 end
