@@ -15,7 +15,7 @@ from leveret.ports.clock import Clock
 class RedisBackendDriver:
     """`ports.driver.BackendDriver`, `Remembering` and `Keeper`. Opens nothing until asked."""
 
-    closes_joins = True
+    closes_joins = shares_joins = True
 
     def __init__(self, url: Url, options: DriverOptions, clock: Clock) -> None:
         location = locate(url, options)

@@ -129,6 +129,7 @@ class Codec:
             not_before=message.not_before,
             expires=message.expires,
             once=message.derived,
+            begins=message.begins,
         )
 
     def plain(self, task: str, queue: str, *, ignored: bool) -> "PlainPostings":

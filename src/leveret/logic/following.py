@@ -80,8 +80,9 @@ class Following:
 
     def begin(self, spec: SignatureSpec, parent: Message, id: str, lead: tuple[Any, ...], now: float) -> list[Message]:
         """The messages that begin any signature; `id` is its result's where it names none."""
-        how = How(timeout=self.chord_timeout)
-        return [self.message(call, parent, TaskId(id), (), now) for call in start(freeze(spec, id), lead, how=how)]
+        how = How(timeout=self.chord_timeout, begun=[])
+        calls = start(freeze(spec, id), lead, how=how)
+        return with_begun([self.message(call, parent, TaskId(id), (), now) for call in calls], how)
 
     def heirs(self, spec: SignatureSpec, parent: Message, id: str, now: float) -> list[Message]:
         """The messages of a signature that will never be sent: those whose fate must be told."""
@@ -149,6 +150,13 @@ class Following:
             "exchange": route.exchange or "",
             "routing_key": route.routing_key or "",
         }, {**route.options, "priority": route.priority, **_given(options)}
+
+
+def with_begun(messages: list[Message], how: How) -> list[Message]:
+    """The messages of one beginning; the first of them says which headers are sent with them."""
+    if how.begun and messages:
+        messages[0] = msgspec.structs.replace(messages[0], begins=tuple(how.begun))
+    return messages
 
 
 _PLACES = ("queue", "exchange", "routing_key", "headers", "priority")

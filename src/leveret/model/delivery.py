@@ -6,6 +6,8 @@ from typing import Any, NewType
 
 from msgspec import Struct
 
+from leveret.model.message import Header
+
 Receipt = NewType("Receipt", str)
 """The token to settle one hand-over; it dies with the hand-over and fences whoever held it before."""
 
@@ -38,6 +40,8 @@ class Posting(Struct, frozen=True, kw_only=True, gc=False):
     not_before: float | None = None
     expires: float | None = None
     once: bool = False
+    begins: tuple[Header, ...] = ()
+    """As `Message.begins`, for stores in which Celery's workers count too."""
 
 
 class Charge(Struct, frozen=True, kw_only=True):

@@ -32,6 +32,13 @@ class Embed(Struct, frozen=True, kw_only=True):
 NOTHING_FOLLOWS = Embed()
 
 
+class Header(Struct, frozen=True, gc=False):
+    """A join that begins with a message: how many members it waits for."""
+
+    join: str
+    size: int
+
+
 class Message(Struct, frozen=True, kw_only=True, gc=False):
     """One task call. Moments are unix seconds on the store's clock, durations are seconds.
 
@@ -73,6 +80,8 @@ class Message(Struct, frozen=True, kw_only=True, gc=False):
     a second copy is stopped at the door, and `admit` looks for a stored outcome before it runs."""
     settings: Mapping[str, Any] = {}
     """What else travels with the call under our own `leveret` header: `result_expires`, `first_attempt`."""
+    begins: tuple[Header, ...] = ()
+    """Chords of whose headers it is the first message; nothing of it travels."""
 
 
 FIRST_ATTEMPT = "first_attempt"

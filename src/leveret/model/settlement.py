@@ -31,11 +31,20 @@ class Record(Struct, frozen=True, kw_only=True):
 
 
 class Joined(Struct, frozen=True, kw_only=True):
-    """Answer of `arrive`: whether the join is complete, and its values in seat order; the same when asked again."""
+    """Answer of `arrive`: whether the join is complete, and its values in seat order; the same when asked again, until
+    what it releases is published, where the store hears of that (`SharedJoins`)."""
 
     join: str
     complete: bool
+    """Every member has succeeded, as far as the store knows."""
     values: tuple[bytes, ...] = ()
+    """Of one that is not complete, where every seat is taken and a member has failed (`SharedJoins`)."""
+    over: bool = False
+    """All that follows has been done, or the seat was taken before: there is nothing to do."""
+    claimed: bool = False
+    """Somebody else is about to do it, and may die before it has: to be asked again after a while."""
+    shape: bytes = b""
+    """Celery's document of the header where its client said how the values nest (a `GroupResult` as stored)."""
 
 
 class Released(Struct, frozen=True, kw_only=True):
@@ -53,11 +62,17 @@ NOTHING = Released()
 Release = Callable[[Joined], Released]
 
 
+ANY_PLACE = 2**53
+"""The index of a seat that has none (Celery: behind all others)."""
+
+
 class Seat(Struct, frozen=True, kw_only=True):
     """One member's place in a join (a chord). The first value per seat wins."""
 
     join: str
     index: int
+    id: str = ""
+    """Of the member. Members of a Celery client's nested groups may share an index."""
     size: int
     """0: not known here, the store was told it by somebody else (Celery's client)."""
     value: bytes
@@ -67,6 +82,11 @@ class Seat(Struct, frozen=True, kw_only=True):
     release: Release | None = None
     """Asked with the answer to the arrival, at once, and again whenever the arrival is repeated: it answers the same
     ids."""
+
+
+def answered(seat: Seat, joined: Joined) -> Released:
+    """What a seat sets free."""
+    return NOTHING if seat.release is None else seat.release(joined)
 
 
 class Settlement(Struct, frozen=True, kw_only=True):
@@ -100,6 +120,15 @@ class Commitment(Struct, frozen=True, kw_only=True):
     delay: float = 0.0
     reason: str = ""
     counted: bool = True
+
+
+CLAIM_SECONDS = 5.0
+"""The pause before it is looked whether a Celery worker has done what it claimed; its claim lasts 6 s, or about 20."""
+
+
+def waiting(commitment: Commitment) -> Commitment:
+    """Give the delivery back until then. It counts as one: what is stored of it is looked up when it comes again."""
+    return Commitment(receipt=commitment.receipt, verdict=Verdict.RELEASE, delay=CLAIM_SECONDS)
 
 
 class Committed(Struct, frozen=True):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from leveret.model.message import Header
 from leveret.model.settlement import Joined, Record, Seat
 
 
@@ -36,6 +37,21 @@ class ClosesJoins(Protocol):
     """Declared by a store whose `arrive` takes failed seats too: each closes its join unless that is complete."""
 
     closes_joins: bool
+
+
+class SharedJoins(Protocol):
+    """Of a store in whose joins other systems' workers sit too: they learn from it how large a join is, and when it is
+    over."""
+
+    shares_joins: bool
+
+    async def opened(self, joins: tuple[Header, ...]) -> None:
+        """Their members are about to be sent."""
+        ...
+
+    async def fired(self, joins: tuple[str, ...]) -> None:
+        """What they release is published; told again it changes nothing."""
+        ...
 
 
 class BlockingBackend(Protocol):

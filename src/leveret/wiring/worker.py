@@ -73,6 +73,7 @@ def join_worker(
             tombstone_expires=tombstone,
             extended=settings.result_extended,
             joins=drivers.remembers,
+            sizes_known=bool(getattr(drivers.backend, "shares_joins", False)),
         ),
         clock=clock,
         session=new_session(options, clock),

@@ -1,13 +1,13 @@
 """The four steps of a settlement, where broker and store are not one server."""
 
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from leveret.errors import BrokerError
 from leveret.model.delivery import Posting, Verdict
-from leveret.model.settlement import Commitment, Committed, Joined, Record, Released, Seat, Stale
-from leveret.ports.backend import Backend
+from leveret.model.settlement import NOTHING, Commitment, Committed, Joined, Record, Seat, Stale, answered, waiting
+from leveret.ports.backend import Backend, SharedJoins
 from leveret.ports.broker import Broker
 from leveret.worker.persist import Persistent
 
@@ -21,6 +21,7 @@ class FourSteps:
 
     def __init__(self, broker: Broker, backend: Backend | None, persist: Persistent) -> None:
         self._broker, self._backend, self._persist = broker, backend, persist
+        self._shared = cast(SharedJoins, backend) if getattr(backend, "shares_joins", False) else None
 
     async def commit(
         self, commitments: tuple[Commitment, ...], *, settled: bool = False
@@ -29,31 +30,41 @@ class FourSteps:
         accepted = await self._store(commitments)
         kept = [commitment for commitment, ours in zip(commitments, accepted, strict=True) if ours]
         await self._store_also(tuple(record for commitment in kept for record in commitment.also))
-        released = await self._arrive(tuple(commitment.seat for commitment in kept if commitment.seat is not None))
+        released, over, claimed = await self._arrive(tuple(one.seat for one in kept if one.seat is not None))
         follow = (*(posting for commitment in kept for posting in commitment.follow), *released)
+        shared = self._shared
+        headers = tuple(header for posting in follow for header in posting.begins)
+        if headers and shared is not None:
+            await self._persist("arrive", lambda: shared.opened(headers))
         if follow:
             await self._persist("publish", lambda: self._broker.publish(follow))
+        if over and shared is not None:
+            await self._persist("arrive", lambda: shared.fired(over))
         if settled:
             return tuple(Committed() if ours else Stale("the outcome was refused") for ours in accepted)
-        last = tuple(_last_step(c) if ours else _again(c) for c, ours in zip(commitments, accepted, strict=True))
+        last = tuple(
+            _again(c) if not ours else waiting(c) if c.seat is not None and c.seat.join in claimed else _last_step(c)
+            for c, ours in zip(commitments, accepted, strict=True)
+        )
         answers = await self._persist("settle", lambda: self._broker.settle(last))
         return tuple(
             answer if ours else Stale("the outcome was refused") for answer, ours in zip(answers, accepted, strict=True)
         )
 
-    async def _arrive(self, seats: tuple[Seat, ...]) -> list[Posting]:
-        """Take the seats, and those further out that this fails; answers what it sets free. Repeated after a death it
-        answers the same: the delivery is settled only when all of it is published."""
-        backend, follow = self._backend, list[Posting]()
+    async def _arrive(self, seats: tuple[Seat, ...]) -> tuple[list[Posting], tuple[str, ...], frozenset[str]]:
+        """Take the seats, and those further out that this fails; answers what it sets free, the joins that are over
+        when it is published, and those that a Celery worker sees to. Repeated after a death it answers the same: the
+        delivery is settled only then."""
+        backend, follow, over, claimed = self._backend, list[Posting](), list[str](), set[str]()
         while seats and backend is not None:
-            released: list[Released] = []
-            for seat, joined in zip(seats, await self._joined(backend, seats), strict=True):
-                if seat.release is not None:
-                    released.append(seat.release(joined))
+            joined = await self._joined(backend, seats)
+            claimed.update(one.join for one in joined if one.claimed)
+            released = list(map(answered, seats, joined))
             await self._store_also(tuple(record for one in released for record in one.records))
             follow += [posting for one in released for posting in one.follow]
+            over += [seat.join for seat, one in zip(seats, released, strict=True) if one != NOTHING]
             seats = tuple(seat for one in released for seat in one.seats)
-        return follow
+        return follow, tuple(over), frozenset(claimed)
 
     async def _joined(self, backend: Backend, seats: tuple[Seat, ...]) -> list[Joined]:
         # A store that cannot close a join is not told of failed seats: without them it never completes either.

@@ -8,9 +8,11 @@ from msgspec.structs import replace
 from tests.integration.redis.rig import driver, started, success
 from tests.integration.redis.server import Server
 
+from leveret.model.message import Header
 from leveret.model.settlement import Seat
 
 DOCUMENT, FACTS = "celery-task-meta-a", "leveret:{celery-task-meta-a}"
+JOIN = "celery-taskset-meta-j"
 
 
 @pytest.fixture
@@ -110,14 +112,22 @@ def test_a_batch_larger_than_a_script_run(face):
 
 async def _arrive(server: Server) -> None:
     backend = driver(server).backend()
-    await backend.arrive((Seat(join="j", index=0, size=2, value=b"a"),))
-    assert server.cli("PTTL", "leveret:join:{j}") == "-1", "an open join has no deadline"
-    await backend.arrive((Seat(join="j", index=1, size=2, value=b"b"),))
-    assert 86_390_000 < int(server.cli("PTTL", "leveret:join:{j}")) <= 86_400_000
+    await backend.opened((Header("j", 2),))
+    assert 86_390_000 < int(server.cli("PTTL", f"{JOIN}.s")) <= 86_400_000
+    (first,) = await backend.arrive((Seat(join="j", id="m", index=0, size=2, value=b"a"),))
+    assert [server.cli("PTTL", f"{JOIN}.{key}") for key in "jsd"] == ["-1"] * 3, "an open join has no deadline"
+    (last,) = await backend.arrive((Seat(join="j", id="n", index=1, size=2, value=b"b"),))
+    assert (first.complete, last.values) == (False, (b"a", b"b"))
+    await backend.fired(("j",))
+    await backend.opened((Header("j", 2),))
+    assert server.cli("KEYS", f"{JOIN}*") == f"{JOIN}.c"
+    assert 86_390_000 < int(server.cli("PTTL", f"{JOIN}.c")) <= 86_400_000
+    (again,) = await backend.arrive((Seat(join="j", id="n", index=1, size=2, value=b"b"),))
+    assert again.over
     await backend.close()
 
 
-def test_a_join_lives_as_long_as_a_result_once_it_is_complete(server):
+def test_a_join_waits_for_ever_and_leaves_one_key_when_it_is_over(server):
     asyncio.run(_arrive(server))
 
 

@@ -88,7 +88,7 @@ def test_denied_channels_are_not_asked_for_again_and_again(server):
 @pytest.mark.parametrize("text", [RIGHTS, "the page"])
 def test_the_rights_we_ask_for_are_enough(server, text):
     rules = RIGHTS if text != "the page" else re.search(r"ACL SETUSER worker on >secret (.*)", PAGE.read_text())[1]
-    words = rules.split() if text == "the page" else ["~celery-task-meta-*", "~leveret:*", *rules.split(), "&*"]
+    words = rules.split() if text == "the page" else ["~celery-task*", "~leveret:*", *rules.split(), "&*"]
     drv = driver(login(server, *words))
     face = drv.blocking_backend()
 
@@ -107,7 +107,7 @@ def test_the_rights_we_ask_for_are_enough(server, text):
 
 
 A, RUNS = SessionId("a"), (("x", 0), ("y", 1))
-OUR_KEYS = ("~celery-task-meta-*", "~leveret:*")
+OUR_KEYS = ("~celery-task*", "~leveret:*")
 CHARGED = Told(id="x", charges=(Charge(reason="oom", at=1.0),), suspect=True)
 
 

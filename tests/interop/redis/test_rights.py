@@ -11,7 +11,7 @@ from tests.interop.sides.sites import RedisSite
 from leveret.links.redis.refusals import BROKER_RIGHTS
 
 PAGE = ROOT / "docs" / "reference" / "redis-keys.md"
-KEYS = ("~leveret:*", "~celery-task-meta-*", "~_kombu.binding*", "~work", "~work\x06\x16*")
+KEYS = ("~leveret:*", "~celery-task*", "~_kombu.binding*", "~work", "~work\x06\x16*")
 
 
 def as_user(site: RedisSite, *rules: str) -> dict[str, str]:

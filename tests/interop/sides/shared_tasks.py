@@ -6,6 +6,7 @@ import time
 from types import ModuleType
 from typing import Any
 
+from tests.interop.sides.canvas_tasks import define_canvas
 from tests.interop.sides.words import OutOfStock, unknown_elsewhere
 
 NOTES = os.environ.get("INTEROP_NOTES", os.devnull)
@@ -37,6 +38,7 @@ def define(app: Any, side: str, words: ModuleType) -> None:
     define_plain(app, side)
     define_failing(app, side)
     define_with_state(app, side, words)
+    define_canvas(app, side)
 
 
 def define_plain(app: Any, side: str) -> None:

@@ -34,7 +34,7 @@ def test_both_keys_carry_the_prefix_and_share_a_slot():
     keys = Keys("app_")
     assert keys.pairs(["a"]) == ["app_celery-task-meta-a", "app_leveret:{app_celery-task-meta-a}"]
     assert keys.pairs(["a"]) == [keys.document("a"), keys.facts("a")]
-    assert keys.join("j") == "app_leveret:join:{j}"
+    assert keys.join("j") == "app_celery-taskset-meta-j"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from leveret.links.redis.refusals import Refusal
 from leveret.links.redis.results.verbs import ACQUITTALS, AT_ONCE, LOOKED_UP, Verbs
 from leveret.links.redis.rights import Channels
 from leveret.model.options import DriverOptions
-from leveret.model.settlement import Seat
+from leveret.model.settlement import ANY_PLACE, Seat
 from leveret.testing.conformance.values import success
 
 STORED, REFUSED, UNREADABLE = 1, 0, 2
@@ -114,16 +114,32 @@ def test_many_ids_are_several_looks_in_one_round_trip():
     assert [record and record.id for record in play.value] == [None] * LOOKED_UP + [ids[-1]]
 
 
-def test_seats_are_read_in_their_order():
-    seats = tuple(Seat(join="j", index=index, size=3, value=b"v%d" % index) for index in (2, 10, 1))
+def test_what_the_script_says_of_seats():
+    seats = tuple(Seat(join="j", id=f"m{n}", index=n, size=4, value=b"v%d" % n) for n in range(4))
 
-    play = Play(
-        verbs(result_expires=None).arrive(seats), [[None, None, [b"size", b"3", b"2", b"b", b"10", b"c", b"1", b"a"]]]
+    play = Play(verbs().arrive(seats), [[[b"open"], [b"closed"], [b"over"], [b"complete", b"shape", [b"a", b"b"]]]])
+
+    assert [(joined.complete, joined.over) for joined in play.value] == [
+        (False, False),
+        (False, False),
+        (False, True),
+        (True, False),
+    ]
+    assert (play.value[3].values, play.value[3].shape) == ((b"a", b"b"), b"shape")
+
+
+@pytest.mark.parametrize(("transport", "said"), [({}, "1"), ({"result_chord_ordered": False}, "0")])
+def test_a_seat_is_told_as_celery_tells_it(transport, said):
+    seats = (
+        Seat(join="j", id="m", index=3, size=2, value=b"v"),
+        Seat(join="k", id="n", index=ANY_PLACE, size=0, value=b"w", failed=True),
     )
 
-    assert [joined.complete for joined in play.value] == [False, False, True]
-    assert play.value[2].values == (b"a", b"b", b"c")
-    assert play.asked[0][0][6] == 0, "kept for ever"
+    play = Play(verbs(result_transport=transport).arrive(seats), [[[b"open"], [b"open"]]])
+
+    script_keys, words = play.asked[0][0][3:5], play.asked[0][0][5:]
+    assert script_keys == ("celery-taskset-meta-j", "celery-taskset-meta-k")
+    assert words == (said, "m", 3, 2, b"v", 0, "n", "+inf", 0, b"w", 1)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ class RedisDriver:
     """`ports.driver.FusedDriver`. Opens nothing until asked; its faces on one loop share one connection."""
 
     capabilities = CAPABILITIES
-    closes_joins = True
+    closes_joins = shares_joins = True
 
     def __init__(self, url: Url, options: DriverOptions, clock: Clock) -> None:
         location = locate_broker(url, options)

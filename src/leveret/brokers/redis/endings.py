@@ -6,19 +6,20 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from leveret.brokers.redis.claims import wait
 from leveret.brokers.redis.publishing import Desk, Values
 from leveret.links.redis import envelope
 from leveret.links.redis.names import Names, queue_of
 from leveret.links.redis.results.records import arguments, plain
-from leveret.links.redis.results.verbs import ACQUITTALS, Verbs, joined
+from leveret.links.redis.results.verbs import ACQUITTALS, Verbs, begun, joined, opened, seat_values
 from leveret.links.redis.rights import Channels
 from leveret.links.redis.scripts import Call, Verb, good, run, script
 from leveret.logic.wire.foreign import status_of
 from leveret.model.delivery import Charge, DeadLetter, Receipt, Verdict
 from leveret.model.options import DriverOptions
-from leveret.model.settlement import Commitment, Committed, Joined, Seat, Stale
+from leveret.model.settlement import NOTHING, Commitment, Committed, Joined, Seat, Stale, answered, waiting
 from leveret.model.state import READY_STATES
 
 AT_ONCE = 256
@@ -30,7 +31,9 @@ KEEP_AT = 6
 """Where a call says how long plain outcomes are kept."""
 Told = tuple[str, int | None, Values]
 """Of one delivery: its session, the milliseconds to keep a plain outcome, and what the script is told."""
-REFUSED, SETTLED, UNREADABLE, NOT_HELD = range(4)
+Left = tuple[Commitment, tuple[str, ...]]
+"""A commitment, and the joins that are over with it."""
+REFUSED, SETTLED, UNREADABLE, NOT_HELD, OUTDONE = range(5)
 """What `commit.lua` answers."""
 
 
@@ -65,44 +68,53 @@ class Endings:
         self, commitments: Sequence[Commitment], raws: Mapping[Receipt, bytes], now: float
     ) -> Verb[tuple[Committed | Stale, ...]]:
         """`raws` has the message of every delivery that goes back, is parked, or stood at the door."""
-        answers = yield from self._commit(commitments, raws, now)
-        held = [place for place, answer in enumerate(answers) if isinstance(answer, list)]
-        if held:
+        answers = yield from self._commit([(one, ()) for one in commitments], raws, now)
+        held = {place: answer for place, answer in enumerate(answers) if isinstance(answer, list)}
+        while held:
             rest = []
-            for place in held:
-                rest.append((yield from self._set_free(commitments[place], answers[place])))
+            for place, found in held.items():
+                rest.append((yield from self._set_free(commitments[place], found)))
             last = yield from self._commit(rest, raws, now)
-            for place, answer in zip(held, last, strict=True):
-                answers[place] = answers[place] if answer == SETTLED else answer
+            outdone = []
+            for (place, found), answer in zip(held.items(), last, strict=True):
+                answers[place] = found if answer == SETTLED else answer
+                if answer == OUTDONE:
+                    outdone.append(place)
+            # A second copy of the member was quicker, on a Celery worker: its seat is there, and so is the outcome.
+            again = [(replace(commitments[place], record=None), ()) for place in outdone]
+            answered_now = yield from self._commit(again, raws, now)
+            held = {}
+            for place, answer in zip(outdone, answered_now, strict=True):
+                answers[place] = answer
+                if isinstance(answer, list):
+                    held[place] = answer
         return tuple(map(_answer, commitments, answers))
 
-    def _set_free(self, commitment: Commitment, found: list[bytes]) -> Verb[Commitment]:
+    def _set_free(self, commitment: Commitment, found: list[Any]) -> Verb[Left]:
         """Write what is said of others, and answer what is left: to send what follows, and to end the delivery."""
-        records, follow = list(commitment.also), list(commitment.follow)
+        records, follow, over = list(commitment.also), list(commitment.follow), list[str]()
         seats: tuple[Seat, ...] = () if commitment.seat is None else (commitment.seat,)
-        answers = tuple(joined(seat, found or None) for seat in seats)
+        answers = tuple(joined(seat, found) for seat in seats)
+        if any(one.claimed for one in answers):
+            return waiting(commitment), ()
         while seats:
-            released = [seat.release(one) for seat, one in zip(seats, answers, strict=True) if seat.release is not None]
+            released = [answered(seat, one) for seat, one in zip(seats, answers, strict=True)]
             records += [record for one in released for record in one.records]
             follow += [posting for one in released for posting in one.follow]
+            over += [seat.join for seat, one in zip(seats, released, strict=True) if one != NOTHING]
             seats = tuple(seat for one in released for seat in one.seats)
             answers = yield from self._store.arrive(seats)
         # Each is fenced by itself: what is refused has ended otherwise, and nothing hangs on it.
         yield from self._store.store(tuple(records))
-        return Commitment(
-            receipt=commitment.receipt,
-            verdict=commitment.verdict,
-            follow=tuple(follow),
-            delay=commitment.delay,
-            reason=commitment.reason,
-            counted=commitment.counted,
-        )
+        return replace(commitment, record=None, seat=None, also=(), follow=tuple(follow)), tuple(over)
 
-    def _commit(self, commitments: Sequence[Commitment], raws: Mapping[Receipt, bytes], now: float) -> Verb[list[Any]]:
-        follow = {posting.queue for commitment in commitments for posting in commitment.follow}
+    def _commit(self, these: Sequence[Left], raws: Mapping[Receipt, bytes], now: float) -> Verb[list[Any]]:
+        commitments = [commitment for commitment, _ in these]
+        follow = [posting for commitment in commitments for posting in commitment.follow]
         if follow:
-            yield from self._desk.introduce(follow)
-        told = [self._told(commitment, raws.get(commitment.receipt, b""), now) for commitment in commitments]
+            yield from self._desk.introduce({posting.queue for posting in follow})
+            yield from opened(self._results, begun(follow))
+        told = [self._told(one, over, raws.get(one.receipt, b""), now) for one, over in these]
         answers = yield from self._run(told, "")
         for _ in range(ACQUITTALS):
             unclear = [place for place, answer in enumerate(answers) if answer == UNREADABLE]
@@ -111,12 +123,12 @@ class Endings:
             yield from self._judge(commitments, told, answers, unclear)
         return answers
 
-    def _told(self, commitment: Commitment, raw: bytes, now: float) -> Told:
+    def _told(self, commitment: Commitment, over: tuple[str, ...], raw: bytes, now: float) -> Told:
         session, _, field = commitment.receipt.partition(" ")
         record, verdict = commitment.record, commitment.verdict
         door = envelope.once(raw) if verdict is not Verdict.RELEASE and b'"once":' in raw else None
         seat, also = commitment.seat, commitment.also
-        if verdict is Verdict.ACK and door is None and not commitment.follow and seat is None and not also:
+        if verdict is Verdict.ACK and door is None and not (commitment.follow or seat or also or over):
             if record is None:
                 return session, None, ["-", field]
             milliseconds = plain(record)
@@ -128,12 +140,9 @@ class Endings:
             outcome = [self._results.document(record.id), *arguments(record, self._options.tombstone_expires)]
         out: Values = ["*", field, *(door or ("", 0)), *outcome]
         out += self._ending(commitment, raw, field, now)
-        if seat is None:
-            out += ("", "", "", "", "", 0)
-        else:
-            out += (self._results.join(seat.join), seat.index, seat.size, seat.value, self._join_milliseconds)
-            out.append(int(seat.failed))
+        out += ("",) * 6 if seat is None else (self._results.join(seat.join), *seat_values(seat))
         out.append(int(bool(also) or (seat is not None and seat.failed)))
+        out += (len(over), *map(self._results.join, over))
         follow = self._desk.values(commitment.follow, now)
         return session, None, [*out, len(follow), *follow]
 
@@ -146,11 +155,6 @@ class Endings:
             called, letter = letter_of(raw, name, commitment.reason, now)
             return ["reject", letter, called, ""]
         return ["ack", "", "", ""]
-
-    @property
-    def _join_milliseconds(self) -> int:
-        expires = self._options.result_expires
-        return 0 if expires is None else max(int(expires * 1000), 1)
 
     def _run(self, told: Sequence[Told], acquitted: str) -> Verb[list[Any]]:
         answers = yield from run(script("commit"), self._calls(told, acquitted))
@@ -169,7 +173,7 @@ class Endings:
                 session, keep, room = owner, None, AT_ONCE
                 before, after = self._results.around
                 head = (self._names.prefix, "1" if self._channels.open else "0", acquitted, session, before, after, 0)
-                values = list(head)
+                values = [*head, self._store.in_order, self._store.remembered]
                 calls.append(([], values))
             if milliseconds is not None and keep is None:
                 keep = values[KEEP_AT] = milliseconds
@@ -215,12 +219,11 @@ def letter_of(raw: bytes, list: str, reason: str, now: float) -> tuple[str, byte
 def _answer(commitment: Commitment, answer: Any) -> Committed | Stale:
     seat = commitment.seat
     if isinstance(answer, list):
-        return DONE if seat is None else Committed(joined(seat, answer or None))
+        return DONE if seat is None else Committed(joined(seat, answer))
     if answer == SETTLED:
         if seat is None:
             return DONE
         still_open = Joined(join=seat.join, complete=False)
-        if seat.release is not None:
-            seat.release(still_open)  # as every driver asks; of an open join nothing follows
+        answered(seat, still_open)  # as every driver asks; of an open join nothing follows
         return Committed(still_open)
     return NOT_OURS if answer == NOT_HELD else FENCED

@@ -16,6 +16,7 @@ from leveret.client.specs import from_spec, to_spec
 from leveret.errors import ImproperlyConfigured
 from leveret.logic.canvas.plan import How, freeze, ids_in, needs_join, start
 from leveret.logic.canvas.signatures import MAPS
+from leveret.logic.following import with_begun
 from leveret.model.message import Message
 from leveret.model.signature import SignatureSpec
 
@@ -137,8 +138,10 @@ class Composition(Signature[T]):
         # What its caller, or a worker, may send again must be stopped at the door.
         again = own.get("task_id") is not None or client.parts.outbox is not None
         composer = Composer(self.app, client, None if again else frozenset(ids_in(spec)))
-        messages = composer.messages(start(frozen, args, kwargs, how=How(timeout=client.options.chord_timeout)))
-        return Plan(messages, self._result(frozen, client, messages), name if joined and len(messages) > 1 else "")
+        how = How(timeout=client.options.chord_timeout, begun=[])
+        messages = with_begun(composer.messages(start(frozen, args, kwargs, how=how)), how)
+        whole = joined and (len(messages) > 1 or any(message.begins for message in messages))
+        return Plan(messages, self._result(frozen, client, messages), name if whole else "")
 
     def _result(self, frozen: SignatureSpec, client: Client, messages: list[Message]) -> Any:
         sent: dict[str, Message] = {message.id: message for message in messages}

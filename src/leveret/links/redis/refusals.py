@@ -24,26 +24,26 @@ def explain(refusal: Refusal, shown: str) -> OperationalError:
 
 
 RIGHTS = (
-    "+mget +set +del +evalsha +eval +publish +subscribe +unsubscribe "
-    "+hsetnx +hget +hlen +hgetall +pexpire +ping +select"
+    "+mget +get +set +del +exists +persist +evalsha +eval +publish +subscribe +unsubscribe +ping +select "
+    "+sadd +sismember +zadd +zcard +zrange +rpush +llen +lrange"
 )
 BROKER_RIGHTS = (
-    "+get +mget +set +del +exists +pexpire +incr +incrby +time "
+    "+get +mget +set +del +exists +persist +pexpire +incr +incrby +time "
     "+hset +hsetnx +hget +hmget +hgetall +hlen +hkeys +hexists +hdel +hincrby +hscan "
-    "+lpush +rpush +rpop +llen +lindex +sadd +srem +spop +smembers "
-    "+zadd +zrem +zrange +zrangebyscore +zremrangebyscore +zscore +zmscore "
+    "+lpush +rpush +rpop +llen +lindex +lrange +sadd +srem +spop +smembers +sismember "
+    "+zadd +zcard +zrem +zrange +zrangebyscore +zremrangebyscore +zscore +zmscore "
     "+eval +evalsha +publish +subscribe +unsubscribe +ping +select +info +client|tracking +client|caching"
 )
 """Of a worker or a client with Redis as broker, results included; `docs/reference/redis-keys.md` says on which keys."""
 LEDGER_RIGHTS = (
-    "+get +exists +expire +persist +hset +hdel +hmget +hexists +sadd +srem +smembers "
-    "+zadd +zrem +zscore +zrangebyscore +zremrangebyscore +time"
+    "+expire +hset +hsetnx +hget +hgetall +hlen +hdel +hmget +hexists +srem +smembers "
+    "+zrem +zscore +zrangebyscore +zremrangebyscore +time"
 )
 """What ledger and outbox need besides, where another server is the broker."""
 _ADVICE = {
     "WRONGPASS": "The user or the password in the URL is wrong",
     "NOAUTH": "It wants a password: put it into the URL, like redis://:password@host",
-    "NOPERM": f"Grant the user ~<prefix>celery-task-meta-* ~<prefix>leveret:* {RIGHTS} &* for results; as a broker it "
+    "NOPERM": f"Grant the user ~<prefix>celery-task* ~<prefix>leveret:* {RIGHTS} &* for results; as a broker it "
     "needs more: docs/reference/redis-keys has the line",
     "OOM": "Its maxmemory is reached: give it more, or let results expire sooner (result_expires)",
     "READONLY": "It is a replica now; the next attempt looks for the master",

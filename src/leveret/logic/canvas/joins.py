@@ -8,15 +8,16 @@ from functools import partial
 import msgspec
 
 from leveret.errors import ChordError
+from leveret.logic.canvas.parts import raised, read_part, shaped, write_part
 from leveret.logic.following import next_step
 from leveret.logic.ids import derive
 from leveret.logic.recording import Rules
-from leveret.logic.results import error_info
+from leveret.logic.results import error_info, error_to_wire
 from leveret.model.delivery import Posting
 from leveret.model.message import Message
 from leveret.model.outcome import ErrorInfo
-from leveret.model.settlement import NOTHING, Joined, Record, Release, Released, Seat
-from leveret.model.state import FAILURE, REVOKED
+from leveret.model.settlement import ANY_PLACE, NOTHING, Joined, Record, Release, Released, Seat
+from leveret.model.state import FAILURE, REVOKED, SUCCESS
 
 NOBODYS = -1
 """The index of a seat that closes a join without being a member's."""
@@ -37,16 +38,22 @@ def seat(message: Message, value: bytes, rules: Rules, now: float) -> Seat | Non
     """The seat of a member that succeeded; `value` as the result serializer wrote it."""
     if not is_member(message) or not is_counted(message, rules):
         return None
-    return _seat(message, value, partial(_complete, message, rules, now), failed=False)
+    part = write_part(rules.codec, message.id, SUCCESS, value)
+    return _seat(message, part, partial(_complete, message, rules, now), failed=False)
 
 
 def failed_seat(message: Message, error: ErrorInfo, rules: Rules, now: float) -> Seat | None:
     """The seat of a member that will never answer: it fails the body at once."""
     if not is_member(message) or not is_counted(message, rules):
         return None
-    why = f"Dependency {message.id} raised {error.type}({', '.join(map(repr, error.args))})"
-    # Not a question of how the arrival was answered: a join in which this seat failed cannot be complete.
-    return _seat(message, _as_value(error, rules), lambda joined: _failed(message, why, rules, now), failed=True)
+    why = raised(message.id, error)
+
+    def release(joined: Joined) -> Released:
+        # Over, or complete: the seat had been taken before.
+        return NOTHING if joined.over or joined.claimed or joined.complete else _failed(message, why, rules, now)
+
+    part = write_part(rules.codec, message.id, FAILURE, rules.codec.encode_value(error_to_wire(error)))
+    return _seat(message, part, release, failed=True)
 
 
 def timed_out(message: Message, rules: Rules, now: float) -> Seat | None:
@@ -57,7 +64,7 @@ def timed_out(message: Message, rules: Rules, now: float) -> Seat | None:
     why = f"the chord was not complete within {seconds} s (chord_timeout)"
 
     def release(joined: Joined) -> Released:
-        return NOTHING if joined.complete else _failed(message, why, rules, now)
+        return NOTHING if joined.over or joined.claimed or joined.complete else _failed(message, why, rules, now)
 
     return msgspec.structs.replace(_seat(message, b"", release, failed=True), index=NOBODYS)
 
@@ -85,7 +92,8 @@ def _seat(message: Message, value: bytes, release: Release, *, failed: bool) -> 
     assert body is not None
     return Seat(
         join=str(message.group),
-        index=message.group_index or 0,
+        index=ANY_PLACE if message.group_index is None else message.group_index,
+        id=message.id,
         size=body.chord_size or 0,
         value=value,
         failed=failed,
@@ -94,12 +102,18 @@ def _seat(message: Message, value: bytes, release: Release, *, failed: bool) -> 
 
 
 def _complete(message: Message, rules: Rules, now: float, joined: Joined) -> Released:
-    if not joined.complete:
+    if not (joined.complete or joined.values):
         return NOTHING
-    decode, post = rules.codec.decode_value, rules.codec.post
+    codec = rules.codec
     try:
-        values = [decode(value) for value in joined.values]
-        return Released(follow=tuple(map(post, rules.following.body(message, values, now))))
+        parts = [read_part(codec, value) for value in joined.values]
+        lost = next((part for part in parts if part.error is not None), None)
+        if lost is not None and lost.error is not None:  # a Celery worker's: it takes its seat, and the last one looks
+            return _failed(message, raised(lost.id, lost.error), rules, now)
+        if not joined.complete:
+            return NOTHING
+        values = shaped(codec, joined.shape, parts)
+        return Released(follow=tuple(map(codec.post, rules.following.body(message, values, now))))
     except Exception as error:  # values that are too many for one message, a body that is none
         return _failed(message, f"the body could not be sent: {error}", rules, now)
 
@@ -126,7 +140,3 @@ def _ended(message: Message, error: ErrorInfo, state: str, rules: Rules, now: fl
     if state == REVOKED:
         return rules.revoked(message, definition, error, now)
     return rules.failure(message, definition, error, True, now)
-
-
-def _as_value(error: ErrorInfo, rules: Rules) -> bytes:
-    return rules.codec.encode_value({"exc_type": error.type, "exc_module": error.module, "exc_message": error.text})

@@ -21,6 +21,7 @@ from leveret.logic.canvas.signatures import (
     TAIL,
     body_of,
     chord_of,
+    ends_in_group,
     group_of,
     hang,
     kind,
@@ -33,6 +34,7 @@ from leveret.logic.canvas.signatures import (
     with_options,
 )
 from leveret.logic.ids import derive
+from leveret.model.message import Header
 from leveret.model.signature import SignatureSpec
 
 ACCUMULATE = "celery.accumulate"
@@ -50,6 +52,8 @@ class How:
     """False: a chord is taken to begin with its body, because its header will never be sent."""
     timeout: float | None = None
     """Seconds after which a chord that is not complete has failed."""
+    begun: list[Header] | None = None
+    """Where the chords are noted whose headers begin now."""
 
 
 PLAINLY = How()
@@ -167,6 +171,10 @@ def _start_chain(
 def _start_group(
     spec: SignatureSpec, lead: tuple[Any, ...], named: Mapping[str, Any], how: How
 ) -> Iterator[SignatureSpec]:
+    if _seated_apart(spec):
+        apart = {name: value for name, value in spec.options.items() if name not in TAIL}
+        yield from _members_of(msgspec.structs.replace(spec, options=apart), {}, (_leading(spec, lead), named), how)
+        return
     if spec.options.get("chain") or spec.options.get("chord") is not None:
         if how.headers:
             yield from start(_gathered(spec), lead, named, how=how)
@@ -177,6 +185,26 @@ def _start_group(
         yield from start(_gathered(spec), lead, named, how=how)
         return
     yield from _members_of(spec, {}, (_leading(spec, lead), named), how)
+
+
+def _seated_apart(group: SignatureSpec) -> bool:
+    """Whether its members have seats of their own, as in Celery's chords: its client counts each of them, and gives
+    each the body. In ours the body says for how many seats it waits."""
+    chord = group.options.get("chord")
+    return chord is not None and read_spec(chord).chord_size is None
+
+
+def _as_one(spec: SignatureSpec) -> SignatureSpec:
+    """What ends in a group, with somebody who gathers its values: so it takes one seat on a Celery worker too."""
+    match kind(spec):
+        case "chain":
+            *before, last = parts(spec)
+            return msgspec.structs.replace(spec, kwargs={"tasks": (*before, _as_one(last))})
+        case "chord":
+            return msgspec.structs.replace(spec, kwargs={**spec.kwargs, "body": _as_one(body_of(spec))})
+        case "group":
+            return _gathered(spec)
+    return spec
 
 
 def _gathered(group: SignatureSpec) -> SignatureSpec:
@@ -198,7 +226,12 @@ def _members_of(
     options, shared = group.options, others(group.options)
     callbacks, errbacks = options.get("link"), options.get("link_error")
     for place, member in enumerate(parts(group)):
-        placed = with_options(member, {**shared, **seat, "group_id": options["task_id"], "group_index": place})
+        own = {"group_id": options["task_id"], "group_index": place}
+        if seat:
+            member = _as_one(member) if ends_in_group(member) else member
+        elif "chord" in member.options:
+            own = {}
+        placed = with_options(member, {**shared, **seat, **own})
         if errbacks:
             placed = hang(placed, {"link_error": errbacks})
         if callbacks and not place:
@@ -222,6 +255,8 @@ def _start_chord(
     header = with_options(header, others(options))
     named = {**named, **(spec.kwargs.get("kwargs") or {})}
     sized = msgspec.structs.replace(body, chord_size=size)
+    if how.begun is not None:
+        how.begun.append(Header(str(header.options["task_id"]), size))
     if how.timeout is not None:
         yield _watch(header, sized, how.timeout)
     yield from _members_of(header, {"chord": sized}, (_leading(spec, lead), named), how)

@@ -1,7 +1,9 @@
 """Who takes a seat, what the last one sets free, and what a failure means to others."""
 
 import json
+from dataclasses import replace
 
+import pytest
 from tests.unit.logic.delivering import CODEC, NOW, Known, define
 
 from leveret.logic.canvas import joins
@@ -9,7 +11,7 @@ from leveret.logic.following import Following
 from leveret.logic.recording import Rules
 from leveret.model.message import Embed, Message, TaskId
 from leveret.model.outcome import ErrorInfo
-from leveret.model.settlement import NOTHING, Joined
+from leveret.model.settlement import ANY_PLACE, NOTHING, Joined
 from leveret.model.signature import SignatureSpec
 from leveret.model.state import FAILURE
 
@@ -33,11 +35,55 @@ def member(index=0, **embed):
 def test_the_last_seat_sets_the_body_free_and_the_others_nothing():
     seat = joins.seat(member(1), b"2", RULES, NOW)
 
-    assert (seat.join, seat.index, seat.size, seat.value, seat.failed) == ("J", 1, 2, b"2", False)
+    assert (seat.join, seat.id, seat.index, seat.size, seat.failed) == ("J", "m1", 1, 2, False)
+    assert seat.value == b'[1,"m1","SUCCESS",2]'
     assert seat.release(Joined(join="J", complete=False)) == NOTHING
-    (posting,) = seat.release(Joined(join="J", complete=True, values=(b"1", b"2"))).follow
+    (posting,) = seat.release(Joined(join="J", complete=True, values=(part("m0", 1), seat.value))).follow
     assert (posting.id, posting.once) == ("B", True)
     assert json.loads(posting.encoded.body)[0] == [[1, 2]]
+
+
+def part(name, value, state="SUCCESS"):
+    """As Celery's json serializer writes it."""
+    return json.dumps([1, name, state, value]).encode()
+
+
+def test_a_member_that_failed_on_a_celery_worker_is_found_by_whoever_is_last():
+    raised = {"exc_type": "ValueError", "exc_message": ["boom"], "exc_module": "builtins"}
+    values = (part("m0", 1), part("m1", raised, "FAILURE"))
+
+    told = joins.seat(member(0), b"1", RULES, NOW).release(Joined(join="J", complete=True, values=values))
+
+    assert [record.id for record in told.records] == ["B", "L"]
+    assert json.loads(told.records[0].meta)["result"]["exc_message"] == ["Dependency m1 raised ValueError('boom')"]
+    assert [posting.encoded.headers["task"] for posting in told.follow] == ["eb"]
+
+
+def test_the_body_gets_the_lists_that_celerys_client_described():
+    """A header with a group at the end of a chain: [a, chain(b, group(c, d))]."""
+    shape = json.dumps({"result": [["J", None], [[["m0", None], None], [["G", None], [[["c", None], None], [["d", None],
+    None]]]]]}).encode()  # fmt: skip
+    values = (part("m0", 1), part("c", 2), part("d", 3))
+    seat = joins.seat(member(0), b"1", RULES, NOW)
+
+    (shaped,) = seat.release(Joined(join="J", complete=True, values=values, shape=shape)).follow
+    (flat,) = seat.release(Joined(join="J", complete=True, values=values[:2], shape=shape)).follow
+
+    assert json.loads(shaped.encoded.body)[0] == [[1, [2, 3]]]
+    assert json.loads(flat.encoded.body)[0] == [[1, 2]]
+
+
+@pytest.mark.parametrize("joined", [Joined(join="J", complete=False, over=True), Joined(join="J", complete=True)])
+def test_a_failure_changes_nothing_where_the_seat_was_taken_before(joined):
+    assert joins.failed_seat(member(), ERROR, RULES, NOW).release(joined) == NOTHING
+
+
+def test_seats_of_celerys_chords_are_counted_where_the_store_knows_their_size():
+    unsized = Message(id=TaskId("m"), task="add", group="J", embed=Embed(chord=SignatureSpec(task="b")))
+
+    seat = joins.seat(unsized, b"1", replace(RULES, sizes_known=True), NOW)
+
+    assert (seat.size, seat.index) == (0, ANY_PLACE)
 
 
 def test_a_member_of_a_chain_has_no_seat_before_the_last_step():

@@ -7,6 +7,8 @@ import msgspec
 from leveret.links.redis.blocking import Pool
 from leveret.links.redis.hubs import Hubs
 from leveret.links.redis.ledger.grant import Grant
+from leveret.links.redis.results.records import Keys
+from leveret.links.redis.results.verbs import begun, opened
 from leveret.links.redis.scripts import Verb, ask, good
 from leveret.model.delivery import Posting
 from leveret.ports.outbox import Unsent
@@ -22,8 +24,9 @@ class OutboxVerbs:
         self._prefix, self._grant = prefix, grant
 
     def intend(self, unsent: Unsent, seconds: float) -> Verb[None]:
+        yield from opened(Keys(self._prefix), begun(unsent.postings))
         values = (unsent.id, _ENCODE(unsent.postings), repr(float(seconds)))
-        return self._grant.guarded(ask("outbox/intend", self._prefix, *values), None)
+        yield from self._grant.guarded(ask("outbox/intend", self._prefix, *values), None)
 
     def sent(self, ids: tuple[str, ...]) -> Verb[None]:
         return self._grant.guarded(self._sent(ids), None)

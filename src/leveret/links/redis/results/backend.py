@@ -9,6 +9,7 @@ from leveret.links.redis.results.verbs import Verbs
 from leveret.links.redis.results.waiting import wait
 from leveret.links.redis.results.watch import Watch
 from leveret.links.redis.rights import Channels
+from leveret.model.message import Header
 from leveret.model.options import DriverOptions
 from leveret.model.settlement import Joined, Record, Seat
 from leveret.ports.clock import Clock
@@ -27,10 +28,10 @@ class Store:
 
 
 class RedisBackend:
-    """`ports.backend.Backend` and `ClosesJoins`: one connection, which belongs to the loop that awaits it. It never
-    blocks, so it is the same for a worker's loop and for others."""
+    """`ports.backend.Backend`, `ClosesJoins` and `SharedJoins`: one connection, which belongs to the loop that awaits
+    it. It never blocks, so it is the same for a worker's loop and for others."""
 
-    closes_joins = True
+    closes_joins = shares_joins = True
 
     def __init__(self, store: Store) -> None:
         self._hubs = store.hubs
@@ -51,6 +52,14 @@ class RedisBackend:
 
     async def arrive(self, seats: tuple[Seat, ...]) -> tuple[Joined, ...]:
         return await self._hubs.own().perform(self._verbs.arrive(seats)) if seats else ()
+
+    async def opened(self, joins: tuple[Header, ...]) -> None:
+        if joins:
+            await self._hubs.own().perform(self._verbs.opened(joins))
+
+    async def fired(self, joins: tuple[str, ...]) -> None:
+        if joins:
+            await self._hubs.own().perform(self._verbs.fired(joins))
 
     async def forget(self, ids: Sequence[str]) -> None:
         if ids:

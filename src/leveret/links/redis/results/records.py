@@ -54,7 +54,8 @@ class Keys:
         return f"{self.prefix}leveret:{{", "}"
 
     def join(self, name: str) -> str:
-        return f"{self.prefix}leveret:join:{{{name}}}"
+        """Celery's key of a group; those of its join begin so."""
+        return f"{self.prefix}celery-taskset-meta-{name}"
 
     def pairs(self, ids: Sequence[str]) -> list[str]:
         """Document and facts of each."""

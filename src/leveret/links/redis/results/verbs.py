@@ -1,14 +1,17 @@
 """What a result store does, written once for both pumps."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha1
+from typing import Any
 
 from leveret.links.redis.results.records import Keys, arguments, read
 from leveret.links.redis.rights import Channels
-from leveret.links.redis.scripts import Call, Verb, good, run, script
+from leveret.links.redis.scripts import Call, Value, Verb, good, run, script
 from leveret.logic.wire.foreign import status_of
+from leveret.model.delivery import Posting
+from leveret.model.message import Header
 from leveret.model.options import DriverOptions
-from leveret.model.settlement import Joined, Record, Seat
+from leveret.model.settlement import ANY_PLACE, Joined, Record, Seat
 from leveret.model.state import READY_STATES, REVOKED
 
 AT_ONCE = 256
@@ -27,6 +30,10 @@ class Verbs:
         self._options = options
         self._channels = channels
         self._now = now
+        self.in_order = "1" if options.result_transport.get("result_chord_ordered", True) else "0"
+        """Celery's option says how the values of a join are kept: in a sorted set, or in a list as they come."""
+        self.remembered = max(int(options.tombstone_expires * 1000), 1)
+        """Milliseconds for which a join that is over is known to be so."""
         self.revoked_key = ""
         """Where the ids of what was revoked are noted, if the broker is here too: a claim looks there."""
 
@@ -59,13 +66,20 @@ class Verbs:
     def arrive(self, seats: tuple[Seat, ...]) -> Verb[tuple[Joined, ...]]:
         if not seats:
             return ()
-        expires = self._options.result_expires
-        values: list[str | bytes | int] = [0 if expires is None else max(int(expires * 1000), 1)]
+        values: list[Value] = [self.in_order]
         for seat in seats:
-            values += (seat.index, seat.size, seat.value, int(seat.failed))
+            values += seat_values(seat)
         keys = [self.keys.join(seat.join) for seat in seats]
         answers = yield from run(script("arrive"), [(keys, values)])
-        return tuple(joined(seat, found) for seat, found in zip(seats, answers[0], strict=True))
+        return tuple(map(joined, seats, answers[0]))
+
+    def opened(self, joins: Sequence[Header]) -> Verb[None]:
+        """`SharedJoins.opened`."""
+        return opened(self.keys, joins)
+
+    def fired(self, joins: Sequence[str]) -> Verb[None]:
+        """`SharedJoins.fired`."""
+        yield from run(script("fired"), [(list(map(self.keys.join, joins)), [self.remembered])])
 
     def _note_revoked(self, records: Sequence[Record]) -> Verb[None]:
         revoked = [record.id for record in records if record.state == REVOKED] if self.revoked_key else []
@@ -106,13 +120,32 @@ class Verbs:
                 verdicts[place] = verdict
 
 
+OPEN_SECONDS = 86_400
+"""For which the size of a join is kept in which nobody has sat down; Celery's client keeps it as long."""
 REFUSED, STORED, UNREADABLE = range(3)
 """What `store.lua` answers."""
 
 
-def joined(seat: Seat, found: list[bytes] | None) -> Joined:
-    if found is None:
-        return Joined(join=seat.join, complete=False)
-    pairs = zip(found[::2], found[1::2], strict=True)
-    taken = {int(index): value for index, value in pairs if index not in (b"size", b"closed")}
-    return Joined(join=seat.join, complete=True, values=tuple(taken[index] for index in sorted(taken)))
+def opened(keys: Keys, joins: Sequence[Header]) -> Verb[None]:
+    """Tell Celery's workers how large joins are; whoever sits down here says so itself."""
+    if joins:
+        values: list[Value] = [OPEN_SECONDS * 1000, *(one.size for one in joins)]
+        yield from run(script("opened"), [([keys.join(one.join) for one in joins], values)])
+
+
+def begun(postings: Iterable[Posting]) -> list[Header]:
+    """The joins whose headers begin with these."""
+    return [header for posting in postings for header in posting.begins]
+
+
+def seat_values(seat: Seat) -> tuple[str, str | int, int, bytes, int]:
+    """What scripts are told of a seat; of one without a place what Celery writes."""
+    return seat.id, "+inf" if seat.index == ANY_PLACE else seat.index, seat.size, seat.value, int(seat.failed)
+
+
+def joined(seat: Seat, found: Sequence[Any]) -> Joined:
+    """What `joins.lua` answers."""
+    said = found[0]
+    if len(found) > 1:
+        return Joined(join=seat.join, complete=said == b"complete", values=tuple(found[2]), shape=found[1])
+    return Joined(join=seat.join, complete=False, over=said == b"over", claimed=said == b"claimed")

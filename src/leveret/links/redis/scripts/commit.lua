@@ -1,21 +1,23 @@
 -- Settles deliveries: for each its outcome behind the fence, its seat, what follows, and its end; all of it or nothing.
 -- ARGV: the prefix, "1" to publish outcomes, documents found not ended (`store.lua`), session, what stands before and
--- after the key of a document in that of its facts, milliseconds to keep a plain outcome, then for each delivery
+-- after the key of a document in that of its facts, milliseconds to keep a plain outcome, "1" to keep the values of joins in
+-- order, milliseconds to remember that a join is over, then for each delivery
 --   "=", field (its receipt), key of the document, document: an acknowledgement with an outcome that needs no facts;
 --   "-", field: one without an outcome;
 --   "*", field, id of its door ("": none), attempt at the door,
 --     key of the document ("": there is no outcome), document, facts, milliseconds to keep them,
 --     verdict "ack", "release" (message, seconds to wait or "", list) or "reject" (letter, its id, ""), always three values,
---     key of the join ("": no seat), index, size, value, milliseconds to keep it, "1" when it failed,
+--     key of the join ("": no seat), the member's id, index, size, value, "1" when it failed,
 --     "1" when it is not to end yet,
+--     how many joins are over with it, and their keys,
 --     how many more values there are, and those: messages that follow, as `door.lua` reads them.
 -- Answers for each 1 done, 0 refused by the fence, 2 there is a document this script cannot read, 3 not held any more;
--- {the join's hash, or nothing} where more follows that only its sender knows, because the last seat was taken or because it
--- is not to end yet: outcome and seat are written, nothing else, and the delivery is still held. Last: 1 when this user may
--- not publish.
+-- what `joins.lua` says (or nothing, of no seat) where more follows that only its sender knows, because the last seat was taken
+-- or because it is not to end yet: outcome and seat are written, nothing else, and the delivery is still held; 4 somebody else
+-- has seen to a join that was to be over with it: nothing is written. Last: 1 when this user may not publish.
 --#include fence
 --#include place
---#include seats
+--#include joins
 --#include door
 
 local answers = {}
@@ -23,6 +25,8 @@ local asked = ARGV[2] == '1'
 silent = not asked
 local acquitted, held = ARGV[3], P .. 'leveret:held:' .. ARGV[4]
 local before, after, milliseconds = ARGV[5], ARGV[6], ARGV[7]
+local ordered, remembered = ARGV[8], ARGV[9]
+local LOOK_SECONDS = 30
 
 -- Writes an outcome and ends the delivery (`verb`: HDEL; HEXISTS leaves it), or neither.
 local function settle(verb, field, document_key, document, facts, keep_for)
@@ -37,7 +41,16 @@ local function settle(verb, field, document_key, document, facts, keep_for)
   return 1
 end
 
--- Does what a verdict asks for, and sends what follows.
+-- Keeps the message of the first member that takes a seat here: its join may yet be left by somebody else.
+local function remember(join, field)
+  if redis.call('HEXISTS', P .. 'leveret:joins', join) == 1 then return end
+  local raw = redis.call('HGET', held, field)
+  if not raw then return end
+  redis.call('HSET', P .. 'leveret:joins', join, string.match(field, '^%S+ (.*)$') .. '\n' .. raw)
+  redis.call('ZADD', P .. 'leveret:joins:due', now() + LOOK_SECONDS, join)
+end
+
+-- Does what a verdict asks for.
 local function finish(at)
   if ARGV[at] == 'release' then
     local list = ARGV[at + 3]
@@ -56,18 +69,21 @@ local function finish(at)
     end
     redis.call('ZADD', P .. 'leveret:dead', now(), name)
   end
-  post(at + 12, at + 11 + tonumber(ARGV[at + 11]))
 end
 
--- One with a door, a seat, or anything that follows.
-local function conclude(at)
+-- One with a door, a seat, or anything that follows. `over`: where the joins stand that are over, `next`: what follows.
+local function conclude(at, over, next)
   local door, seat, stays = ARGV[at + 2], ARGV[at + 12], ARGV[at + 18] == '1'
+  for i = over + 1, over + tonumber(ARGV[over]) do
+    if taken(ARGV[i]) then return 4 end
+  end
   local verb = (stays or seat ~= '') and 'HEXISTS' or 'HDEL'
   local answer = settle(verb, ARGV[at + 1], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7])
   if answer ~= 1 then return answer end
   if seat ~= '' then
-    local joined = sit(seat, ARGV[at + 13], ARGV[at + 14], ARGV[at + 15], ARGV[at + 16], ARGV[at + 17])
-    if joined then return joined end
+    local found = sit(seat, ARGV[at + 13], ARGV[at + 14], ARGV[at + 15], ARGV[at + 16], ARGV[at + 17], ordered)
+    if stays or found[3] or found[1] == 'claimed' then return found end
+    if found[1] == 'open' then remember(seat, ARGV[at + 1]) end
   end
   if stays then return {} end
   if verb == 'HEXISTS' then redis.call('HDEL', held, ARGV[at + 1]) end
@@ -75,10 +91,15 @@ local function conclude(at)
     redis.call('DEL', P .. 'leveret:door:' .. door)
   end
   finish(at + 8)
+  for i = over + 1, over + tonumber(ARGV[over]) do
+    fired(ARGV[i], remembered)
+    forgotten(ARGV[i])
+  end
+  post(next + 1, next + tonumber(ARGV[next]))
   return 1
 end
 
-local at = 8
+local at = 10
 while at <= #ARGV do
   local answer
   if ARGV[at] == '=' then
@@ -88,8 +109,10 @@ while at <= #ARGV do
     answer = settle('HDEL', ARGV[at + 1], '')
     at = at + 2
   else
-    answer = conclude(at)
-    at = at + 20 + tonumber(ARGV[at + 19])
+    local over = at + 19
+    local next = over + 1 + tonumber(ARGV[over])
+    answer = conclude(at, over, next)
+    at = next + 1 + tonumber(ARGV[next])
   end
   answers[#answers + 1] = answer
 end

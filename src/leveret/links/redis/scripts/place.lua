@@ -68,6 +68,12 @@ local function next_due()
   return first[2] and string.format('%.6f', math.max(first[2] - now(), 0)) or ''
 end
 
+-- The message of a member is kept until its join is over (`joins_due.lua`).
+local function forgotten(join)
+  redis.call('HDEL', P .. 'leveret:joins', join)
+  redis.call('ZREM', P .. 'leveret:joins:due', join)
+end
+
 local function put(list, raw, due)
   if due ~= '' and tonumber(due) > now() then
     delay(list, raw, due)

@@ -1,0 +1,94 @@
+-- Takes seats in joins by Celery 5.7's keys and rules, so that its workers and ours sit in the same ones. Included by scripts.
+-- Of a join's key (`base`), base.j has the values by index, base.s the size, base.t how many `add_to_chord` added, base.d the
+-- seats that are taken, base.c "done", or the token of the Celery worker that publishes what the join releases.
+-- We never claim: a process of ours that dies may be followed by a Celery worker, which would leave the join to our claim.
+-- What follows is published in one step with "done" (`fired`); until then whoever comes finds the join complete.
+local DONE, CLOSED, FAILED = 'done', 'leveret closed', ':failed'
+
+-- One command where Celery keeps the values in a sorted set, another where it keeps them in a list (`result_chord_ordered`).
+local function either(first, second)
+  local answer = redis.pcall(unpack(first))
+  if type(answer) == 'table' and answer.err then return redis.call(unpack(second)) end
+  return answer
+end
+
+local function seated(base, index, value, ordered)
+  local place, push = {'ZADD', base .. '.j', index, value}, {'RPUSH', base .. '.j', value}
+  if ordered == '1' then either(place, push) else either(push, place) end
+end
+
+-- Celery gives an open join a day; here it waits for as long as it takes.
+local function without_deadline(base)
+  if redis.call('PERSIST', base .. '.j') == 1 then
+    redis.call('PERSIST', base .. '.t')
+    redis.call('PERSIST', base .. '.d')
+  end
+  redis.call('PERSIST', base .. '.s')
+end
+
+-- Takes the seat of a member that failed. Answers whether it was somebody's who succeeded.
+local function lost(base, seat, index, value, ordered)
+  if index == '-1' then
+    redis.call('SADD', base .. '.d', CLOSED)
+  elseif redis.call('SADD', base .. '.d', seat) == 1 then
+    redis.call('SADD', base .. '.d', seat .. FAILED, CLOSED)
+    seated(base, index, value, ordered)
+  else
+    return redis.call('SISMEMBER', base .. '.d', seat .. FAILED) == 0
+  end
+  return false
+end
+
+-- Whether this seat has to see to it that a join in which a member failed is told of: one does, which Celery's workers do not
+-- see. When it has not for ten seconds, the next one does.
+local function tells(base, seat)
+  local teller = redis.call('GET', base .. '.l')
+  if not teller then redis.call('SET', base .. '.l', seat, 'PX', 10000) end
+  return not teller or teller == seat
+end
+
+-- Answers {"open"}, {"over"} where there is nothing to do any more, {"claimed"} where somebody else is about to do it, or
+-- {"complete" or "closed" (a member failed), what Celery's client says of the header's shape, the values of all seats}: of one
+-- that is closed and not full no values. The first value of a seat wins. A size of "0" is not known here; an index of -1 is no member's.
+local function sit(base, id, index, size, value, failed, ordered)
+  local known = redis.call('MGET', base .. '.c', base .. '.s', base .. '.t')
+  local claim, wanted = known[1], known[2]
+  if claim then return {claim == DONE and 'over' or 'claimed'} end
+  if not wanted and size ~= '0' then
+    wanted = size
+    redis.call('SET', base .. '.s', size)
+  end
+  local seat = id .. ':' .. index
+  local full = either({'ZCARD', base .. '.j'}, {'LLEN', base .. '.j'})
+  local total = wanted and tonumber(wanted) + tonumber(known[3] or 0)
+  if failed ~= '1' then
+    if redis.call('SADD', base .. '.d', seat) == 1 then
+      seated(base, index, value, ordered)
+      full = full + 1
+    end
+  elseif index ~= '-1' or not total or full < total then
+    if lost(base, seat, index, value, ordered) then return {'over'} end
+    if index ~= '-1' then full = either({'ZCARD', base .. '.j'}, {'LLEN', base .. '.j'}) end
+  end
+  without_deadline(base)
+  local closed = redis.call('SISMEMBER', base .. '.d', CLOSED) == 1
+  if not total or full < total then
+    if not closed or failed ~= '1' then return {'open'} end
+    return {tells(base, seat) and 'closed' or 'over'}
+  end
+  if closed and not tells(base, seat) then return {'claimed'} end
+  local values = either({'ZRANGE', base .. '.j', 0, -1}, {'LRANGE', base .. '.j', 0, -1})
+  return {closed and 'closed' or 'complete', redis.call('GET', base) or '', values}
+end
+
+-- Whether somebody else has seen to what it releases.
+local function taken(base)
+  return redis.call('EXISTS', base .. '.c') == 1
+end
+
+-- What it released is published: whoever still arrives, here or at a Celery worker, finds it over.
+local function fired(base, milliseconds)
+  if taken(base) then return end
+  redis.call('DEL', base .. '.j', base .. '.t', base .. '.s', base .. '.d', base .. '.l')
+  redis.call('SET', base .. '.c', DONE, 'PX', milliseconds)
+end

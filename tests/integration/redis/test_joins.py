@@ -1,0 +1,184 @@
+"""Joins that Celery's workers share: its own scripts on one side, our driver on the other."""
+
+import functools
+import json
+from collections.abc import Iterator
+
+import pytest
+import redis
+from celery.backends.redis import CHORD_CLEANUP_LUA, CHORD_PART_RETURN_LUA
+from tests.integration.redis.server import Server
+from tests.integration.redis.test_broker import Process, on_a_loop, posting
+
+from leveret.model.delivery import Verdict
+from leveret.model.message import Header
+from leveret.model.settlement import NOTHING, Commitment, Released, Seat
+
+BASE = "celery-taskset-meta-j"
+KEYS = [f"{BASE}.j", f"{BASE}.t", f"{BASE}.s", f"{BASE}.d", BASE, f"{BASE}.c"]
+
+
+class CeleryWorker:
+    """What a worker of Celery 5.7 does when a header task of its has ended."""
+
+    def __init__(self, server: Server) -> None:
+        self.redis = redis.Redis.from_url(server.url, decode_responses=True)
+
+    def part(self, id: str, index: int, state: str = "SUCCESS", token: str = "theirs") -> bool:
+        """Answers whether it is to publish the body."""
+        found = self.redis.eval(
+            CHORD_PART_RETURN_LUA, len(KEYS), *KEYS, id, part(id, index, state), 1, index, 86_400, 86_400, 6, token
+        )
+        return found[-1] == 1
+
+    def published(self, token: str = "theirs") -> None:
+        self.redis.eval(CHORD_CLEANUP_LUA, 5, f"{BASE}.c", *KEYS[:4], token, 300)
+
+
+def part(id: str, value: object, state: str = "SUCCESS") -> str:
+    return json.dumps([1, id, state, value])
+
+
+def release(joined) -> Released:
+    return Released(follow=(posting("body", once=True),)) if joined.complete else NOTHING
+
+
+def seat(number: int, size: int = 3, **facts) -> Seat:
+    value = part(f"m{number}", number).encode()
+    return Seat(join="j", id=f"m{number}", index=number, size=size, value=value, release=release, **facts)
+
+
+class Worker(Process):
+    async def run(self, name: str, number: int):
+        """Send a member, or a copy of it, take it and take its seat."""
+        copy = f"{name}-{self.number}" if self.number else name
+        await self.broker.publish((posting(copy),))
+        return await self.settle(number, *(await self.claim()))
+
+    async def settle(self, number: int, delivery):
+        commitment = Commitment(receipt=delivery.receipt, verdict=Verdict.ACK, seat=seat(number))
+        (answer,) = await self.broker.commit((commitment,))
+        return answer.joined
+
+
+@pytest.fixture
+def theirs(server: Server) -> Iterator[CeleryWorker]:
+    worker = CeleryWorker(server)
+    yield worker
+    worker.redis.close()
+
+
+def shared(test):
+    """On a loop, with a worker of ours and one of Celery's."""
+
+    @functools.wraps(test)
+    def run(server, theirs):
+        on_a_loop(lambda given: test(theirs, server))(server)
+
+    del run.__wrapped__
+    return run
+
+
+@shared
+async def test_the_last_seat_is_ours(theirs, server):
+    ours = await Worker(server, "s").open()
+    assert not theirs.part("m0", 0)
+    assert not (await ours.run("m1", 1)).complete
+
+    joined = await ours.run("m2", 2)
+
+    assert [json.loads(value)[1] for value in joined.values] == ["m0", "m1", "m2"]
+    assert await ours.ids() == ["body"]
+    assert not theirs.part("m0", 0), "delivered again, to Celery"
+    assert not (await ours.run("m1", 1)).complete, "delivered again, to us"
+    assert await ours.ids() == []
+    assert theirs.redis.keys(f"{BASE}*") == [f"{BASE}.c"]
+    assert not theirs.redis.exists("leveret:joins")
+
+
+@shared
+async def test_the_last_seat_is_celerys(theirs, server):
+    ours = await Worker(server, "s").open()
+    await ours.run("m0", 0)
+    theirs.part("m1", 1)
+    theirs.part("m1", 1)
+
+    assert theirs.part("m2", 2)
+
+    theirs.published()
+    assert not (await ours.run("m0", 0)).complete
+    assert await ours.ids() == []
+
+
+@shared
+async def test_a_join_that_celery_claimed_is_looked_at_again(theirs, server):
+    """Its worker died before the body was out, and a member is delivered again: to us, who wait for the claim to end."""
+    ours = await Worker(server, "s").open()
+    await ours.run("m0", 0)
+    theirs.part("m1", 1)
+    assert theirs.part("m2", 2)
+
+    assert (await ours.run("m0", 0)).claimed
+
+    assert theirs.redis.zcard("leveret:delayed") == 1, "given back for a while"
+    theirs.redis.delete(f"{BASE}.c")
+    assert (await ours.run("m0", 0)).complete
+    assert await ours.ids() == ["body"]
+
+
+@shared
+async def test_a_join_that_nobody_completes_is_found(theirs, server):
+    """The same, and no member is delivered again: Celery acknowledges before it runs."""
+    ours = await Worker(server, "s").open()
+    chores = ours.driver.chores()
+    await ours.run("m0", 0)
+    theirs.part("m1", 1)
+    assert theirs.part("m2", 2)
+
+    async def look() -> list[tuple[str, int]]:
+        theirs.redis.zadd("leveret:joins:due", {BASE: 0})
+        await chores.upkeep()
+        return [(one.encoded.headers["id"], one.count) for one in await ours.claim()]
+
+    assert await look() == [], "claimed"
+    theirs.redis.delete(f"{BASE}.c")
+    theirs.redis.zadd("leveret:joins:due", {BASE: 0})
+    await chores.upkeep()
+    (again,) = await ours.claim()
+    assert (again.encoded.headers["id"], again.count, again.redelivered) == ("m0", 2, True)
+    assert (await ours.settle(0, again)).complete
+    assert await ours.ids() == ["body"]
+    assert await look() == []
+    assert not theirs.redis.exists("leveret:joins:due")
+
+
+@shared
+async def test_a_member_that_fails_here_is_a_failed_part_there(theirs, server):
+    """Our process dies before the body has failed; the last seat is Celery's, who finds it."""
+    ours = await Worker(server, "s").open()
+    failed = seat(0, failed=True)
+    (closed,) = await ours.driver.backend().arrive((failed,))
+    (late,) = await ours.driver.backend().arrive((seat(1),))
+
+    assert not closed.complete and not late.complete
+    assert theirs.part("m2", 2)
+    assert len(theirs.redis.zrange(f"{BASE}.j", 0, -1)) == 3
+
+
+@shared
+async def test_a_size_is_told_to_celery(theirs, server):
+    ours = await Worker(server, "s").open()
+    await ours.broker.publish((posting("m0", begins=(Header("j", 1),)),))
+
+    assert theirs.part("m0", 0)
+
+
+@shared
+async def test_values_may_lie_in_a_list(theirs, server):
+    """`result_chord_ordered=False`, here or at whoever came first."""
+    ours = await Worker(server, "s").open()
+    theirs.redis.rpush(f"{BASE}.j", part("m0", 0))
+    theirs.redis.sadd(f"{BASE}.d", "m0:0")
+    await ours.run("m1", 1)
+
+    assert (await ours.run("m2", 2)).complete
