@@ -59,6 +59,11 @@ class Connection:
             raise broken(self._location, error) from error
         return answers[late:]
 
+    def ask_one(self, command: Command, end: float) -> Any:
+        """Send one command and wait for its answer until that moment of the monotonic clock."""
+        left = max(min(end - time.monotonic(), self._location.answer_seconds), LEAST_SECONDS)
+        return self.ask([command], left)[0]
+
     def carry_out(self, verb: Verb[T], end: float | None = None) -> T:
         """Carry out a verb, if told so until that moment of the monotonic clock."""
         most = self._location.answer_seconds
