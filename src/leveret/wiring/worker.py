@@ -71,7 +71,7 @@ def join_worker(
             result_expires=settings.result_expires,
             tombstone_expires=tombstone,
             extended=settings.result_extended,
-            joins=drivers.remembers,
+            joins=drivers.joins,
         ),
         clock=clock,
         session=new_session(options, clock),

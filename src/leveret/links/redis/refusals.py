@@ -40,6 +40,7 @@ LEDGER_RIGHTS = (
     "+zadd +zrem +zscore +zrangebyscore +zremrangebyscore +time"
 )
 """What ledger and outbox need besides, where another server is the broker."""
+_CLUSTER = "It is a node of a Redis Cluster: results may be kept there (redis-cluster://), a queue may not"
 _ADVICE = {
     "WRONGPASS": "The user or the password in the URL is wrong",
     "NOAUTH": "It wants a password: put it into the URL, like redis://:password@host",
@@ -50,8 +51,10 @@ _ADVICE = {
     "MISCONF": "It cannot write its snapshot to disk",
     "NOREPLICAS": "Too few replicas follow it (min-replicas-to-write)",
     "LOADING": "It reads its data from disk and will answer soon",
-    "MOVED": "It is a node of a Redis Cluster, which is not served yet",
-    "CROSSSLOT": "It is a node of a Redis Cluster, which is not served yet",
+    "MOVED": _CLUSTER,
+    "CROSSSLOT": _CLUSTER,
+    "CLUSTERDOWN": "Not all of its slots are served; it waits until they are",
+    "ERR This instance has cluster support disabled": "Use redis:// for it",
     "ERR unknown command": "It is too old: Redis 6.0 or newer is needed",
     "NOPROTO": "It does not speak RESP 3: Redis 6.0 or newer is needed",
     "ERR DB index": "It has no such database: see the number at the end of the URL",
@@ -60,4 +63,4 @@ _ADVICE = {
 
 BROKEN_BY = frozenset(("READONLY", "MASTERDOWN", "LOADING"))
 """After these a new connection may find a better server."""
-_PASSING = (*BROKEN_BY, "ERR max number of clients", "BUSY", "TRYAGAIN", "NOREPLICAS")
+_PASSING = (*BROKEN_BY, "ERR max number of clients", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "NOREPLICAS")
