@@ -1,10 +1,18 @@
 """What Redis says when it will not, as our errors: who is to blame and what to do next."""
 
+import re
+
 from leveret.errors import OperationalError
+
+_IN_A_SCRIPT = re.compile(r"ERR Error running script \(call to f_[0-9a-f]{40}\): (?:@\w+: ?\d+: )*-?(?=[A-Z]+ )")
 
 
 class Refusal(Exception):
     """An error reply, as it came. A value until a verb needs the answer it stands in the place of."""
+
+    def __init__(self, said: str) -> None:
+        # Before Redis 7 what a command inside of a script was refused for stands behind where that was.
+        super().__init__(_IN_A_SCRIPT.sub("", said, count=1))
 
     @property
     def code(self) -> str:
