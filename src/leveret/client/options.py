@@ -102,6 +102,8 @@ class ClientOptions:
     """The zone of a datetime without one (UTC apps and profile `celery`); None: such a datetime is refused."""
     address: str = ""
     """Where messages go, passwords masked: what warnings show."""
+    results_address: str = ""
+    """Where outcomes are kept, likewise."""
 
 
 def seconds(value: Seconds) -> float:

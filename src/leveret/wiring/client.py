@@ -104,11 +104,12 @@ def client_options(settings: Settings, drivers: Drivers) -> ClientOptions:
         eager_propagates=settings.task_eager_propagates,
         store_eager_result=settings.task_store_eager_result,
         result_expires=settings.result_expires,
-        joins=drivers.remembers,
+        joins=drivers.joins,
         chord_timeout=chord_timeout(settings, drivers),
         header_errbacks=settings.task_allow_error_cb_on_chord_header,
         naive_zone=naive_zone(settings),
         address=drivers.broker.address,
+        results_address=drivers.results_address,
     )
 
 

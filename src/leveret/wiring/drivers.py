@@ -49,6 +49,11 @@ class Drivers:
         return self.backend is not None
 
     @property
+    def joins(self) -> bool:
+        """Whether the members of a chord can meet where outcomes are kept."""
+        return self.backend is not None and getattr(self.backend, "joins", True)
+
+    @property
     def results_address(self) -> str:
         """For banners."""
         if not self.results:

@@ -31,6 +31,8 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "unix": "leveret.backends.redis:RedisBackendDriver",
         "redis+socket": "leveret.backends.redis:RedisBackendDriver",
         "sentinel": "leveret.backends.redis:RedisBackendDriver",
+        "redis-cluster": "leveret.backends.redis_cluster:RedisClusterDriver",
+        "rediss-cluster": "leveret.backends.redis_cluster:RedisClusterDriver",
     },
     "serializers": {
         "json": "leveret.logic.serializers:JSON",
@@ -69,7 +71,7 @@ ALIASES: Mapping[str, str] = {
 }
 
 EXTRAS: Mapping[str, str] = {
-    **dict.fromkeys(("rediss", "unix", "redis+socket", "sentinel"), "redis"),
+    **dict.fromkeys(("rediss", "unix", "redis+socket", "sentinel", "redis-cluster", "rediss-cluster"), "redis"),
     **dict.fromkeys(("pyamqp", "amqps"), "amqp"),
 }
 """The extra that brings what a part needs, where it is not named as the part."""

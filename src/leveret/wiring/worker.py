@@ -72,7 +72,7 @@ def join_worker(
             result_expires=settings.result_expires,
             tombstone_expires=tombstone,
             extended=settings.result_extended,
-            joins=drivers.remembers,
+            joins=drivers.joins,
             sizes_known=bool(getattr(drivers.backend, "shares_joins", False)),
         ),
         clock=clock,

@@ -1,6 +1,7 @@
 """A proxy loses exactly the request, or exactly the reply, of one verb: what is done is done once."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -77,6 +78,39 @@ def test_a_send_is_there_once(door: Proxy, face: str, way) -> None:
 
         assert rule.fired
         assert sorted(ids(await rig.claim())) == ["a", "b"]
+
+    through(door, case)
+
+
+@WAYS
+@FACES
+def test_a_lone_send_is_there_once(door: Proxy, face: str, way) -> None:
+    """It goes a way of its own where connection and queue are known."""
+
+    async def case(rig: Rig) -> None:
+        await send(rig, face, "a")
+        rule = door.on(way[0], "publish", way[1])
+
+        await send(rig, face, "b")
+
+        assert rule.fired
+        assert sorted(ids(await rig.claim())) == ["a", "b"]
+
+    through(door, case)
+
+
+@FACES
+def test_a_lone_send_that_is_not_answered_is_unknown_at_its_deadline(door: Proxy, face: str) -> None:
+    async def case(rig: Rig) -> None:
+        await send(rig, face, "a")
+        door.on(Direction.TO_SERVER, "publish", Action.BLACKHOLE)
+        began = time.monotonic()
+
+        with pytest.raises(PublishUnknown, match="sending the"):
+            await send(rig, face, "b", seconds=0.3)
+
+        assert 0.2 < time.monotonic() - began < 1.0
+        door.blackhole(False)
 
     through(door, case)
 

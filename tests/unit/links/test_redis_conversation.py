@@ -74,3 +74,12 @@ def test_keys_that_changed_are_told_like_messages():
 def test_what_nobody_asked_for_is_an_error(data):
     with pytest.raises(ProtocolError):
         Conversation().receive(data)
+
+
+@pytest.mark.parametrize("where", ["@user_script:55: @user_script: 55: -", "@user_script:55: ", ""])
+def test_what_redis_6_says_from_inside_a_script_is_what_redis_7_says(where):
+    said = "OOM command not allowed when used memory > 'maxmemory'."
+
+    refusal = Refusal(f"ERR Error running script (call to f_{'a0' * 20}): {where}{said}")
+
+    assert (refusal.code, str(refusal)) == ("OOM", said)

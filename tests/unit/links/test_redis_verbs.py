@@ -5,6 +5,7 @@ from hashlib import sha1
 import pytest
 
 from leveret.links.redis.refusals import Refusal
+from leveret.links.redis.results.records import Keys
 from leveret.links.redis.results.verbs import ACQUITTALS, AT_ONCE, LOOKED_UP, Verbs
 from leveret.links.redis.rights import Channels
 from leveret.model.options import DriverOptions
@@ -15,7 +16,7 @@ STORED, REFUSED, UNREADABLE = 1, 0, 2
 
 
 def verbs(**options) -> Verbs:
-    return Verbs("", DriverOptions(**options), Channels("redis://here"), lambda: 0.0)
+    return Verbs(Keys(""), DriverOptions(**options), Channels("redis://here"), lambda: 0.0)
 
 
 class Play:
@@ -74,13 +75,13 @@ def test_any_other_refusal_is_raised():
 
 def test_a_document_only_python_can_read_is_read_here():
     unclear = [[UNREADABLE, STORED, UNREADABLE, 0]]
-    documents = [[b"\x00celery-compressed\x00x\x00", b"status: SUCCESS\n"]]
+    documents = [[b"\x00celery-compressed\x00x\x00"], [b"status: SUCCESS\n"]]
     records = (success("a"), success("b"), success("c"))
 
     play = Play(verbs().store(records), unclear, documents, [[STORED, 0]])
 
     assert play.value == (True, True, False), "c has ended, a has not"
-    assert play.asked[1] == [("MGET", "celery-task-meta-a", "celery-task-meta-c")]
+    assert play.asked[1] == [("MGET", "celery-task-meta-a"), ("MGET", "celery-task-meta-c")]
     ((again,),) = play.asked[2:]
     assert again[3:5] == ("celery-task-meta-a", "leveret:{celery-task-meta-a}")
     assert again[6] == sha1(documents[0][0]).hexdigest(), "only this document is acquitted"

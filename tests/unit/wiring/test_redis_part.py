@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from leveret.backends.redis import RedisBackendDriver
+from leveret.backends.redis_cluster import RedisClusterDriver
 from leveret.config.settings import Settings
 from leveret.errors import ImproperlyConfigured
 from leveret.links.redis.location import Tls
@@ -14,6 +15,7 @@ from leveret.wiring.clock import SystemClock
 from leveret.wiring.drivers import driver_options, open_drivers
 
 SCHEMES = ("redis", "rediss", "unix", "redis+socket", "sentinel")
+CLUSTERS = ("redis-cluster", "rediss-cluster")
 WITHOUT = """
 import sys
 sys.modules["hiredis"] = None
@@ -40,7 +42,22 @@ def test_every_scheme_of_redis_is_a_store(scheme):
     assert drivers.backend.address.startswith(f"{scheme}://u:**@host/")
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("scheme", CLUSTERS)
+def test_a_cluster_is_a_store_without_joins(scheme):
+    url = f"{scheme}://u:secret@one;{scheme}://two:7000"
+    drivers = open_drivers(Settings(broker_url=Url("memory://redis-part"), result_backend=Url(url)), SystemClock())
+
+    assert isinstance(drivers.backend, RedisClusterDriver)
+    assert (drivers.remembers, drivers.joins, drivers.remembering) == (True, False, None)
+    assert drivers.backend.address == f"{scheme}://u:**@one;{scheme}://two:7000"
+
+
+def test_a_cluster_has_one_database():
+    with pytest.raises(ImproperlyConfigured, match="database 0 and no other"):
+        RedisClusterDriver(Url("redis-cluster://host/1"), driver_options(Settings()), SystemClock())
+
+
+@pytest.mark.parametrize("scheme", [*SCHEMES, *CLUSTERS])
 def test_a_missing_package_names_the_extra(scheme):
     done = subprocess.run([sys.executable, "-c", WITHOUT, scheme], capture_output=True, text=True, check=True)
 

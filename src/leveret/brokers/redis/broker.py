@@ -1,7 +1,7 @@
 """The broker's face for workers and for callers' loops; on the same connection also `Commit`."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from leveret.brokers.redis import claims
@@ -66,14 +66,33 @@ class RedisBroker:
     async def publish_within(self, postings: tuple[Posting, ...], timeout: float) -> None:
         """`ports.broker.Punctual`: tried again for as long as there is time; what arrived twice is there once."""
         loop = asyncio.get_running_loop()
-        end, failures, unknown = loop.time() + timeout, 0, False
+        end, unknown = loop.time() + timeout, False
+        connection = self._hubs.own().connection
+        if connection is not None and (command := self._desk.alone(postings, self._clock.now())) is not None:
+            # The way of `adelay()`: all others pass five coroutines and a timer of their own.
+            try:
+                answers = await connection.ask_until(end, command)
+                unknown = type(answers[0]) is int
+                if unknown and not self._doubted(postings, end - timeout):
+                    return
+            except Lost:
+                unknown = True
+        await self._publish_until(end, postings, timeout, unknown)
+
+    async def _publish_until(self, end: float, postings: tuple[Posting, ...], timeout: float, unknown: bool) -> None:
+        """`unknown`: a try before may have arrived."""
+        loop, failures = asyncio.get_running_loop(), 0
         error: BrokerError
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout_at(end):
                 while True:
+                    began = loop.time()
                     try:
                         await self.publish(postings)
-                        return
+                        if unknown or not self._doubted(postings, began):
+                            return
+                        unknown = True
+                        continue
                     except PublishUnknown as why:
                         error, unknown = why, True
                     except PublishFailed as why:
@@ -93,6 +112,13 @@ class RedisBroker:
                 "sending them again with the same ids is safe"
             ) from why
         raise PublishUnknown(str(error)) if unknown else error
+
+    def _doubted(self, postings: Sequence[Posting], began: float) -> bool:
+        """Whether what was confirmed is to be confirmed once more, by whoever is the master now."""
+        late = self._desk.late(self._hubs.location, postings, asyncio.get_running_loop().time() - began)
+        if late and (connection := self._hubs.own().connection) is not None:
+            connection.fail(TimeoutError())
+        return late
 
     async def claim(self, claim: Claim) -> tuple[Delivery, ...]:
         bell = self._bell

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from leveret.brokers.redis.kombu.exchanges import Exchanges
 from leveret.errors import OperationalError, PublishFailed, PublishUnknown
 from leveret.links.redis import envelope
+from leveret.links.redis.conversation import Command
+from leveret.links.redis.location import Location
 from leveret.links.redis.names import Names, checked
 from leveret.links.redis.refusals import Lost, Refusal
 from leveret.links.redis.results.records import Keys
@@ -20,7 +22,12 @@ GROUP = "group"
 WAIT_MILLISECONDS = 1000
 """Then it is sent again, for as long as the sender has time: perhaps to another master."""
 
+LATE_SECONDS = 1.0
+"""A master that answers a send so late may have stood still, and another one may have taken its place meanwhile: what it
+confirms would be lost when the sentinels tell it so, ten seconds later. They are asked who it is, and it is sent again."""
+
 Values = list[str | bytes | int]
+_PUBLISH = script("publish")
 
 
 class Desk:
@@ -44,13 +51,35 @@ class Desk:
         calls = (self._call(part, now) for part in parts)
         if len(postings) > AT_ONCE and GROUP in postings[0].encoded.headers:
             # The members of one group: whoever waits for all of them must not wait for some that were never sent.
-            yield from run_together(script("publish"), calls)
+            yield from run_together(_PUBLISH, calls)
         else:
-            yield from run(script("publish"), calls)
+            yield from run(_PUBLISH, calls)
         if self._replicas:
             answers = yield [("WAIT", self._replicas, WAIT_MILLISECONDS)]
             if good(answers[0]) < self._replicas:
                 raise Lost(f"only {answers[0]} of {self._replicas} replicas have it (wait_replicas)")
+
+    def alone(self, postings: Sequence[Posting], now: float) -> Command | None:
+        """The one command that publishes a plain call, as `publish` would; None where more is to be asked or told.
+        Whatever it is refused for, `publish` is tried next: what has arrived is there once."""
+        if len(postings) != 1 or self._replicas:
+            return None
+        posting = postings[0]
+        queue = posting.queue
+        if queue not in self._queues or posting.once or posting.not_before is not None:
+            return None
+        if posting.exchange and posting.exchange in self._fanouts:
+            return None
+        names = self.names
+        wire = names.on_wire(posting.priority)
+        raw, name = envelope.write(posting, wire, round(now, 3)), f"{posting.id}:{posting.attempt}:{queue}:1"
+        return ("EVALSHA", _PUBLISH.sha1, 0, names.prefix, name, "+", names.list(queue, wire), 1, raw)
+
+    def late(self, location: Location, postings: Sequence[Posting], seconds: float) -> bool:
+        """Whether a first confirmation that took so long is worth another one. Of many messages it takes long anyway; a
+        replica has seen what it confirms."""
+        watched = location.master_name is not None and not self._replicas
+        return watched and seconds > LATE_SECONDS and len(postings) <= AT_ONCE
 
     def introduce(self, queues: Iterable[str]) -> Verb[None]:
         """Have Redis know the queues' names, for whoever asks for all of them."""

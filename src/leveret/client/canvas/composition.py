@@ -25,8 +25,8 @@ T = TypeVar("T")
 _OF_THE_SENDING = frozenset(("timeout", "retry", "retry_policy", "add_to_parent", *calls.NOT_NEEDED))
 """Options of the publish itself: nothing of them travels."""
 NO_JOINS = (
-    "a chord (or a group inside a chain) needs a store in which its members meet, and {where} keeps nothing: set "
-    'result_backend to one that remembers ("redis://...", "sqlite:///...")'
+    "a chord (or a group inside a chain) needs a store in which its members meet, and {where} is none: set "
+    'result_backend to one ("redis://...", "sqlite:///...")'
 )
 
 
@@ -134,7 +134,7 @@ class Composition(Signature[T]):
         frozen = freeze(spec, name, {k: v for k, v in later.items() if v is not None})
         joined = needs_join(frozen)
         if joined and not client.options.joins:
-            raise ImproperlyConfigured(NO_JOINS.format(where=client.options.address or "this broker"))
+            raise ImproperlyConfigured(NO_JOINS.format(where=client.options.results_address or "this broker"))
         # What its caller, or a worker, may send again must be stopped at the door.
         again = own.get("task_id") is not None or client.parts.outbox is not None
         composer = Composer(self.app, client, None if again else frozenset(ids_in(spec)))

@@ -38,6 +38,10 @@ class Connection:
         self._location = location
         self._socket = raw
         self._conversation = Conversation()
+        self._seconds = -1.0
+        """The socket's timeout: to set it anew for each command is dear under gevent."""
+        self.used_at = 0.0
+        """When it was given back; of the monotonic clock."""
         self.pid = os.getpid()
         self.messages: list[Message] = []
         self.subscribed: set[bytes] = set()
@@ -47,9 +51,13 @@ class Connection:
         late = self._conversation.owed
         answers: list[Any] = []
         try:
-            self._socket.settimeout(self._location.answer_seconds if seconds is None else seconds)
+            self._limit(self._location.answer_seconds if seconds is None else seconds)
             if isinstance(commands, list):
-                self._socket.sendall(self._conversation.pack(commands))
+                data = self._conversation.pack(commands)
+                # Mostly all of it at once: `sendall` is three calls of Python more under gevent.
+                sent = self._socket.send(data)
+                if sent < len(data):
+                    self._socket.sendall(data[sent:])
             else:
                 for command in commands:
                     self._socket.sendall(self._conversation.pack((command,)))
@@ -58,6 +66,11 @@ class Connection:
         except (OSError, ProtocolError) as error:
             raise broken(self._location, error) from error
         return answers[late:]
+
+    def ask_one(self, command: Command, end: float) -> Any:
+        """Send one command and wait for its answer until that moment of the monotonic clock."""
+        left = max(min(end - time.monotonic(), self._location.answer_seconds), LEAST_SECONDS)
+        return self.ask([command], left)[0]
 
     def carry_out(self, verb: Verb[T], end: float | None = None) -> T:
         """Carry out a verb, if told so until that moment of the monotonic clock."""
@@ -74,7 +87,7 @@ class Connection:
     def tell(self, commands: Sequence[Command]) -> None:
         """Send commands whose answers nobody waits for."""
         try:
-            self._socket.settimeout(self._location.answer_seconds)
+            self._limit(self._location.answer_seconds)
             self._socket.sendall(self._conversation.pack(commands))
         except OSError as error:
             raise broken(self._location, error) from error
@@ -84,7 +97,7 @@ class Connection:
         end = time.monotonic() + seconds
         try:
             while not self.messages and (left := end - time.monotonic()) > 0:
-                self._socket.settimeout(left)
+                self._limit(left)
                 try:
                     self._receive()
                 except TimeoutError:
@@ -97,7 +110,7 @@ class Connection:
     def fit(self) -> bool:
         """Whether the connection can be used again; takes what came meanwhile."""
         try:
-            self._socket.settimeout(0)
+            self._limit(0.0)
             while True:
                 self._receive()
         except OSError as error:  # nothing to read is what is hoped for; TLS has its own way to say so
@@ -109,6 +122,11 @@ class Connection:
 
     def close(self) -> None:
         self._socket.close()
+
+    def _limit(self, seconds: float) -> None:
+        if seconds != self._seconds:
+            self._socket.settimeout(seconds)
+            self._seconds = seconds
 
     def _receive(self) -> list[Any]:
         data = self._socket.recv(CHUNK)
@@ -134,10 +152,11 @@ class Pool:
             return connection.carry_out(verb)
 
     @contextmanager
-    def borrowed(self, seconds: float | None = None) -> Iterator[Connection]:
+    def borrowed(self, seconds: float | None = None, *, trusted: float = 0.0) -> Iterator[Connection]:
         """A connection for the calling thread alone; at most so many seconds are spent on making one. `Refusal`s are
-        explained on the way out."""
-        connection = self._take(seconds)
+        explained on the way out. `trusted`: one that was used so many seconds ago is not looked at first; for callers
+        who try again when it breaks."""
+        connection = self._take(seconds, trusted)
         try:
             yield connection
         except Refusal as refusal:
@@ -159,7 +178,7 @@ class Pool:
             while self._idle:
                 self._idle.pop().close()
 
-    def _take(self, seconds: float | None = None) -> Connection:
+    def _take(self, seconds: float | None, trusted: float) -> Connection:
         if self._pid != os.getpid():
             # A fork's: closing them here closes no more than this process's copies.
             self._idle, inherited, self._pid = deque(), self._idle, os.getpid()
@@ -170,12 +189,13 @@ class Pool:
                 connection = self._idle.pop()
             except IndexError:
                 return dial(self.location, seconds)
-            if connection.fit():
+            if (trusted and time.monotonic() - connection.used_at < trusted) or connection.fit():
                 return connection
             connection.close()
 
     def _give(self, connection: Connection) -> None:
         if len(self._idle) < MOST_IDLE and connection.pid == os.getpid():
+            connection.used_at = time.monotonic()
             self._idle.append(connection)
         else:
             connection.close()

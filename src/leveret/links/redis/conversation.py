@@ -8,7 +8,7 @@ passed over.
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from hiredis import ProtocolError, PushNotification, Reader, pack_command
 
@@ -44,10 +44,11 @@ class Conversation:
         self._owed.extend([len(command) - 1 if command[0] in _SUBSCRIBING else 0 for command in commands])
         return b"".join([pack_command(command) for command in commands])
 
-    def receive(self, data: bytes) -> tuple[list[Any], list[Message]]:
-        """Answers and messages that `data` completes, each in its order."""
+    def receive(self, data: bytes | bytearray, count: int | None = None) -> tuple[list[Any], list[Message]]:
+        """Answers and messages that `data` completes, or its first `count` bytes, each in its order."""
         reader = self._reader
-        reader.feed(data)
+        # A reader takes any buffer, whatever its stub says.
+        reader.feed(cast(bytes, data), 0, len(data) if count is None else count)
         answers: list[Any] = []
         messages: list[Message] = []
         while (value := reader.gets()) is not _INCOMPLETE:

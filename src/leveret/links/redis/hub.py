@@ -48,6 +48,11 @@ class Hub:
         """Whether its loop or its process has ended."""
         return self._loop.is_closed() or self._pid != os.getpid()
 
+    @property
+    def connection(self) -> LoopConnection | None:
+        """The connection, where there is one at the moment."""
+        return self._connection
+
     async def perform(self, verb: Verb[T]) -> T:
         """Carry out a verb; where there is no connection one is tried, once."""
         connection = self._connection or await self._connected()

@@ -13,6 +13,8 @@ from leveret.model.options import DriverOptions
 PORT, SENTINEL_PORT = 6379, 26379
 SOCKETS = ("unix", "redis+socket")
 SENTINEL = "sentinel"
+CLUSTER = ("redis-cluster", "rediss-cluster")
+WITH_TLS = ("rediss", "rediss-cluster")
 CONNECT_SHARE = 0.4
 """Of `publish_timeout`: connecting may take this much and the answer the rest, where nothing else is set."""
 
@@ -75,7 +77,7 @@ class Location:
     """`shown` is the URL without its password; it goes into banners and errors."""
 
     endpoints: tuple[Endpoint, ...]
-    """The server; or the sentinels, where `master_name` says whom to ask them for."""
+    """The server; or the sentinels, where `master_name` says whom to ask them for; or some nodes of a cluster."""
     master_name: str | None = None
     database: int = 0
     login: Login = Login()
@@ -111,8 +113,8 @@ def results_prefix(options: DriverOptions) -> str:
 def _locate(url: Url, options: DriverOptions, transport: Mapping[str, Any]) -> Location:
     chunks = [Url(chunk) for chunk in url.split(";") if chunk]
     shown = _shown(chunks)
-    if len(chunks) > 1 and url.scheme != SENTINEL:
-        raise ImproperlyConfigured(f"{shown}: only sentinel:// takes several addresses")
+    if len(chunks) > 1 and url.scheme not in (SENTINEL, *CLUSTER):
+        raise ImproperlyConfigured(f"{shown}: only sentinel:// and redis-cluster:// take several addresses")
     try:
         parts = [_split(chunk) for chunk in chunks]
         query = {name: value for part in reversed(parts) for name, value in parse_qsl(part.query)}
@@ -124,7 +126,7 @@ def _locate(url: Url, options: DriverOptions, transport: Mapping[str, Any]) -> L
                 username=query.pop("username", unquote(first.username or "")),
                 password=query.pop("password", unquote(first.password or "")),
             ),
-            tls=Tls() if url.scheme == "rediss" else None,
+            tls=Tls() if url.scheme in WITH_TLS else None,
             shown=shown,
             connect_seconds=options.publish_timeout * CONNECT_SHARE,
             answer_seconds=options.publish_timeout * (1 - CONNECT_SHARE),
@@ -208,6 +210,8 @@ def _checked(location: Location, url: Url) -> Location:
             f"{location.shown}: sentinels watch several servers, so say which one is meant: "
             'broker_transport_options or result_backend_transport_options = {"master_name": "mymaster"}'
         )
+    if url.scheme in CLUSTER and location.database:
+        raise ImproperlyConfigured(f"{location.shown}: a Redis Cluster has database 0 and no other")
     name = location.client_name
     return location if name.isascii() and name.isprintable() and " " not in name else replace(location, client_name="")
 

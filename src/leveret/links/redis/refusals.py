@@ -1,10 +1,18 @@
 """What Redis says when it will not, as our errors: who is to blame and what to do next."""
 
+import re
+
 from leveret.errors import OperationalError
+
+_IN_A_SCRIPT = re.compile(r"ERR Error running script \(call to f_[0-9a-f]{40}\): (?:@\w+: ?\d+: )*-?(?=[A-Z]+ )")
 
 
 class Refusal(Exception):
     """An error reply, as it came. A value until a verb needs the answer it stands in the place of."""
+
+    def __init__(self, said: str) -> None:
+        # Before Redis 7 what a command inside of a script was refused for stands behind where that was.
+        super().__init__(_IN_A_SCRIPT.sub("", said, count=1))
 
     @property
     def code(self) -> str:
@@ -40,6 +48,7 @@ LEDGER_RIGHTS = (
     "+zrem +zscore +zrangebyscore +zremrangebyscore +time"
 )
 """What ledger and outbox need besides, where another server is the broker."""
+_CLUSTER = "It is a node of a Redis Cluster: results may be kept there (redis-cluster://), a queue may not"
 _ADVICE = {
     "WRONGPASS": "The user or the password in the URL is wrong",
     "NOAUTH": "It wants a password: put it into the URL, like redis://:password@host",
@@ -50,8 +59,10 @@ _ADVICE = {
     "MISCONF": "It cannot write its snapshot to disk",
     "NOREPLICAS": "Too few replicas follow it (min-replicas-to-write)",
     "LOADING": "It reads its data from disk and will answer soon",
-    "MOVED": "It is a node of a Redis Cluster, which is not served yet",
-    "CROSSSLOT": "It is a node of a Redis Cluster, which is not served yet",
+    "MOVED": _CLUSTER,
+    "CROSSSLOT": _CLUSTER,
+    "CLUSTERDOWN": "Not all of its slots are served; it waits until they are",
+    "ERR This instance has cluster support disabled": "Use redis:// for it",
     "ERR unknown command": "It is too old: Redis 6.0 or newer is needed",
     "NOPROTO": "It does not speak RESP 3: Redis 6.0 or newer is needed",
     "ERR DB index": "It has no such database: see the number at the end of the URL",
@@ -60,4 +71,4 @@ _ADVICE = {
 
 BROKEN_BY = frozenset(("READONLY", "MASTERDOWN", "LOADING"))
 """After these a new connection may find a better server."""
-_PASSING = (*BROKEN_BY, "ERR max number of clients", "BUSY", "TRYAGAIN", "NOREPLICAS")
+_PASSING = (*BROKEN_BY, "ERR max number of clients", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "NOREPLICAS")

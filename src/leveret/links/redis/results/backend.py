@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from leveret.links.redis.blocking import Pool
 from leveret.links.redis.hubs import Hubs
 from leveret.links.redis.location import Location
+from leveret.links.redis.results.records import Keys
 from leveret.links.redis.results.verbs import Verbs
-from leveret.links.redis.results.waiting import wait
+from leveret.links.redis.results.waiting import of_server, wait
 from leveret.links.redis.results.watch import Watch
 from leveret.links.redis.rights import Channels
 from leveret.model.message import Header
@@ -22,7 +23,7 @@ class Store:
         self.location = location
         self.clock = clock
         self.channels = Channels(location.shown)
-        self.verbs = Verbs(location.prefix, options, self.channels, clock.now)
+        self.verbs = Verbs(Keys(location.prefix), options, self.channels, clock.now)
         self.hubs = Hubs(location, self.channels, clock.jitter)
         self.pool = Pool(location)
 
@@ -84,7 +85,7 @@ class RedisBlockingBackend:
         if not ids:
             return ()
         watch = Watch(self._verbs.keys, ids)
-        wait(self._pool, watch, timeout, self._store.channels, self._store.clock.jitter)
+        wait(of_server(self._pool, watch, self._store.channels, self._store.clock.jitter), watch, timeout)
         return tuple(watch.records)
 
     def store(self, records: tuple[Record, ...]) -> tuple[bool, ...]:

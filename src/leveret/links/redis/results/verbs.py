@@ -23,10 +23,14 @@ ACQUITTALS = 3
 
 
 class Verbs:
-    """Every verb of one store; holds nothing but names."""
+    """Every verb of one store; holds nothing but names. `apart`: no command may be about two tasks, as in a cluster,
+    where each has a slot of its own."""
 
-    def __init__(self, prefix: str, options: DriverOptions, channels: Channels, now: Callable[[], float]) -> None:
-        self.keys = Keys(prefix)
+    def __init__(
+        self, keys: Keys, options: DriverOptions, channels: Channels, now: Callable[[], float], *, apart: bool = False
+    ) -> None:
+        self._at_once, self._looked_up = (1, 1) if apart else (AT_ONCE, LOOKED_UP)
+        self.keys = keys
         self._options = options
         self._channels = channels
         self._now = now
@@ -40,7 +44,7 @@ class Verbs:
     def get(self, ids: Sequence[str]) -> Verb[tuple[Record | None, ...]]:
         if not ids:
             return ()
-        parts = [ids[start : start + LOOKED_UP] for start in range(0, len(ids), LOOKED_UP)]
+        parts = [ids[start : start + self._looked_up] for start in range(0, len(ids), self._looked_up)]
         answers = yield [self.keys.look(part) for part in parts]
         return tuple(
             read(name, (values[2 * place], values[2 * place + 1]))
@@ -48,10 +52,18 @@ class Verbs:
             for place, name in enumerate(part)
         )
 
+    def look(self, ids: Sequence[str]) -> Verb[list[bytes | None]]:
+        """Document and facts of each, as `Watch.saw` takes them; one command for each."""
+        answers = yield [self.keys.look((name,)) for name in ids]
+        return [value for answer in map(good, answers) for value in answer]
+
     def forget(self, ids: Sequence[str]) -> Verb[None]:
         if ids:
-            answers = yield [("DEL", *self.keys.pairs(ids))]
-            good(answers[0])
+            step = self._looked_up
+            parts = [ids[start : start + step] for start in range(0, len(ids), step)]
+            answers = yield [("DEL", *self.keys.pairs(part)) for part in parts]
+            for answer in answers:
+                good(answer)
 
     def store(self, records: tuple[Record, ...]) -> Verb[tuple[bool, ...]]:
         yield from self._note_revoked(records)
@@ -89,16 +101,14 @@ class Verbs:
             good(answers[0])
 
     def _store(self, records: Sequence[Record], acquitted: str) -> Verb[list[int]]:
-        task, mark, keep = self.keys.task, f"{self.keys.prefix}leveret:{{", self._options.tombstone_expires
+        keep = self._options.tombstone_expires
         calls: list[Call] = []
-        for start in range(0, len(records), AT_ONCE):
-            keys: list[str] = []
+        for start in range(0, len(records), self._at_once):
+            part = records[start : start + self._at_once]
             values: list[str | bytes | int] = ["1" if self._channels.open else "0", acquitted]
-            for record in records[start : start + AT_ONCE]:
-                key = task + record.id
-                keys += (key, f"{mark}{key}}}")
+            for record in part:
                 values += arguments(record, keep)
-            calls.append((keys, values))
+            calls.append((self.keys.pairs([record.id for record in part]), values))
         answers = yield from run(script("store"), calls)
         silent = [answer.pop() for answer in answers]
         if any(silent):
@@ -107,9 +117,9 @@ class Verbs:
 
     def _judge(self, records: Sequence[Record], verdicts: list[int], unclear: list[int]) -> Verb[None]:
         """Documents in a format that scripts cannot read: read them here, and store what they do not refuse."""
-        answers = yield [("MGET", *(self.keys.document(records[place].id) for place in unclear))]
+        answers = yield [("MGET", self.keys.document(records[place].id)) for place in unclear]
         acquitted: dict[int, str] = {}
-        for place, document in zip(unclear, good(answers[0]), strict=True):
+        for place, (document,) in zip(unclear, map(good, answers), strict=True):
             if document is not None and status_of(document) in READY_STATES:
                 verdicts[place] = REFUSED
             else:
