@@ -54,12 +54,14 @@ local function sit(base, id, index, size, value, failed, ordered)
   local known = redis.call('MGET', base .. '.c', base .. '.s', base .. '.t')
   local claim, wanted = known[1], known[2]
   if claim then return {claim == DONE and 'over' or 'claimed'} end
+  local seat = id .. ':' .. index
+  local full = either({'ZCARD', base .. '.j'}, {'LLEN', base .. '.j'})
   if not wanted and size ~= '0' then
+    -- A Celery worker that has failed the body leaves the values and takes the size away.
+    if full >= tonumber(size) then return {'over'} end
     wanted = size
     redis.call('SET', base .. '.s', size)
   end
-  local seat = id .. ':' .. index
-  local full = either({'ZCARD', base .. '.j'}, {'LLEN', base .. '.j'})
   local total = wanted and tonumber(wanted) + tonumber(known[3] or 0)
   if failed ~= '1' then
     if redis.call('SADD', base .. '.d', seat) == 1 then
@@ -67,7 +69,7 @@ local function sit(base, id, index, size, value, failed, ordered)
       full = full + 1
     end
   elseif index ~= '-1' or not total or full < total then
-    if lost(base, seat, index, value, ordered) then return {'over'} end
+    if lost(base, seat, index, value, ordered) and not (total and full >= total) then return {'over'} end
     if index ~= '-1' then full = either({'ZCARD', base .. '.j'}, {'LLEN', base .. '.j'}) end
   end
   without_deadline(base)
