@@ -9,7 +9,7 @@ even_when_full()
 local left = {}
 for _, base in ipairs(redis.call('ZRANGEBYSCORE', P .. 'leveret:joins:due', '-inf', now(), 'LIMIT', 0, ARGV[2])) do
   local known = redis.call('MGET', base .. '.c', base .. '.s', base .. '.t')
-  local full = either({'ZCARD', base .. '.j'}, {'LLEN', base .. '.j'})
+  local full = seats_taken(base)
   if known[1] == DONE or full == 0 then
     forgotten(base)
   else
