@@ -28,6 +28,7 @@ DRILLS: dict[str, list[str]] = {
         "-s",
     ],
     "kill-redis": ["-m", "pytest", "tests/e2e/redis/test_kill.py", "-s"],
+    "redis-joins": ["-m", "pytest", "tests/interop/canvas/test_killed.py", "-s"],
     "redis-mixed": ["-m", "pytest", "tests/interop/redis/test_killed.py", "-s"],
     "kill-rabbitmq": ["-m", "pytest", "tests/e2e/rabbit/test_kill.py", "-s"],
     **{

@@ -1,7 +1,9 @@
 """Joins that Celery's workers share: its own scripts on one side, our driver on the other."""
 
+import asyncio
 import functools
 import json
+import random
 from collections.abc import Iterator
 
 import pytest
@@ -182,3 +184,70 @@ async def test_values_may_lie_in_a_list(theirs, server):
     await ours.run("m1", 1)
 
     assert (await ours.run("m2", 2)).complete
+
+
+class History:
+    """Members of one chord, delivered to both sides one to three times, by processes that die in the middle; what is
+    published, in the end."""
+
+    def __init__(self, seed: int, server: Server, theirs: CeleryWorker) -> None:
+        self.dice = random.Random(seed)
+        self.theirs, self.backend = theirs, Process(server, "s").driver.backend()
+        self.size = self.dice.randint(1, 5)
+        self.failing = {number for number in range(self.size) if self.dice.random() < 0.15}
+        self.published: list[str] = []
+
+    async def play(self) -> list[str]:
+        members = [number for number in range(self.size) for _ in range(self.dice.randint(1, 3))]
+        self.dice.shuffle(members)
+        while members:
+            number = members.pop(0)
+            alive = await (self.here(number) if self.dice.random() < 0.5 else self.there(number))
+            if not alive:
+                members.insert(self.dice.randint(0, len(members)), number)
+        await self.backend.close()
+        return self.published
+
+    async def here(self, number: int) -> bool:
+        failed = number in self.failing
+        value = part(f"m{number}", number, "FAILURE" if failed else "SUCCESS").encode()
+        one = Seat(join="j", id=f"m{number}", index=number, size=self.size, value=value, failed=failed)
+        (joined,) = await self.backend.arrive((one,))
+        told = (failed and not joined.over) or joined.complete or bool(joined.values)
+        if joined.claimed or (told and self.dice.random() < 0.4):
+            # Given back, or our process has died.
+            self.theirs.redis.delete(f"{BASE}.l")
+            return False
+        if told:
+            self.published.append("failure" if failed or b"FAILURE" in b"".join(joined.values) else "body")
+            await self.backend.fired(("j",))
+        return True
+
+    async def there(self, number: int) -> bool:
+        if self.theirs.part(f"m{number}", number, "FAILURE" if number in self.failing else "SUCCESS"):
+            if self.dice.random() < 0.4:
+                # It died, and its claim has run out.
+                self.theirs.redis.delete(f"{BASE}.c")
+                return False
+            if any("FAILURE" in value for value in self.theirs.redis.zrange(f"{BASE}.j", 0, -1)):
+                self.published.append("failure")
+                self.theirs.redis.delete(f"{BASE}.s", f"{BASE}.c")
+            else:
+                self.published.append("body")
+                self.theirs.published()
+        return True
+
+
+def test_whatever_dies_one_thing_comes_of_a_join(server, theirs):
+    for seed in range(150):
+        server.cli("FLUSHALL")
+        history = History(seed, server, theirs)
+
+        asyncio.run(theirs_and_ours(history))
+
+        assert history.published == ["failure" if history.failing else "body"], f"seed {seed}"
+
+
+async def theirs_and_ours(history: History) -> None:
+    await history.backend.opened((Header("j", history.size),))
+    await history.play()

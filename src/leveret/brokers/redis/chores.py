@@ -12,8 +12,8 @@ BUSY_SECONDS = 0.01
 """The pause between two steps while there is more to do."""
 LONGEST_SECONDS = 1.0
 """A fleet's tick is not older than this."""
-JOINS, LOOK_SECONDS = 50, 30
-"""Open joins looked at in one step, and the pause between two looks at one."""
+JOINS = 50
+"""Open joins looked at in one step."""
 
 
 class RedisChores:
@@ -35,7 +35,7 @@ class RedisChores:
     def _finish_joins(self) -> Verb[None]:
         """Hand the message of a member over once more where a Celery worker died before it published what its join
         releases. Counted as a redelivery: whoever gets it finds what is stored of it, and takes its seat again."""
-        left = yield from ask("joins_due", self._names.prefix, JOINS, LOOK_SECONDS)
+        left = yield from ask("joins_due", self._names.prefix, JOINS)
         if left:
             parted = [one.partition(b"\n") for one in left]
             answers = yield [

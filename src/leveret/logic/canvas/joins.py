@@ -49,8 +49,9 @@ def failed_seat(message: Message, error: ErrorInfo, rules: Rules, now: float) ->
     why = raised(message.id, error)
 
     def release(joined: Joined) -> Released:
-        # Over, or complete: the seat had been taken before.
-        return NOTHING if joined.over or joined.claimed or joined.complete else _failed(message, why, rules, now)
+        if joined.complete:  # the seat had been taken before
+            return _complete(message, rules, now, joined)
+        return NOTHING if joined.over or joined.claimed else _failed(message, why, rules, now)
 
     part = write_part(rules.codec, message.id, FAILURE, rules.codec.encode_value(error_to_wire(error)))
     return _seat(message, part, release, failed=True)

@@ -195,13 +195,19 @@ def _seated_apart(group: SignatureSpec) -> bool:
 
 
 def _as_one(spec: SignatureSpec) -> SignatureSpec:
-    """What ends in a group, with somebody who gathers its values: so it takes one seat on a Celery worker too."""
+    """What ends in a group, with somebody who gathers its values: so it takes one seat on a Celery worker too. What it
+    was told is where it will be in the end: of a group, with its members."""
+    options = spec.options
     match kind(spec):
         case "chain":
-            *before, last = parts(spec)
-            return msgspec.structs.replace(spec, kwargs={"tasks": (*before, _as_one(last))})
+            steps = list(parts(spec))
+            spread(spec, steps)
+            steps[-1] = _as_one(steps[-1])
+            left = {name: options[name] for name in ("task_id", "chain") if name in options}
+            return msgspec.structs.replace(spec, kwargs={"tasks": tuple(steps)}, options=left)
         case "chord":
-            return msgspec.structs.replace(spec, kwargs={**spec.kwargs, "body": _as_one(body_of(spec))})
+            kwargs = {**spec.kwargs, "body": _as_one(_told(spec))}
+            return msgspec.structs.replace(spec, kwargs=kwargs, options=others(options))
         case "group":
             return _gathered(spec)
     return spec
@@ -227,10 +233,8 @@ def _members_of(
     callbacks, errbacks = options.get("link"), options.get("link_error")
     for place, member in enumerate(parts(group)):
         own = {"group_id": options["task_id"], "group_index": place}
-        if seat:
-            member = _as_one(member) if ends_in_group(member) else member
-        elif "chord" in member.options:
-            own = {}
+        if not seat and "chord" in member.options:
+            own = {}  # one of Celery's, which has its seat already
         placed = with_options(member, {**shared, **seat, **own})
         if errbacks:
             placed = hang(placed, {"link_error": errbacks})
@@ -238,6 +242,8 @@ def _members_of(
             # Celery's rule: a callback of a group hangs on its first member, without its value.
             unfed = [msgspec.structs.replace(one, immutable=True) for one in read_specs(callbacks)]
             placed = hang(placed, {"link": unfed})
+        if seat and ends_in_group(placed):
+            placed = _as_one(placed)
         yield from start(placed, *given, how=how)
 
 
@@ -245,11 +251,12 @@ def _start_chord(
     spec: SignatureSpec, lead: tuple[Any, ...], named: Mapping[str, Any], how: How
 ) -> Iterator[SignatureSpec]:
     options, header = spec.options, read_spec(spec.kwargs["header"])
-    carried = {name: options[name] for name in (*TAIL, "link_error", "chain") if name in options}
-    # What delays a chord delays its header; the body comes when the header is done.
-    body = hang(with_options(body_of(spec), others(options, _DELAYS)), carried)
+    body = _told(spec)
     size = len(parts(header))
     if not size or not how.headers:
+        if size and body.options.get("task_id") == derive(str(header.options["task_id"]), "gathered"):
+            # A group that `_as_one` has put in a chord: its members are to be told too.
+            yield from _members_of(header, {}, (lead, named), how)
         yield from start(body, ([],), how=how)
         return
     header = with_options(header, others(options))
@@ -260,6 +267,14 @@ def _start_chord(
     if how.timeout is not None:
         yield _watch(header, sized, how.timeout)
     yield from _members_of(header, {"chord": sized}, (_leading(spec, lead), named), how)
+
+
+def _told(chord: SignatureSpec) -> SignatureSpec:
+    """A chord's body, with what the chord was told for it."""
+    options = chord.options
+    carried = {name: options[name] for name in (*TAIL, "link_error", "chain") if name in options}
+    # What delays a chord delays its header; the body comes when the header is done.
+    return hang(with_options(body_of(chord), others(options, _DELAYS)), carried)
 
 
 def _watch(header: SignatureSpec, body: SignatureSpec, seconds: float) -> SignatureSpec:

@@ -73,9 +73,20 @@ def test_the_body_gets_the_lists_that_celerys_client_described():
     assert json.loads(flat.encoded.body)[0] == [[1, 2]]
 
 
-@pytest.mark.parametrize("joined", [Joined(join="J", complete=False, over=True), Joined(join="J", complete=True)])
-def test_a_failure_changes_nothing_where_the_seat_was_taken_before(joined):
+@pytest.mark.parametrize("known", ["over", "claimed"])
+def test_a_failure_changes_nothing_where_others_have_seen_to_it(known):
+    joined = Joined(join="J", complete=False, **{known: True})
+
     assert joins.failed_seat(member(), ERROR, RULES, NOW).release(joined) == NOTHING
+
+
+def test_a_failure_sets_the_body_free_where_its_seat_was_taken_before():
+    """A second run of a member that has succeeded on a Celery worker: its first value counts."""
+    joined = Joined(join="J", complete=True, values=(part("m0", 1), part("m1", 2)))
+
+    (body,) = joins.failed_seat(member(), ERROR, RULES, NOW).release(joined).follow
+
+    assert body.id == "B"
 
 
 def test_seats_of_celerys_chords_are_counted_where_the_store_knows_their_size():

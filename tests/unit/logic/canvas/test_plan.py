@@ -116,6 +116,46 @@ def test_a_chord_with_a_timeout_is_watched():
     assert watch.options["chord"].chord_size == 2
 
 
+def test_what_begins_now_is_noted_with_its_size():
+    how = How(begun=[])
+
+    begun(chord([chord([call("a"), call("b")], call("inner")), call("c")], call("outer")), how=how)
+
+    assert [header.size for header in how.begun] == [2, 2]
+    assert len({header.join for header in how.begun}) == 2
+    begun(chain(call("a"), group(call("b"), call("c")), call("d")), how=(later := How(begun=[])))
+    assert later.begun == []
+
+
+def test_a_member_that_ends_in_a_group_takes_one_seat_on_a_celery_worker_too():
+    """The group is a chord already when it travels: with Celery each of its members would be one of the header's."""
+    ends = group(call("b"), call("c"))
+    inner = chord([call("d")], ends)
+
+    first, second = begun(chord([chain(call("a"), ends), inner], call("body")))
+
+    (step,) = first.options["chain"]
+    body = second.options["chord"]
+    for one in (step, body):
+        assert kind(one) == "chord"
+        assert [part.task for part in parts(one)] == ["b", "c"]
+        assert one.kwargs["body"].task == ACCUMULATE
+        assert one.kwargs["body"].options["chord"].chord_size == 2
+
+
+def test_the_members_of_a_group_of_celerys_have_their_own_seats():
+    """As its client freezes the group at the end of a member's chain: the body says no size."""
+    body = call("body", task_id="B")
+    seats = ({"task_id": f"m{place}", "group_id": "outer", "group_index": place, "chord": body} for place in (0, 1))
+    sent = group(*(call("a", **seat) for seat in seats), task_id="inner", group_id="outer", group_index=3, chord=body)
+
+    calls = begun(sent, 1)
+
+    assert [(one.task, one.args) for one in calls] == [("a", (1,)), ("a", (1,))]
+    assert [(one.options["group_id"], one.options["group_index"]) for one in calls] == [("outer", 0), ("outer", 1)]
+    assert {one.options["chord"].task for one in calls} == {"body"}
+
+
 def test_an_empty_chain_is_refused():
     with pytest.raises(ValueError, match="empty chain"):
         freeze(chain(), "root")

@@ -26,7 +26,6 @@ silent = not asked
 local acquitted, held = ARGV[3], P .. 'leveret:held:' .. ARGV[4]
 local before, after, milliseconds = ARGV[5], ARGV[6], ARGV[7]
 local ordered, remembered = ARGV[8], ARGV[9]
-local LOOK_SECONDS = 30
 
 -- Writes an outcome and ends the delivery (`verb`: HDEL; HEXISTS leaves it), or neither.
 local function settle(verb, field, document_key, document, facts, keep_for)

@@ -5,25 +5,32 @@
 -- What follows is published in one step with "done" (`fired`); until then whoever comes finds the join complete.
 local DONE, CLOSED, FAILED = 'done', 'leveret closed', ':failed'
 
--- One command where Celery keeps the values in a sorted set, another where it keeps them in a list (`result_chord_ordered`).
-local function either(first, second)
-  local answer = redis.pcall(unpack(first))
-  if type(answer) == 'table' and answer.err then return redis.call(unpack(second)) end
-  return answer
-end
+-- Celery keeps the values in a sorted set, or in a list (`result_chord_ordered=False`): one command for each.
 
 local function seated(base, index, value, ordered)
-  local place, push = {'ZADD', base .. '.j', index, value}, {'RPUSH', base .. '.j', value}
-  if ordered == '1' then either(place, push) else either(push, place) end
+  local key = base .. '.j'
+  if ordered == '1' then
+    if type(redis.pcall('ZADD', key, index, value)) == 'table' then redis.call('RPUSH', key, value) end
+  elseif type(redis.pcall('RPUSH', key, value)) == 'table' then
+    redis.call('ZADD', key, index, value)
+  end
 end
 
--- Celery gives an open join a day; here it waits for as long as it takes.
-local function without_deadline(base)
-  if redis.call('PERSIST', base .. '.j') == 1 then
-    redis.call('PERSIST', base .. '.t')
-    redis.call('PERSIST', base .. '.d')
+local function seats_taken(base)
+  local count = redis.pcall('ZCARD', base .. '.j')
+  return type(count) == 'table' and redis.call('LLEN', base .. '.j') or count
+end
+
+local function values_of(base)
+  local values = redis.pcall('ZRANGE', base .. '.j', 0, -1)
+  return values.err and redis.call('LRANGE', base .. '.j', 0, -1) or values
+end
+
+-- Celery gives an open join a day, all of its keys at once; here it waits for as long as it takes.
+local function without_deadline(base, sized)
+  if redis.call('PERSIST', base .. (sized and '.s' or '.j')) == 1 then
+    for _, key in ipairs({'.j', '.t', '.d'}) do redis.call('PERSIST', base .. key) end
   end
-  redis.call('PERSIST', base .. '.s')
 end
 
 -- Takes the seat of a member that failed. Answers whether it was somebody's who succeeded.
@@ -49,17 +56,21 @@ end
 
 -- Answers {"open"}, {"over"} where there is nothing to do any more, {"claimed"} where somebody else is about to do it, or
 -- {"complete" or "closed" (a member failed), what Celery's client says of the header's shape, the values of all seats}: of one
--- that is closed and not full no values. The first value of a seat wins. A size of "0" is not known here; an index of -1 is no member's.
+-- that is closed and not full no values. The first value of a seat wins. A size of "0" is not known here; an index of -1 is
+-- no member's.
 local function sit(base, id, index, size, value, failed, ordered)
   local known = redis.call('MGET', base .. '.c', base .. '.s', base .. '.t')
   local claim, wanted = known[1], known[2]
   if claim then return {claim == DONE and 'over' or 'claimed'} end
+  local seat = id .. ':' .. index
+  local full = seats_taken(base)
   if not wanted and size ~= '0' then
+    -- A Celery worker that has failed the body leaves the values and takes the size away.
+    if full >= tonumber(size) then return {'over'} end
     wanted = size
     redis.call('SET', base .. '.s', size)
+    without_deadline(base)
   end
-  local seat = id .. ':' .. index
-  local full = either({'ZCARD', base .. '.j'}, {'LLEN', base .. '.j'})
   local total = wanted and tonumber(wanted) + tonumber(known[3] or 0)
   if failed ~= '1' then
     if redis.call('SADD', base .. '.d', seat) == 1 then
@@ -67,17 +78,19 @@ local function sit(base, id, index, size, value, failed, ordered)
       full = full + 1
     end
   elseif index ~= '-1' or not total or full < total then
-    if lost(base, seat, index, value, ordered) then return {'over'} end
-    if index ~= '-1' then full = either({'ZCARD', base .. '.j'}, {'LLEN', base .. '.j'}) end
+    if lost(base, seat, index, value, ordered) and not (total and full >= total) then return {'over'} end
+    if index ~= '-1' then full = seats_taken(base) end
   end
-  without_deadline(base)
+  without_deadline(base, known[2])
+  local open = not total or full < total
+  if open and failed ~= '1' then return {'open'} end
   local closed = redis.call('SISMEMBER', base .. '.d', CLOSED) == 1
-  if not total or full < total then
-    if not closed or failed ~= '1' then return {'open'} end
+  if open then
+    if not closed then return {'open'} end
     return {tells(base, seat) and 'closed' or 'over'}
   end
   if closed and not tells(base, seat) then return {'claimed'} end
-  local values = either({'ZRANGE', base .. '.j', 0, -1}, {'LRANGE', base .. '.j', 0, -1})
+  local values = values_of(base)
   return {closed and 'closed' or 'complete', redis.call('GET', base) or '', values}
 end
 

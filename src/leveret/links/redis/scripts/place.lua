@@ -68,7 +68,9 @@ local function next_due()
   return first[2] and string.format('%.6f', math.max(first[2] - now(), 0)) or ''
 end
 
--- The message of a member is kept until its join is over (`joins_due.lua`).
+-- The message of a member is kept until its join is over, and its join looked at every so often (`joins_due.lua`).
+local LOOK_SECONDS = 10
+
 local function forgotten(join)
   redis.call('HDEL', P .. 'leveret:joins', join)
   redis.call('ZREM', P .. 'leveret:joins:due', join)
