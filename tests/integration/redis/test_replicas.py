@@ -14,18 +14,18 @@ from leveret.errors import ImproperlyConfigured, PublishUnknown
 from leveret.model.endpoint import Url
 from leveret.model.options import DriverOptions
 from leveret.testing.conformance.rig import Rig
-from leveret.testing.conformance.values import ids, posting
+from leveret.testing.conformance.values import QUEUE, ids, posting
 from leveret.wiring.clock import SystemClock
 
 
 class Factory:
     real_time = True
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, url: str, replicas: int = 1) -> None:
+        self.url, self.replicas = url, replicas
 
     def __call__(self, options, clock):
-        return RedisDriver(Url(self.url), replace(options, transport={"wait_replicas": 1}), clock)
+        return RedisDriver(Url(self.url), replace(options, transport={"wait_replicas": self.replicas}), clock)
 
 
 @pytest.mark.parametrize("face", ["loop", "thread"])
@@ -52,6 +52,37 @@ def test_a_send_is_not_confirmed_before_a_replica_has_it(own_sentinels: Sentinel
         await send(rig, "c", 5.0)
 
         assert ids(await rig.claim()) == ["a", "b", "c"], "and each once"
+        await rig.close()
+
+    asyncio.run(main())
+
+
+def test_what_a_master_confirms_late_is_confirmed_by_whoever_is_the_master_then(
+    own_sentinels: SentinelFleet,  # noqa: F811
+) -> None:
+    """A master that stood still takes itself for one for ten seconds more, and all that it confirms is lost then."""
+
+    async def main() -> None:
+        rig = Rig(Factory(own_sentinels.url, replicas=0))
+        await rig.join()
+        blocking = rig.main.blocking()
+        await rig.broker.publish_within((posting("a"),), 5.0)
+        await asyncio.to_thread(blocking.publish, (posting("b"),), timeout=5.0)
+        own_sentinels.replicated()
+
+        election = asyncio.create_task(asyncio.to_thread(own_sentinels.fail_over, freeze=True))
+        await asyncio.sleep(0.2)
+        sends = [
+            asyncio.create_task(rig.broker.publish_within((posting("loop"),), 10.0)),
+            asyncio.create_task(asyncio.to_thread(blocking.publish, (posting("thread"),), timeout=10.0)),
+        ]
+        old, _ = await election
+        os.kill(old.pid, signal.SIGCONT)
+        await asyncio.gather(*sends)
+
+        told = own_sentinels.master().call("LRANGE", f"{QUEUE}\x06\x169", "0", "-1")
+        assert all(f'"{name}"' in told for name in ("a", "b", "loop", "thread"))
+        assert own_sentinels.master() is not old
         await rig.close()
 
     asyncio.run(main())

@@ -34,11 +34,14 @@ class RedisBlockingBroker:
             try:
                 with self._pool.borrowed(end - time.monotonic(), trusted=TRUSTED_SECONDS) as connection:
                     sent = True
-                    now = self._clock.now()
+                    now, began = self._clock.now(), time.monotonic()
                     # The way of `delay()`: it passes four generators less.
                     command = self._desk.alone(postings, now)
                     if command is None or type(connection.ask_one(command, end)) is not int:
                         connection.carry_out(self._desk.publish(postings, now), end)
+                    if not unknown and self._desk.late(self._pool.location, postings, time.monotonic() - began):
+                        self._pool.close()
+                        raise Lost("the master answered late; the sentinels are asked whether it is one still")
                 return
             except Lost as error:
                 unknown = unknown or sent

@@ -1,7 +1,7 @@
 """The broker's face for workers and for callers' loops; on the same connection also `Commit`."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from leveret.brokers.redis import claims
@@ -72,7 +72,8 @@ class RedisBroker:
             # The way of `adelay()`: all others pass five coroutines and a timer of their own.
             try:
                 answers = await connection.ask_until(end, command)
-                if type(answers[0]) is int:
+                unknown = type(answers[0]) is int
+                if unknown and not self._doubted(postings, end - timeout):
                     return
             except Lost:
                 unknown = True
@@ -85,9 +86,13 @@ class RedisBroker:
         try:
             async with asyncio.timeout_at(end):
                 while True:
+                    began = loop.time()
                     try:
                         await self.publish(postings)
-                        return
+                        if unknown or not self._doubted(postings, began):
+                            return
+                        unknown = True
+                        continue
                     except PublishUnknown as why:
                         error, unknown = why, True
                     except PublishFailed as why:
@@ -107,6 +112,13 @@ class RedisBroker:
                 "sending them again with the same ids is safe"
             ) from why
         raise PublishUnknown(str(error)) if unknown else error
+
+    def _doubted(self, postings: Sequence[Posting], began: float) -> bool:
+        """Whether what was confirmed is to be confirmed once more, by whoever is the master now."""
+        late = self._desk.late(self._hubs.location, postings, asyncio.get_running_loop().time() - began)
+        if late and (connection := self._hubs.own().connection) is not None:
+            connection.fail(TimeoutError())
+        return late
 
     async def claim(self, claim: Claim) -> tuple[Delivery, ...]:
         bell = self._bell

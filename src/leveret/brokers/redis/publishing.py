@@ -6,6 +6,7 @@ from leveret.brokers.redis.kombu.exchanges import Exchanges
 from leveret.errors import OperationalError, PublishFailed, PublishUnknown
 from leveret.links.redis import envelope
 from leveret.links.redis.conversation import Command
+from leveret.links.redis.location import Location
 from leveret.links.redis.names import Names, checked
 from leveret.links.redis.refusals import Lost, Refusal
 from leveret.links.redis.results.records import Keys
@@ -19,6 +20,10 @@ GROUP = "group"
 """Celery's header of the members of a group."""
 WAIT_MILLISECONDS = 1000
 """Then it is sent again, for as long as the sender has time: perhaps to another master."""
+
+LATE_SECONDS = 1.0
+"""A master that answers a send so late may have stood still, and another one may have taken its place meanwhile: what
+it confirms is lost when the sentinels tell it so, ten seconds later. They are asked who it is, and it is sent again."""
 
 Values = list[str | bytes | int]
 _PUBLISH = script("publish")
@@ -67,6 +72,12 @@ class Desk:
         wire = names.on_wire(posting.priority)
         raw, name = envelope.write(posting, wire, round(now, 3)), f"{posting.id}:{posting.attempt}:{queue}:1"
         return ("EVALSHA", _PUBLISH.sha1, 0, names.prefix, name, "+", names.list(queue, wire), 1, raw)
+
+    def late(self, location: Location, postings: Sequence[Posting], seconds: float) -> bool:
+        """Whether a first confirmation that took so long is worth another one. Of many messages it takes long anyway; a
+        replica has seen what it confirms."""
+        watched = location.master_name is not None and not self._replicas
+        return watched and seconds > LATE_SECONDS and len(postings) <= AT_ONCE
 
     def introduce(self, queues: Iterable[str]) -> Verb[None]:
         """Have Redis know the queues' names, for whoever asks for all of them."""

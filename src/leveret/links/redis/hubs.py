@@ -11,7 +11,8 @@ class Hubs:
     """`own` and `close` are called on the loop they mean."""
 
     def __init__(self, location: Location, channels: Channels, jitter: Callable[[], float]) -> None:
-        self._location, self._channels, self._jitter = location, channels, jitter
+        self.location = location
+        self._channels, self._jitter = channels, jitter
         self._hubs: list[Hub] = []
 
     def own(self) -> Hub:
@@ -19,7 +20,7 @@ class Hubs:
         for hub in self._hubs:
             if hub.ours:
                 return hub
-        hub = Hub(self._location, self._channels, self._jitter)
+        hub = Hub(self.location, self._channels, self._jitter)
         self._hubs = [*(other for other in self._hubs if not other.over), hub]
         return hub
 
