@@ -40,22 +40,25 @@ class Sentinel(RedisServer):
 class SentinelFleet:
     """`servers` are the master of the beginning and its replicas."""
 
-    def __init__(self, *, durable: bool = False, replicas: int = 1) -> None:
-        self._durable, self._replicas = durable, replicas
+    def __init__(self, *, kind: str = "redis", durable: bool = False, replicas: int = 1) -> None:
+        self._kind, self._durable, self._replicas = kind, durable, replicas
         self.servers: list[RedisServer] = []
         self.sentinels: list[Sentinel] = []
 
     def start(self) -> Self:
         """Start all, and wait until the replicas have everything and the sentinels know them and one another."""
-        first = self._add(RedisServer(RedisOptions(durable=self._durable)), self.servers)
+        first = self._add(self._server(), self.servers)
         replicating = (f"replicaof {HOST} {first.port}", "repl-diskless-sync-delay 0")
         for _ in range(self._replicas):
-            self._add(RedisServer(RedisOptions(durable=self._durable, conf=replicating)), self.servers)
+            self._add(self._server(*replicating), self.servers)
         for _ in range(SENTINELS):
-            self._add(Sentinel(first), self.sentinels)
+            self._add(Sentinel(first, self._kind), self.sentinels)
         self._until(self._acquainted, "the sentinels do not know one another")
         self.replicated()
         return self
+
+    def _server(self, *conf: str) -> RedisServer:
+        return RedisServer(RedisOptions(kind=self._kind, durable=self._durable, conf=conf))
 
     def _add(self, server: RedisServer, to: list) -> RedisServer:
         to.append(server)
