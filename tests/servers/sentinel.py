@@ -1,6 +1,7 @@
-"""A Redis with a replica and three sentinels, each a process of its own: to kill or freeze the master."""
+"""A Redis with replicas and three sentinels, each a process of its own: to kill or freeze the master."""
 
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -37,23 +38,27 @@ class Sentinel(RedisServer):
 
 
 class SentinelFleet:
-    """`servers` are the master of the beginning and its replica."""
+    """`servers` are the master of the beginning and its replicas."""
 
-    def __init__(self, *, durable: bool = False) -> None:
-        self._durable = durable
+    def __init__(self, *, kind: str = "redis", durable: bool = False, replicas: int = 1) -> None:
+        self._kind, self._durable, self._replicas = kind, durable, replicas
         self.servers: list[RedisServer] = []
         self.sentinels: list[Sentinel] = []
 
     def start(self) -> Self:
-        """Start all, and wait until the replica has everything and the sentinels know it and one another."""
-        first = self._add(RedisServer(RedisOptions(durable=self._durable)), self.servers)
+        """Start all, and wait until the replicas have everything and the sentinels know them and one another."""
+        first = self._add(self._server(), self.servers)
         replicating = (f"replicaof {HOST} {first.port}", "repl-diskless-sync-delay 0")
-        self._add(RedisServer(RedisOptions(durable=self._durable, conf=replicating)), self.servers)
+        for _ in range(self._replicas):
+            self._add(self._server(*replicating), self.servers)
         for _ in range(SENTINELS):
-            self._add(Sentinel(first), self.sentinels)
+            self._add(Sentinel(first, self._kind), self.sentinels)
         self._until(self._acquainted, "the sentinels do not know one another")
         self.replicated()
         return self
+
+    def _server(self, *conf: str) -> RedisServer:
+        return RedisServer(RedisOptions(kind=self._kind, durable=self._durable, conf=conf))
 
     def _add(self, server: RedisServer, to: list) -> RedisServer:
         to.append(server)
@@ -70,11 +75,13 @@ class SentinelFleet:
         return next(server for server in self.servers if f"\r\n{server.port}" in told)
 
     def replicated(self) -> None:
-        """Wait until the replica has what the master has confirmed by now."""
+        """Wait until all replicas have what the master has confirmed by now."""
         master = self.master()
-        self._until(lambda: _offsets(master) is not None, "the replica does not follow")
-        wanted = _facts(master)["master_repl_offset"]
-        self._until(lambda: int(_offsets(master) or -1) >= int(wanted), "the replica lags behind")
+        self._until(lambda: len(_offsets(master)) == self._replicas, "not all replicas follow")
+        wanted = int(_facts(master)["master_repl_offset"])
+        self._until(
+            lambda: sum(offset >= wanted for offset in _offsets(master)) == self._replicas, "a replica lags behind"
+        )
 
     def fail_over(self, *, freeze: bool = False) -> tuple[RedisServer, float]:
         """Kill or freeze the master; answers it, and the unix time from which on another one serves."""
@@ -111,7 +118,7 @@ class SentinelFleet:
         return found is not old and _facts(found).get("role") == "master"
 
     def _acquainted(self) -> bool:
-        wanted = f"slaves=1,sentinels={SENTINELS}"
+        wanted = f"slaves={self._replicas},sentinels={SENTINELS}"
         return all(wanted in one.call("INFO", "sentinel") for one in self.sentinels)
 
     def _until(self, true: Callable[[], bool], otherwise: str) -> None:
@@ -142,8 +149,8 @@ def _facts(server: RedisServer) -> dict[str, str]:
     return {name: value for name, found, value in (line.partition(":") for line in lines) if found}
 
 
-def _offsets(master: RedisServer) -> str | None:
-    """How much the replica has acknowledged; None where there is none, or it does not follow yet."""
-    told = _facts(master).get("slave0", "")
-    fields = dict(part.partition("=")[::2] for part in told.split(","))
-    return fields.get("offset") if fields.get("state") == "online" else None
+def _offsets(master: RedisServer) -> list[int]:
+    """How much each replica that follows has acknowledged."""
+    told = [value for name, value in _facts(master).items() if re.fullmatch(r"slave\d+", name)]
+    replicas = [dict(part.partition("=")[::2] for part in one.split(",")) for one in told]
+    return [int(one["offset"]) for one in replicas if one.get("state") == "online"]

@@ -23,8 +23,8 @@ WAIT_MILLISECONDS = 1000
 """Then it is sent again, for as long as the sender has time: perhaps to another master."""
 
 LATE_SECONDS = 1.0
-"""A master that answers a send so late may have stood still, and another one may have taken its place meanwhile: what it
-confirms would be lost when the sentinels tell it so, ten seconds later. They are asked who it is, and it is sent again."""
+"""A master that answers a send so late may have stood still, and another one may have taken its place meanwhile: what
+it confirms is lost when the sentinels tell it so, ten seconds later. They are asked who it is, and it is sent again."""
 
 Values = list[str | bytes | int]
 _PUBLISH = script("publish")
@@ -55,9 +55,12 @@ class Desk:
         else:
             yield from run(_PUBLISH, calls)
         if self._replicas:
-            answers = yield [("WAIT", self._replicas, WAIT_MILLISECONDS)]
-            if good(answers[0]) < self._replicas:
-                raise Lost(f"only {answers[0]} of {self._replicas} replicas have it (wait_replicas)")
+            # Since Redis 7.2 a connection waits for its own last write, and what was there already has written nothing.
+            mark = ("SET", self.names.key("leveret:waited"), "", "EX", 60)
+            answers = yield [mark, ("WAIT", self._replicas, WAIT_MILLISECONDS)]
+            good(answers[0])
+            if good(answers[1]) < self._replicas:
+                raise Lost(f"only {answers[1]} of {self._replicas} replicas have it (wait_replicas)")
 
     def alone(self, postings: Sequence[Posting], now: float) -> Command | None:
         """The one command that publishes a plain call, as `publish` would; None where more is to be asked or told.
