@@ -88,13 +88,16 @@ def watch(owner: Any, name: str, after: Any) -> None:
 
 
 def on_commit(answers: Any, batch: Any) -> None:
-    for answer, one in zip(answers, batch, strict=True):
-        if one.record is not None and type(answer).__name__ == "Committed":
-            if one.record.terminal and one.record.id.startswith("chord-"):
-                note("commit", one.record.id)
-            if one.seat is not None and answer.joined is not None and answer.joined.complete:
-                die_at("body published", one.seat.join)
-            die_at("header settled", chord_of(one.record.id))
+    done = [(answer, one) for answer, one in zip(answers, batch, strict=True) if type(answer).__name__ == "Committed"]
+    done = [(answer, one) for answer, one in done if one.record is not None]
+    # All lines first: what is committed beside a strike is committed too.
+    for _, one in done:
+        if one.record.terminal and one.record.id.startswith("chord-"):
+            note("commit", one.record.id)
+    for answer, one in done:
+        if one.seat is not None and answer.joined is not None and answer.joined.complete:
+            die_at("body published", one.seat.join)
+        die_at("header settled", chord_of(one.record.id))
 
 
 def on_settle(answers: Any, batch: Any) -> None:
@@ -103,9 +106,11 @@ def on_settle(answers: Any, batch: Any) -> None:
 
 
 def on_store(answers: Any, batch: Any) -> None:
-    for ours, record in zip(answers, batch, strict=True):
-        if ours and record.terminal and record.id.startswith("chord-"):
+    stored = [record for ours, record in zip(answers, batch, strict=True) if ours]
+    for record in stored:
+        if record.terminal and record.id.startswith("chord-"):
             note("commit", record.id)
+    for record in stored:
         chord = chord_of(record.id)
         if chord:
             LAST["chord"] = chord
