@@ -97,37 +97,6 @@ def test_what_a_master_confirms_late_is_confirmed_by_whoever_is_the_master_then(
     asyncio.run(main())
 
 
-def test_what_a_master_confirms_late_is_confirmed_by_whoever_is_the_master_then(
-    own_sentinels: SentinelFleet,  # noqa: F811
-) -> None:
-    """A master that stood still takes itself for one for ten seconds more, and all that it confirms is lost then."""
-
-    async def main() -> None:
-        rig = Rig(Factory(own_sentinels.url, replicas=0))
-        await rig.join()
-        blocking = rig.main.blocking()
-        await rig.broker.publish_within((posting("a"),), 5.0)
-        await asyncio.to_thread(blocking.publish, (posting("b"),), timeout=5.0)
-        own_sentinels.replicated()
-
-        election = asyncio.create_task(asyncio.to_thread(own_sentinels.fail_over, freeze=True))
-        await asyncio.sleep(0.2)
-        sends = [
-            asyncio.create_task(rig.broker.publish_within((posting("loop"),), 10.0)),
-            asyncio.create_task(asyncio.to_thread(blocking.publish, (posting("thread"),), timeout=10.0)),
-        ]
-        old, _ = await election
-        os.kill(old.pid, signal.SIGCONT)
-        await asyncio.gather(*sends)
-
-        told = own_sentinels.master().call("LRANGE", f"{QUEUE}\x06\x169", "0", "-1")
-        assert all(f'"{name}"' in told for name in ("a", "b", "loop", "thread"))
-        assert own_sentinels.master() is not old
-        await rig.close()
-
-    asyncio.run(main())
-
-
 def test_a_number_of_replicas_that_is_none() -> None:
     with pytest.raises(ImproperlyConfigured, match="wait_replicas must be a number, not 'all'"):
         RedisDriver(Url("redis://localhost"), DriverOptions(transport={"wait_replicas": "all"}), SystemClock())
