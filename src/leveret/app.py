@@ -8,11 +8,13 @@ from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
 
+from leveret import signals
 from leveret.client import current, sending
 from leveret.client import options as calls
 from leveret.client.canvas import chords as _chords  # noqa: F401 - names the kinds of signatures
 from leveret.client.canvas.builtin import make_builtin
 from leveret.client.client import Client
+from leveret.client.events.watching import Watching
 from leveret.client.groups import GroupResult, ResultSet
 from leveret.client.options import CallOptions, Seconds
 from leveret.client.project import file_of
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
 
 _NOT_YET = {
     "control": "remote control and inspection",
-    "events": "events",
 }
 """What Celery's app has and this version does not, so that a ported program is told more than a missing name."""
 
@@ -165,7 +166,7 @@ class Sending:
         return GroupResult(id, results, app=self, **kwargs)
 
 
-class Leveret(Sending, Periodic):
+class Leveret(Sending, Periodic, Watching):
     """An app: `app = Leveret("tasks")` is enough; its queue then lies in `.leveret/queue.db` of its project.
 
     Every method may be called from any thread.
@@ -275,6 +276,7 @@ class Leveret(Sending, Periodic):
         settings = self.conf.settings
         self.on_configure.send(self)
         self.on_after_configure.send(self)
+        signals.import_modules.send(self)
         import_related((*settings.include, *settings.imports), None)
         self._discovery.import_all()
         self.finalize()
@@ -294,6 +296,8 @@ class Leveret(Sending, Periodic):
         from leveret.wiring.scheduler import open_schedules
 
         return Schedules(self, open_schedules)
+
+    _watching = property(lambda self: import_module("leveret.wiring.events"))
 
     # Settings and life.
 

@@ -21,6 +21,7 @@ VERBS = {
     "result": ("leveret.cli.verbs.result", "Show a task's state and result."),
     "graph": ("leveret.cli.verbs.graph", "Show where a workflow stands and what it waits for."),
     "status": ("leveret.cli.verbs.status", "Show the nodes that are alive."),
+    "events": ("leveret.cli.watch.events", "Watch what happens: tasks and nodes, live."),
     "queues": ("leveret.cli.verbs.queues", "Show what waits in each queue."),
     "purge": ("leveret.cli.verbs.purge", "Forget what waits in queues."),
     "dead": ("leveret.cli.verbs.dead", "Look after dead letters: list, show, redrive, purge."),

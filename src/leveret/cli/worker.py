@@ -29,9 +29,6 @@ UNNEEDED = {
     "optimization": "-O is not needed: a slot never fetches what it cannot start soon",
     "without_gossip": "--without-gossip is not needed: nodes do not gossip",
     "without_mingle": "--without-mingle is not needed: nodes do not mingle",
-    "without_heartbeat": "--without-heartbeat is not needed: a node's lease is its only heartbeat",
-    "heartbeat_interval": "--heartbeat-interval is not needed: see the setting lease_seconds",
-    "task_events": "-E is not needed yet: events come later",
     "statedb": "--statedb is not needed: revocations live in the store",
     "disable_prefetch": "--disable-prefetch is not needed: nothing waits behind a running task",
     "schedule": "-s/--schedule is not needed: the schedule lives in the store",
@@ -49,17 +46,16 @@ REFUSED = {
 }
 
 
-_VALUED = ("--heartbeat-interval", "--pool-start-method", "--autoscale", "--max-memory-per-child", "--scheduler")
+_VALUED = ("--pool-start-method", "--autoscale", "--max-memory-per-child", "--scheduler")
 _DAEMON = ("--uid", "--gid", "--umask", "--executable")
 
 
 def _hidden(command: F) -> F:
     """Celery's remaining options: taken where leaving them out changes nothing, refused by name where it would."""
-    flags = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--disable-prefetch")
+    flags = ("--without-gossip", "--without-mingle", "--disable-prefetch")
     for name in flags:
         command = click.option(name, is_flag=True, hidden=True)(command)
     command = click.option("-O", "--optimization", hidden=True)(command)
-    command = click.option("-E", "--task-events", "--events", is_flag=True, hidden=True)(command)
     command = click.option("-S", "--statedb", hidden=True)(command)
     command = click.option("-D", "--detach", is_flag=True, hidden=True)(command)
     command = click.option("-s", "--schedule", "--schedule-filename", "schedule", hidden=True)(command)
@@ -89,6 +85,9 @@ def _hidden(command: F) -> F:
 @click.option(
     "-B/ ", "--beat/--no-beat", default=None, help="Run a scheduler, or none. [default: yes; no beside Celery]"
 )
+@click.option("-E", "--task-events", "--events", is_flag=True, help="Tell of each task as events, for monitors.")
+@click.option("--heartbeat-interval", type=float, metavar="SECONDS", help="Of the node's own events. [default: 2]")
+@click.option("--without-heartbeat", is_flag=True, help="No events of the node itself.")
 @click.option("--burst", is_flag=True, help="Stop when the queues are empty.")
 @click.option("--check", is_flag=True, help="Check app, settings, broker and permissions, then exit.")
 @_hidden
@@ -114,6 +113,8 @@ def _judge(given: dict[str, Any]) -> list[str]:
 
 def _overrides(call: Invocation, given: dict[str, Any]) -> dict[str, Any]:
     named = {setting: given[option] for option, setting in SETTINGS.items() if given[option] is not None}
+    if given["task_events"]:
+        named["worker_send_task_events"] = True
     if given["log_json"]:
         named["worker_log_json"] = True
     return {**call.overrides(), **named}

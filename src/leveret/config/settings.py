@@ -110,6 +110,15 @@ class Settings:
     """None: the broker where it can keep the schedule, else the result store."""
     beat_cron_starting_deadline: float | None = _option(None, optional(kinds.POSITIVE_SECONDS))
 
+    worker_send_task_events: bool = _option(False, kinds.BOOLEAN)
+    task_send_sent_event: bool = _option(False, kinds.BOOLEAN)
+    event_exchange: str = _option("celeryev", kinds.TEXT)
+    event_queue_prefix: str = _option("celeryev", kinds.TEXT)
+    event_queue_ttl: float | None = _option(5.0, optional(kinds.SECONDS))
+    event_queue_expires: float | None = _option(60.0, optional(kinds.POSITIVE_SECONDS))
+    event_queue_exclusive: bool = _option(True, kinds.BOOLEAN)
+    event_queue_durable: bool = _option(False, kinds.BOOLEAN)
+
     worker_direct: bool = _option(False, kinds.BOOLEAN)
     """Whether each node also has a queue of its own, `<node>.dq2`, where the broker has exchanges."""
     worker_concurrency: int | None = _option(None, kinds.CONCURRENCY)

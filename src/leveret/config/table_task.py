@@ -58,8 +58,8 @@ TASK: tuple[Row, ...] = (
         {"max_retries": 3, "interval_start": 0, "interval_max": 1, "interval_step": 0.2},
     ),
     unneeded("task_remote_tracebacks", "the remote traceback is always kept with the result", False),
-    later("task_repr_maxlevels", "comes with events", 3),
-    later("task_send_sent_event", "comes with events", False),
+    unneeded("task_repr_maxlevels", "arguments are shown in 200 characters, results in 1,024, however deep", 3),
+    works("task_send_sent_event", "whoever sends a task tells of it as an event (`task-sent`)"),
 )
 
 _REPLACED = "Leveret has no bootsteps; this part cannot be replaced"
@@ -114,7 +114,9 @@ WORKER: tuple[Row, ...] = (
     unneeded("worker_eta_task_limit", _BROKER_ETA),
     unneeded("worker_enable_prefetch_count_reduction", _CREDIT, True),
     unneeded("worker_disable_prefetch", f"{_CREDIT}; `worker_prefetch_multiplier=1` asks for one task a slot", False),
-    later("worker_send_task_events", "comes with events", False),
+    works(
+        "worker_send_task_events", "tell of each task as events from the start, as `-E` does; any time: `enable_events`"
+    ),
     unneeded("worker_state_db", "revocations live in the store"),
     unneeded("worker_detect_quorum_queues", "always", True),
 )

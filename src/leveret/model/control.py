@@ -27,7 +27,19 @@ class Testify(Struct, frozen=True, tag="testify"):
     told: tuple[Testimony, ...]
 
 
-ToChild = Quiet | StopNow | ReturnUnstarted | Testify
+class SendEvents(Struct, frozen=True, tag="send_events"):
+    """Tell of tasks as events, or not any more."""
+
+    on: bool
+
+
+class Appointed(Struct, frozen=True, tag="appointed"):
+    """This process sends the node's own signals. `ready`: the node is complete, and nobody has said so yet."""
+
+    ready: bool
+
+
+ToChild = Quiet | StopNow | ReturnUnstarted | Testify | SendEvents | Appointed
 
 
 class Ready(Struct, frozen=True, tag="ready"):
@@ -69,4 +81,11 @@ class Noted(Struct, frozen=True, tag="noted"):
     number: int
 
 
-FromChild = Noted | Ready | Drained | Broken | Waiting | Leaving
+class Tally(Struct, frozen=True, tag="tally"):
+    """How much the process has done since it started; said once a second at most, when it has changed."""
+
+    active: int
+    processed: int
+
+
+FromChild = Tally | Noted | Ready | Drained | Broken | Waiting | Leaving

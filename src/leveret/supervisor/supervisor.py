@@ -23,6 +23,7 @@ from leveret.supervisor.signals import Orders, Signals
 from leveret.supervisor.slots import RunFolder
 from leveret.supervisor.source import ChildSource, GaveUp
 from leveret.supervisor.statuses import Statuses, kill
+from leveret.supervisor.telling.account import Account
 
 _LOOK_SECONDS: Final = 1.0
 _DEBT_SECONDS: Final = 5.0
@@ -53,16 +54,14 @@ class Supervisor:
             leases, options.worker.node, clock,
             lease_seconds=options.lease_seconds, sessions=self._sessions, log=self._log,
         )  # fmt: skip
+        self.account = Account(options.worker.task_events, self._children)
         self._parts: NodeParts
         self._places: list[Place] = []
         self._quarantine: Quarantine | None = None
         self._stop, self._softly, self._registered = asyncio.Event(), False, False
         self._reloading = asyncio.Lock()
-        # What runs on this loop beside the node: a scheduler.
-        self.companions: list[Callable[[], Coroutine[Any, Any, None]]] = []
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._tending: set[asyncio.Task[None]] = set()
-        self._code = 0
+        self.companions: list[Callable[[], Coroutine[Any, Any, None]]] = []  # beside the node: scheduler, herald
+        self._tasks, self._tending, self._code = set[asyncio.Task[None]](), set[asyncio.Task[None]](), 0
 
     def start(self) -> None:
         """Fork the forkserver."""
@@ -157,7 +156,7 @@ class Supervisor:
             options=self._options, hooks=self._hooks, leases=self._leases, clock=self._clock,
             source=self._source, statuses=self._statuses, folder=folder, on_suspects=self._start_quarantine,
             custody=None if self._witness is None else Custody(folder, self._log),
-            witness=self._witness,
+            witness=self._witness, account=self.account,
         )  # fmt: skip
         self._places = [Place(self._parts, self._worker) for _ in range(self._worker.processes)]
         for place in self._places:
@@ -223,6 +222,7 @@ class Supervisor:
             if child is None:
                 return
             pids.append(child.pid)
+        self.account.appoint()
         self._hooks.on_ready(tuple(pids))
 
     async def _watch(self) -> None:

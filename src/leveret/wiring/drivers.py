@@ -8,10 +8,12 @@ from leveret.config.settings import Settings
 from leveret.errors import ImproperlyConfigured
 from leveret.model.endpoint import Url
 from leveret.model.options import DriverOptions
+from leveret.model.telling.event import EventNames
 from leveret.ports.backend import Backend, BlockingBackend
 from leveret.ports.broker import BlockingBroker, Broker, Commit
 from leveret.ports.clock import Clock
 from leveret.ports.driver import BackendDriver, BrokerDriver, Forgetful, Keeper, Remembering, ReplyDriver
+from leveret.ports.events import BlockingEventBus, EventBus, Eventful
 from leveret.ports.leases import Chores
 from leveret.wiring import parts
 from leveret.wiring.topology import build_topology
@@ -51,6 +53,13 @@ class Drivers:
     def _store(self) -> BackendDriver:
         assert self.backend is not None
         return self.backend
+
+    def events(self) -> EventBus | None:
+        """For one loop; None where the broker has none."""
+        return cast(Eventful, self.broker).events() if hasattr(self.broker, "events") else None
+
+    def blocking_events(self) -> BlockingEventBus | None:
+        return cast(Eventful, self.broker).blocking_events() if hasattr(self.broker, "blocking_events") else None
 
     def chores(self) -> Chores:
         """The upkeep of every server."""
@@ -157,6 +166,19 @@ def make(kind: str, url: Url, options: DriverOptions, clock: Clock) -> BrokerDri
     return driver
 
 
+def event_names(settings: Settings) -> EventNames:
+    if settings.event_queue_exclusive and settings.event_queue_durable:
+        raise ImproperlyConfigured("event_queue_exclusive and event_queue_durable: a queue cannot be both, choose one")
+    return EventNames(
+        exchange=settings.event_exchange,
+        queue_prefix=settings.event_queue_prefix,
+        queue_ttl=settings.event_queue_ttl,
+        queue_expires=settings.event_queue_expires,
+        queue_exclusive=settings.event_queue_exclusive,
+        queue_durable=settings.event_queue_durable,
+    )
+
+
 def driver_options(settings: Settings) -> DriverOptions:
     return DriverOptions(
         high_first=settings.high_first,
@@ -165,6 +187,7 @@ def driver_options(settings: Settings) -> DriverOptions:
         lease_seconds=settings.lease_seconds,
         publish_timeout=settings.publish_timeout,
         topology=build_topology(settings),
+        events=event_names(settings),
         tls=settings.broker_use_ssl,
         login_method=settings.broker_login_method,
         heartbeat_seconds=settings.broker_heartbeat,

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from leveret import signals
 from leveret.config.configuration import Configuration
 from leveret.model.control import ToChild
 from leveret.model.options import WorkerOptions
@@ -36,10 +37,13 @@ class App(Protocol):
 def run_child(app: App, options: WorkerOptions, channel: Channel[ToChild]) -> int:
     """Be a worker process; answers its exit code."""
     clock = SystemClock()
+    facts = WorkerFacts(app, options)
+    facts.begin()
     tasks = set_up_logging(options, clock, f"{options.pool}-{os.getpid()}")
     page = SlotWriter(options.page, time_limit=options.time_limit) if options.page else None
     joined = join_worker(app.conf.settings, options, app.tasks, clock, page)
-    return run_process(
+    joined.runner.complete = joined.executor.complete
+    code = run_process(
         _builder(joined, options, tasks),
         joined.executor,
         channel,
@@ -47,6 +51,32 @@ def run_child(app: App, options: WorkerOptions, channel: Channel[ToChild]) -> in
         lifespan=app.open_lifespan(),
         hooks=_hooks(joined, options),
     )
+    facts.end(code)
+    return code
+
+
+class WorkerFacts:
+    """The sender of signals about a worker process, where Celery's is its worker object; and when they are sent."""
+
+    def __init__(self, app: App, options: WorkerOptions) -> None:
+        self.app, self.hostname = app, options.node.name
+        self.options = {
+            name: getattr(options, name)
+            for name in ("pool", "queues", "loglevel", "logfile", "max_tasks_per_child", "time_limit")
+        }
+        self.concurrency = options.node.slots
+        self.pid = os.getpid()
+
+    def begin(self) -> None:
+        """Before anything is made from the settings: a receiver may still change them."""
+        conf = self.app.conf
+        signals.celeryd_init.send(self.hostname, instance=self, conf=conf, options=self.options)
+        signals.celeryd_after_setup.send(self.hostname, instance=self, conf=conf)
+        signals.worker_init.send(self)
+        signals.worker_process_init.send(self.hostname)
+
+    def end(self, code: int) -> None:
+        signals.worker_process_shutdown.send(self.hostname, pid=self.pid, exitcode=code)
 
 
 def _hooks(joined: Joined, options: WorkerOptions) -> ProcessHooks:

@@ -1,14 +1,17 @@
 """Joins a supervisor: the store's leases and chores, and the entry its children run."""
 
+import platform
 from typing import cast
 
 from leveret.config.settings import Settings
+from leveret.logic.wire.events import EventWriter
 from leveret.model.options import WorkerOptions
 from leveret.ports.driver import Witness
 from leveret.supervisor.nursery import Forkserver
 from leveret.supervisor.options import SupervisorHooks, SupervisorOptions
 from leveret.supervisor.supervisor import Supervisor
-from leveret.wiring.clock import SystemClock
+from leveret.supervisor.telling.herald import Herald
+from leveret.wiring.clock import SystemClock, hours_west
 from leveret.wiring.drivers import open_drivers
 
 ENTRY = "leveret.cli.child"
@@ -29,6 +32,15 @@ def build_supervisor(
         drivers.chores(),
         cast(Witness, drivers.broker) if hasattr(drivers.broker, "on_testimony") else None,
     )
+    events = drivers.events()
+    if events is not None and options.heartbeat_seconds:
+        writer = EventWriter(options.node.name, options.node.pid, hours_west())
+        software = ("leveret", options.version, platform.system())
+        herald = Herald(
+            events, writer, clock, supervisor.account.total, software=software, frequency=options.heartbeat_seconds
+        )
+        supervisor.account.herald = herald
+        supervisor.companions.append(herald.run)
     if forkserver is None:
         supervisor.start()
     else:

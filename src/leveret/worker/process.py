@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from leveret.errors import CallerError, LeveretError
 from leveret.model.control import (
+    Appointed,
     Broken,
     Drained,
     Leaving,
@@ -22,6 +23,7 @@ from leveret.model.control import (
     Quiet,
     Ready,
     ReturnUnstarted,
+    SendEvents,
     StopNow,
     Testify,
     ToChild,
@@ -29,11 +31,14 @@ from leveret.model.control import (
 )
 from leveret.model.node import Testimony
 from leveret.ports.executor import Executor
+from leveret.signals import worker_ready, worker_shutdown, worker_shutting_down
 from leveret.worker.context import WorkerHooks
 from leveret.worker.worker import Worker
 
 log = logging.getLogger("leveret.worker")
 
+STOPPING = "stopping"
+"""How the reason begins that a supervisor gives when its node ends."""
 ORPHAN_SECONDS = 2.0
 """How long what runs may go on when the supervisor is gone."""
 
@@ -116,6 +121,7 @@ class _Process:
         self._build, self._executor, self._channel, self._tasks = build, executor, channel, tasks
         self._hooks = hooks
         self._reason = ""
+        self._speaks = self._ending = False
         self.code = 0
 
     def tell(self, message: Struct) -> None:
@@ -145,6 +151,7 @@ class _Process:
             on_drained=self._on_drained,
             on_leaving=lambda reason: self.tell(Leaving(reason)),
             on_waiting=self._on_waiting,
+            on_tally=self.tell,
         )
         async with self._build(hooks) as worker:
             listening = asyncio.ensure_future(self._listen(worker))
@@ -153,6 +160,9 @@ class _Process:
             finally:
                 listening.cancel()
                 await asyncio.gather(listening, return_exceptions=True)
+                if self._ending:
+                    worker.speaker.say(worker_shutdown, worker.speaker.consumer)
+                await asyncio.to_thread(worker.speaker.close)
 
     async def _listen(self, worker: Worker) -> None:
         channel = self._channel
@@ -164,15 +174,32 @@ class _Process:
                     return
                 case Quiet(grace, reason):
                     worker.quiet(grace, reason)
+                    self._shutting_down(worker, "Warm", reason)
                 case StopNow():
                     worker.abandon()
+                    self._shutting_down(worker, "Cold", STOPPING)
                 case ReturnUnstarted():
                     worker.return_unstarted()
+                case Appointed(ready):
+                    self._appointed(worker, ready=ready)
+                case SendEvents(on):
+                    worker.send_events(on)
                 case Testify(number, told):
                     self._hooks.testify(told)
                     self.tell(Noted(number))
                 case other:
                     assert_never(other)
+
+    def _appointed(self, worker: Worker, *, ready: bool) -> None:
+        self._speaks = True
+        if ready:
+            worker.speaker.say(worker_ready, worker.speaker.consumer)
+
+    def _shutting_down(self, worker: Worker, how: str, reason: str) -> None:
+        """Of the node, not of this process, and once."""
+        if self._speaks and not self._ending and reason.startswith(STOPPING):
+            self._ending = True
+            worker.speaker.say(worker_shutting_down, "SIGTERM", sig="SIGTERM", how=how, exitcode=0)
 
     def _on_ready(self, session: str) -> None:
         self.tell(Ready(os.getpid(), session, self._tasks))

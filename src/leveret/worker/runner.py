@@ -33,25 +33,14 @@ from leveret.model.task import TaskDefinition
 from leveret.ports.clock import Clock
 from leveret.ports.executor import Job
 from leveret.ports.slots import SlotPage
+from leveret.signals import task_prerun
+from leveret.worker.telling import around
+from leveret.worker.telling.around import Complete, ExceptionInfo
 
 log = logging.getLogger("leveret.worker")
 
 HookFailed = Callable[[str, Message, BaseException], None]
 """(hook's name, message, error): a hook after the run raised; it changes nothing."""
-
-
-class ExceptionInfo:
-    """What hooks get as `einfo`, under Celery's names."""
-
-    def __init__(self, error: BaseException, text: str) -> None:
-        self.type, self.exception, self.traceback = type(error), error, text
-        self.internal = False
-
-    def __str__(self) -> str:
-        return self.traceback
-
-    def __repr__(self) -> str:
-        return f"<ExceptionInfo: {self.exception!r}>"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,6 +53,8 @@ class Runner:
     hostname: str = ""
     lifespan: Any = None
     """What the app's lifespan yielded; set before the first claim."""
+    complete: Complete = around.complete_alone
+    """For receivers of signals that are coroutine functions, around tasks that are none."""
     hook_failed: HookFailed = field(default=lambda name, message, error: _log_hook(name, message, error))
 
     def run(self, job: Job, slot: int) -> Finished:
@@ -73,13 +64,17 @@ class Runner:
             return Finished(Unstarted(), started, 0.0)
         request = self._request(job)
         token = CURRENT.set(request)
-        begun = self.clock.monotonic()
+        begun, raised = self.clock.monotonic(), None
         try:
+            if task_prerun.receivers and (waiting := around.before(job.message, job.definition)):
+                self.complete(around.awaited(waiting))
             self._before(job)
             outcome = self._success(job, request, call_user_code(job.definition, job.message))
         except BaseException as error:
-            outcome = self._outcome(error, job, request)
+            raised, outcome = error, self._outcome(error, job, request)
         runtime = self.clock.monotonic() - begun
+        if around.end_is_heard() and (waiting := around.after(job.definition, request, outcome, raised, runtime)):
+            self.complete(around.awaited(waiting))
         CURRENT.reset(token)
         if self.page is not None:
             self.page.end(slot)
@@ -92,14 +87,18 @@ class Runner:
             return Finished(Unstarted(), started, 0.0)
         request = self._request(job)
         token = CURRENT.set(request)
-        begun = self.clock.monotonic()
+        begun, raised = self.clock.monotonic(), None
         try:
+            if task_prerun.receivers:
+                await around.awaited(around.before(job.message, job.definition))
             self._before(job)
             value = call_user_code(job.definition, job.message)
             outcome = self._success(job, request, await value if isawaitable(value) else value)
         except BaseException as error:
-            outcome = self._outcome(error, job, request)
+            raised, outcome = error, self._outcome(error, job, request)
         runtime = self.clock.monotonic() - begun
+        if around.end_is_heard():
+            await around.awaited(around.after(job.definition, request, outcome, raised, runtime))
         CURRENT.reset(token)
         if self.page is not None:
             self.page.end(slot)

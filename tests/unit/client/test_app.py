@@ -215,4 +215,3 @@ def test_what_celerys_app_has_and_ours_not_yet_says_so(app: testing.StagedLevere
         app.control  # type: ignore[attr-defined] # noqa: B018
     with pytest.raises(AttributeError, match="no attribute 'contrl'"):
         app.contrl  # type: ignore[attr-defined] # noqa: B018
-    assert not hasattr(app, "events")

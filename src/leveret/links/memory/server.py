@@ -8,6 +8,7 @@ from weakref import WeakValueDictionary
 from msgspec.structs import replace
 
 from leveret.links.memory.bells import Bells
+from leveret.links.memory.events import Ears
 from leveret.links.memory.messages import Messages
 from leveret.links.memory.nodes import Nodes
 from leveret.links.memory.records import Records
@@ -63,6 +64,8 @@ class MemoryServer:
         self.messages = Messages(options, self.bells, self.records.stops)
         self.nodes = Nodes(options, self.messages, alive)
         self.schedules = Schedules()
+        self.ears = Ears()
+        """Who watches events; it has a guard of its own."""
 
     # Broker
 
