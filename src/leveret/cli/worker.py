@@ -1,7 +1,10 @@
 """`leveret worker`: read the command line, have the app imported in a child, and meanwhile get ready to supervise."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, MutableMapping
 from importlib import import_module
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Any, TypeVar
 
 import click
@@ -22,6 +25,8 @@ SETTINGS = {
     "prefetch_multiplier": "worker_prefetch_multiplier",
     "soft_shutdown_timeout": "worker_soft_shutdown_timeout",
     "include": "include",
+    "metrics_port": "worker_metrics_port",
+    "metrics_host": "worker_metrics_host",
 }
 """Option -> the setting it stands for; each process lays them over the app's own."""
 
@@ -88,6 +93,8 @@ def _hidden(command: F) -> F:
 @click.option("-E", "--task-events", "--events", is_flag=True, help="Tell of each task as events, for monitors.")
 @click.option("--heartbeat-interval", type=float, metavar="SECONDS", help="Of the node's own events. [default: 2]")
 @click.option("--without-heartbeat", is_flag=True, help="No events of the node itself.")
+@click.option("--metrics-port", type=int, metavar="PORT", help="Show /healthz, /readyz and /metrics here.")
+@click.option("--metrics-host", metavar="HOST", help="The address for that. [default: 127.0.0.1]")
 @click.option("--burst", is_flag=True, help="Stop when the queues are empty.")
 @click.option("--check", is_flag=True, help="Check app, settings, broker and permissions, then exit.")
 @_hidden
@@ -98,10 +105,24 @@ def command(positional: str | None, **given: Any) -> int:
     call.app = positional or call.app
     notes = _judge(given)
     overrides = _overrides(call, given)
+    shared = share_user_metrics(given["metrics_port"], os.environ)
     question = ask(call.app, overrides)
     request = Request(overrides=overrides, notes=notes, color=not call.no_color, banner=not call.quiet, given=given)
-    # By name, and only now: the supervisor's modules are imported while the child imports the app.
-    return int(import_module("leveret.cli.node.start").start(question, request))
+    try:
+        # By name, and only now: the supervisor's modules are imported while the child imports the app.
+        return int(import_module("leveret.cli.node.start").start(question, request))
+    finally:
+        if shared:
+            rmtree(shared, ignore_errors=True)
+
+
+def share_user_metrics(port: int | None, environment: MutableMapping[str, str]) -> str:
+    """A folder in which `prometheus_client` sums up the metrics of all processes, which it must know of before the app
+    is imported; answers its name where it is to be removed at the end."""
+    if not (port or environment.get("LEVERET_WORKER_METRICS_PORT")) or "PROMETHEUS_MULTIPROC_DIR" in environment:
+        return ""
+    environment["PROMETHEUS_MULTIPROC_DIR"] = folder = mkdtemp(prefix="leveret-metrics-")
+    return folder
 
 
 def _judge(given: dict[str, Any]) -> list[str]:

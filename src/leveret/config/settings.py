@@ -119,6 +119,10 @@ class Settings:
     event_queue_exclusive: bool = _option(True, kinds.BOOLEAN)
     event_queue_durable: bool = _option(False, kinds.BOOLEAN)
 
+    worker_metrics_port: int | None = _option(None, optional(kinds.PORT))
+    """None: no web server."""
+    worker_metrics_host: str = _option("127.0.0.1", kinds.TEXT)
+
     worker_direct: bool = _option(False, kinds.BOOLEAN)
     """Whether each node also has a queue of its own, `<node>.dq2`, where the broker has exchanges."""
     worker_concurrency: int | None = _option(None, kinds.CONCURRENCY)

@@ -94,6 +94,8 @@ WORKER: tuple[Row, ...] = (
     works("worker_task_log_datefmt", "of their times"),
     works("worker_log_color", "lines in the color of their level; None: where they go to a terminal"),
     ours("worker_log_json", "log lines as JSON objects"),
+    ours("worker_metrics_port", "a node shows `/healthz`, `/readyz` and Prometheus's `/metrics` there; None: nowhere"),
+    ours("worker_metrics_host", "the address it listens on; there is no password, so it is this machine's own"),
     later("worker_pool_start_method", "chosen by itself: our forkserver, or spawn where forking is not safe", "fork"),
     unneeded("worker_agent", _REPLACED),
     later("worker_autoscaler", "comes with autoscaling", "celery.worker.autoscale:Autoscaler"),

@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from leveret.model.node import Testimony
+from leveret.model.telling.tally import TaskTally
 
 
 class Quiet(Struct, frozen=True, tag="quiet"):
@@ -86,6 +87,8 @@ class Tally(Struct, frozen=True, tag="tally"):
 
     active: int
     processed: int
+    tasks: tuple[TaskTally, ...] = ()
+    """Where metrics are shown."""
 
 
 FromChild = Tally | Noted | Ready | Drained | Broken | Waiting | Leaving

@@ -92,6 +92,8 @@ class WorkerOptions(Struct, frozen=True, kw_only=True):
     """Leveret's own, for events."""
     heartbeat_seconds: float = 2.0
     """How often the node says as an event that it is there; 0: never."""
+    metrics: bool = False
+    """Whether processes count by task and outcome, because somebody may look."""
     task_events: bool = False
     """Whether each process begins to tell of its tasks as events."""
     page: str = ""

@@ -54,7 +54,7 @@ class Supervisor:
             leases, options.worker.node, clock,
             lease_seconds=options.lease_seconds, sessions=self._sessions, log=self._log,
         )  # fmt: skip
-        self.account = Account(options.worker.task_events, self._children)
+        self.account = Account(options.worker.task_events, self._children, options.worker.processes)
         self._parts: NodeParts
         self._places: list[Place] = []
         self._quarantine: Quarantine | None = None

@@ -1,6 +1,8 @@
 """Joins a supervisor: the store's leases and chores, and the entry its children run."""
 
 import platform
+from collections import Counter
+from dataclasses import replace
 from typing import cast
 
 from leveret.config.settings import Settings
@@ -10,7 +12,9 @@ from leveret.ports.driver import Witness
 from leveret.supervisor.nursery import Forkserver
 from leveret.supervisor.options import SupervisorHooks, SupervisorOptions
 from leveret.supervisor.supervisor import Supervisor
+from leveret.supervisor.telling.board import Board
 from leveret.supervisor.telling.herald import Herald
+from leveret.supervisor.telling.http import WebServer
 from leveret.wiring.clock import SystemClock, hours_west
 from leveret.wiring.drivers import open_drivers
 
@@ -24,6 +28,8 @@ def build_supervisor(
     """Make the supervisor of one node. `forkserver` has imported the app already; without one it starts its own."""
     clock = SystemClock()
     drivers = open_drivers(settings, clock)
+    if settings.worker_metrics_port:
+        hooks, deaths = _counting(hooks)
     supervisor = Supervisor(
         SupervisorOptions(worker=options, entry=ENTRY, lease_seconds=settings.lease_seconds),
         drivers.broker.leases(),
@@ -41,8 +47,25 @@ def build_supervisor(
         )
         supervisor.account.herald = herald
         supervisor.companions.append(herald.run)
+    if settings.worker_metrics_port:
+        facts = {"node": options.node.name, "version": options.version, "pool": options.pool}
+        board = Board(supervisor.account, drivers.broker.admin(), drivers.broker.leases(), clock, facts)
+        board.deaths = deaths
+        server = WebServer(settings.worker_metrics_host, settings.worker_metrics_port, board.answer)
+        supervisor.companions.append(server.run)
     if forkserver is None:
         supervisor.start()
     else:
         supervisor.adopt(forkserver)
     return supervisor
+
+
+def _counting(hooks: SupervisorHooks) -> tuple[SupervisorHooks, Counter[str]]:
+    """The hooks, with deaths counted by their reason."""
+    deaths: Counter[str] = Counter()
+
+    def on_death(pid: int, reason: str, ran: tuple[str, ...]) -> None:
+        deaths[reason] += 1
+        hooks.on_death(pid, reason, ran)
+
+    return replace(hooks, on_death=on_death), deaths

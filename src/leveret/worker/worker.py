@@ -23,6 +23,7 @@ from leveret.worker.dispatcher import Dispatcher
 from leveret.worker.logs import TaskLog
 from leveret.worker.persist import Persistent
 from leveret.worker.settler import Settler
+from leveret.worker.telling.counter import Counter
 from leveret.worker.telling.emitter import Emitter
 from leveret.worker.telling.speaker import Speaker
 from leveret.worker.telling.teller import Teller
@@ -53,7 +54,8 @@ class Worker:
         writer = EventWriter(parts.node.name, os.getpid(), parts.utcoffset)
         self._emitter = Emitter(parts.events, writer, parts.clock, on=options.task_events)
         self.speaker = Speaker(parts.node.name)
-        teller = Teller(tasks or TaskLog(parts.clock), self._emitter, self.speaker)
+        self._counter = Counter(on=options.metrics)
+        teller = Teller(tasks or TaskLog(parts.clock), self._emitter, self.speaker, self._counter)
         self._dispatcher = Dispatcher(parts, options, self._settler, persist, teller)
         self._consumer = Consumer(parts, options, self._dispatcher, self._settler, persist)
         self._consumer.on_registered = self._hooks.on_ready
@@ -174,7 +176,7 @@ class Worker:
                 page.beat(self._settler.unsettled_since)
                 # The supervisor may have lifted its hold.
                 self._dispatcher.changed.set()
-            tally = Tally(len(self._dispatcher.names()), self._dispatcher.ended)
+            tally = self._tally(len(self._dispatcher.names()))
             if tally != told:
                 told = tally
                 self._hooks.on_tally(tally)
@@ -182,6 +184,9 @@ class Worker:
                 await self._beat()
             await asyncio.sleep(PULSE_SECONDS)
             turn += 1
+
+    def _tally(self, active: int) -> Tally:
+        return Tally(active, self._dispatcher.ended, self._counter.total())
 
     async def _reconcile(self) -> None:
         while True:
@@ -207,7 +212,7 @@ class Worker:
             log.warning("stopped while these ran, they go back: %s", ", ".join(self._dispatcher.names()))
             self._dispatcher.abandon()
         await self._settled()
-        self._hooks.on_tally(Tally(0, self._dispatcher.ended))
+        self._hooks.on_tally(self._tally(0))
         self._state = move(WORKER, self._state, WorkerEvent.EMPTY)
         self._parts.executor.close()
 

@@ -13,6 +13,7 @@ from leveret.ports.executor import Job
 from leveret.signals import task_received
 from leveret.worker.logs import TaskLog
 from leveret.worker.telling.around import ExceptionInfo
+from leveret.worker.telling.counter import Counter
 from leveret.worker.telling.emitter import Emitter
 from leveret.worker.telling.speaker import Speaker
 
@@ -20,8 +21,8 @@ from leveret.worker.telling.speaker import Speaker
 class Teller:
     """Owned by the I/O loop; with nobody listening each call is a few comparisons."""
 
-    def __init__(self, log: TaskLog, emitter: Emitter, speaker: Speaker) -> None:
-        self._log, self.emitter, self.speaker = log, emitter, speaker
+    def __init__(self, log: TaskLog, emitter: Emitter, speaker: Speaker, counter: Counter) -> None:
+        self._log, self.emitter, self.speaker, self.counter = log, emitter, speaker, counter
 
     def received(self, jobs: Sequence[Job]) -> None:
         if self._log.info:
@@ -39,6 +40,8 @@ class Teller:
             self._log.ended(job.message, finished.outcome, finished.runtime)
         if self.emitter.on:
             self.emitter.ended(job, finished)
+        if self.counter.on:
+            self.counter.ended(job.message.task, finished)
 
     def skipped(self, message: Message, settlement: Settlement, definition: TaskDefinition | None, now: float) -> None:
         """A delivery ended without a run."""
