@@ -1,4 +1,4 @@
-"""`python -m bench [all|sqlite|rabbitmq|redis|startup|backlog|mixed|longshort|million|schedules|table]`; without a name: all, as `make bench`."""
+"""`python -m bench [all|sqlite|rabbitmq|redis|startup|backlog|mixed|longshort|million|schedules|telling|table]`; without a name: all, as `make bench`."""
 
 import argparse
 import signal
@@ -8,7 +8,7 @@ from bench import table
 from bench.against import rabbitmq, redis, sqlite
 from bench.against.measurement import Selection
 from bench.brokers import ServerMissing
-from bench.drills import backlog, longshort, million, mixed, schedules, startup
+from bench.drills import backlog, longshort, million, mixed, schedules, startup, telling
 from bench.raw.load import NoCompiler
 
 WHAT = (
@@ -22,6 +22,7 @@ WHAT = (
     "longshort",
     "million",
     "schedules",
+    "telling",
     "table",
 )
 
@@ -74,6 +75,8 @@ def dispatch(options: argparse.Namespace) -> None:
             million.run(options.tasks)
         case "schedules":
             schedules.run()
+        case "telling":
+            telling.run(options.rounds, options.broker)
         case "table":
             print(table.markdown())
 

@@ -15,6 +15,7 @@ from leveret.client.canvas import chords as _chords  # noqa: F401 - names the ki
 from leveret.client.canvas.builtin import make_builtin
 from leveret.client.client import Client
 from leveret.client.events.watching import Watching
+from leveret.client.extending.face import Extended
 from leveret.client.groups import GroupResult, ResultSet
 from leveret.client.options import CallOptions, Seconds
 from leveret.client.project import file_of
@@ -166,7 +167,7 @@ class Sending:
         return GroupResult(id, results, app=self, **kwargs)
 
 
-class Leveret(Sending, Periodic, Watching):
+class Leveret(Sending, Periodic, Watching, Extended):
     """An app: `app = Leveret("tasks")` is enough; its queue then lies in `.leveret/queue.db` of its project.
 
     Every method may be called from any thread.
@@ -298,7 +299,6 @@ class Leveret(Sending, Periodic, Watching):
         return Schedules(self, open_schedules)
 
     _watching = property(lambda self: import_module("leveret.wiring.events"))
-
     # Settings and life.
 
     def config_from_object(

@@ -35,6 +35,17 @@ for each in NAMES:
         lambda each=each, **named: note(each, given=sorted(set(named) - {"signal"})), weak=False
     )
 
+@app.add_worker_part
+class Part:
+    def start(self):
+        note("part start")
+
+    def quiet(self):
+        note("part quiet")
+
+    def stop(self):
+        note("part stop")
+
 @app.task
 def add(a, b):
     return a + b
@@ -107,6 +118,8 @@ def test_a_nodes_signals_are_sent_where_its_app_is(node: Node) -> None:
     for once in ("worker_ready", "worker_shutting_down", "worker_shutdown"):
         assert len(node.notes(once)) == 1, once
     assert {note["pid"] for note in node.notes("worker_process_shutdown")} == children
+    for step in ("part start", "part quiet", "part stop"):
+        assert {note["pid"] for note in node.notes(step)} == children and len(node.notes(step)) == 2, step
     assert node.notes("worker_shutting_down")[0]["given"] == ["exitcode", "how", "sender", "sig"]
 
 

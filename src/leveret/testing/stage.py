@@ -125,6 +125,7 @@ class Stage:
             return executors[0]
 
         joined = join_worker(settings, options, self.app.tasks, self.clock, make_executor=make)
+        joined.runner.middleware = tuple(self.app.middleware)
 
         async def work() -> None:
             async with self.app.open_lifespan() as value:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -12,6 +13,7 @@ from leveret.model.control import ToChild
 from leveret.model.options import WorkerOptions
 from leveret.model.task import Registry
 from leveret.ports.driver import Witness
+from leveret.ports.middleware import Middleware, WorkerPart
 from leveret.supervisor.channel import Channel
 from leveret.supervisor.deaths.custody import entrust
 from leveret.supervisor.slots import SlotWriter
@@ -31,6 +33,12 @@ class App(Protocol):
     @property
     def tasks(self) -> Registry: ...
 
+    @property
+    def middleware(self) -> list[Middleware]: ...
+
+    @property
+    def worker_parts(self) -> list[WorkerPart]: ...
+
     def open_lifespan(self) -> AbstractAsyncContextManager[Any]: ...
 
 
@@ -42,14 +50,14 @@ def run_child(app: App, options: WorkerOptions, channel: Channel[ToChild]) -> in
     tasks = set_up_logging(options, clock, f"{options.pool}-{os.getpid()}")
     page = SlotWriter(options.page, time_limit=options.time_limit) if options.page else None
     joined = join_worker(app.conf.settings, options, app.tasks, clock, page)
-    joined.runner.complete = joined.executor.complete
+    joined.runner.complete, joined.runner.middleware = joined.executor.complete, tuple(app.middleware)
     code = run_process(
         _builder(joined, options, tasks),
         joined.executor,
         channel,
         tasks=tuple(app.tasks),
         lifespan=app.open_lifespan(),
-        hooks=_hooks(joined, options),
+        hooks=replace(_hooks(joined, options), parts=tuple(app.worker_parts)),
     )
     facts.end(code)
     return code

@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, assert_never
@@ -31,6 +31,7 @@ from leveret.model.control import (
 )
 from leveret.model.node import Testimony
 from leveret.ports.executor import Executor
+from leveret.ports.middleware import WorkerPart
 from leveret.signals import worker_ready, worker_shutdown, worker_shutting_down
 from leveret.worker.context import WorkerHooks
 from leveret.worker.worker import Worker
@@ -68,6 +69,8 @@ class ProcessHooks:
     on_lifespan: Callable[[Any], None] = lambda value: None
     testify: Callable[[tuple[Testimony, ...]], None] = lambda told: None
     """Called on the I/O loop with what the supervisor saw."""
+    parts: Sequence[WorkerPart] = ()
+    """Those of the app, in the order in which they are started."""
 
 
 Build = Callable[[WorkerHooks], AbstractAsyncContextManager[Worker]]
@@ -92,11 +95,17 @@ def run_process(
     """
     hooks = hooks or ProcessHooks()
     process = _Process(build, executor, channel, tasks, hooks)
+    started: list[WorkerPart] = []
     try:
+        for part in hooks.parts:
+            part.start()
+            started.append(part)
         # Before the first claim, on the main thread and the user loop: where the tasks will meet what it made.
         hooks.on_lifespan(_enter(lifespan, executor))
     except BaseException:
-        process.tell(Broken("the app's lifespan failed:\n" + traceback.format_exc().rstrip(), permanent=True))
+        what = "lifespan" if len(started) == len(hooks.parts) else "worker part"
+        process.tell(Broken(f"the app's {what} failed:\n" + traceback.format_exc().rstrip(), permanent=True))
+        _stop_all(started)
         executor.dispose()
         return 1
     thread = threading.Thread(target=process.serve, name="leveret-io", daemon=True)
@@ -108,6 +117,7 @@ def run_process(
         _leave(lifespan, executor)
     except Exception:
         log.exception("the app's lifespan failed at its end")
+    _stop_all(started)
     executor.dispose()
     return process.code
 
@@ -121,7 +131,7 @@ class _Process:
         self._build, self._executor, self._channel, self._tasks = build, executor, channel, tasks
         self._hooks = hooks
         self._reason = ""
-        self._speaks = self._ending = False
+        self._speaks = self._ending = self._quieted = False
         self.code = 0
 
     def tell(self, message: Struct) -> None:
@@ -174,9 +184,11 @@ class _Process:
                     return
                 case Quiet(grace, reason):
                     worker.quiet(grace, reason)
+                    self._quiet_parts()
                     self._shutting_down(worker, "Warm", reason)
                 case StopNow():
                     worker.abandon()
+                    self._quiet_parts()
                     self._shutting_down(worker, "Cold", STOPPING)
                 case ReturnUnstarted():
                     worker.return_unstarted()
@@ -189,6 +201,11 @@ class _Process:
                     self.tell(Noted(number))
                 case other:
                     assert_never(other)
+
+    def _quiet_parts(self) -> None:
+        if self._hooks.parts and not self._quieted:
+            self._quieted = True
+            threading.Thread(target=_quiet_all, args=(self._hooks.parts,), name="leveret-quiet", daemon=True).start()
 
     def _appointed(self, worker: Worker, *, ready: bool) -> None:
         self._speaks = True
@@ -230,6 +247,22 @@ async def _entered(lifespan: AbstractAsyncContextManager[Any]) -> Any:
 
 async def _left(lifespan: AbstractAsyncContextManager[Any]) -> None:
     await lifespan.__aexit__(None, None, None)
+
+
+def _stop_all(parts: Sequence[WorkerPart]) -> None:
+    for part in reversed(parts):
+        try:
+            part.stop()
+        except Exception:
+            log.exception("a worker part failed at its end")
+
+
+def _quiet_all(parts: Sequence[WorkerPart]) -> None:
+    for part in reversed(parts):
+        try:
+            part.quiet()
+        except Exception:
+            log.exception("a worker part failed as it was to be quiet")
 
 
 def _flush() -> None:

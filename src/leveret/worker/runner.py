@@ -4,6 +4,7 @@ import logging
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from inspect import isawaitable
 from typing import Any
 
@@ -32,6 +33,7 @@ from leveret.model.state import FAILURE, RETRY, SUCCESS
 from leveret.model.task import TaskDefinition
 from leveret.ports.clock import Clock
 from leveret.ports.executor import Job
+from leveret.ports.middleware import Middleware
 from leveret.ports.slots import SlotPage
 from leveret.signals import task_prerun
 from leveret.worker.telling import around
@@ -53,6 +55,8 @@ class Runner:
     hostname: str = ""
     lifespan: Any = None
     """What the app's lifespan yielded; set before the first claim."""
+    middleware: tuple[Middleware, ...] = ()
+    """The app's own, the outermost first."""
     complete: Complete = around.complete_alone
     """For receivers of signals that are coroutine functions, around tasks that are none."""
     hook_failed: HookFailed = field(default=lambda name, message, error: _log_hook(name, message, error))
@@ -69,7 +73,8 @@ class Runner:
             if task_prerun.receivers and (waiting := around.before(job.message, job.definition)):
                 self.complete(around.awaited(waiting))
             self._before(job)
-            outcome = self._success(job, request, call_user_code(job.definition, job.message))
+            call = call_user_code if not self.middleware else self._call_through
+            outcome = self._success(job, request, call(job.definition, job.message))
         except BaseException as error:
             raised, outcome = error, self._outcome(error, job, request)
         runtime = self.clock.monotonic() - begun
@@ -92,7 +97,8 @@ class Runner:
             if task_prerun.receivers:
                 await around.awaited(around.before(job.message, job.definition))
             self._before(job)
-            value = call_user_code(job.definition, job.message)
+            called = call_user_code if not self.middleware else self._acall_through
+            value = called(job.definition, job.message)
             outcome = self._success(job, request, await value if isawaitable(value) else value)
         except BaseException as error:
             raised, outcome = error, self._outcome(error, job, request)
@@ -103,6 +109,19 @@ class Runner:
         if self.page is not None:
             self.page.end(slot)
         return Finished(outcome, started, runtime, tuple(request.children))
+
+    def _call_through(self, definition: TaskDefinition, message: Message) -> Any:
+        """By way of all middleware, the first one first."""
+        call, request = partial(call_user_code, definition, message), CURRENT.get()
+        for one in reversed(self.middleware):
+            call = partial(one.around_run, request, call)  # type: ignore[arg-type] # a run has a request
+        return call()
+
+    def _acall_through(self, definition: TaskDefinition, message: Message) -> Any:
+        call, request = partial(call_user_code, definition, message), CURRENT.get()
+        for one in reversed(self.middleware):
+            call = partial(one.around_run_async, request, call)  # type: ignore[arg-type] # a run has a request
+        return call()
 
     def _may_begin(self, job: Job, slot: int, started: float) -> bool:
         """Write the page, unless the supervisor holds it."""
