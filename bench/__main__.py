@@ -1,4 +1,4 @@
-"""`python -m bench [all|sqlite|rabbitmq|redis|startup|backlog|mixed|longshort|million|schedules|latency|table]`; without a name: all, as `make bench`."""
+"""`python -m bench [all|sqlite|rabbitmq|redis|startup|backlog|mixed|longshort|million|schedules|latency|telling|table]`; without a name: all, as `make bench`."""
 
 import argparse
 import signal
@@ -8,7 +8,7 @@ from bench import table
 from bench.against import rabbitmq, redis, sqlite
 from bench.against.measurement import Selection
 from bench.brokers import ServerMissing
-from bench.drills import backlog, latency, longshort, million, mixed, schedules, startup
+from bench.drills import backlog, latency, longshort, million, mixed, schedules, startup, telling
 from bench.raw.load import NoCompiler
 
 WHAT = (
@@ -23,6 +23,7 @@ WHAT = (
     "million",
     "schedules",
     "latency",
+    "telling",
     "table",
 )
 
@@ -79,6 +80,8 @@ def dispatch(options: argparse.Namespace) -> None:
             schedules.run(options.broker)
         case "latency":
             latency.run(options.rounds)
+        case "telling":
+            telling.run(options.rounds, options.broker)
         case "table":
             print(table.markdown())
 

@@ -93,19 +93,14 @@ _HOMES = {
     "binding": "leveret.model.queue",
 }
 
-_NOT_YET = {
-    "signals": "signals",
-}
-
 
 def __getattr__(name: str) -> Any:
     if name == "states":
         found = import_module("leveret.model.state")
     elif name in _HOMES:
         found = getattr(import_module(_HOMES[name]), name)
-    elif name in _NOT_YET:
-        # `from leveret import signals` shows the text of an ImportError, of an AttributeError it shows nothing.
-        raise ImportError(f"leveret.{name} is not here yet: {_NOT_YET[name]} come with a later version", name="leveret")
+    elif name == "signals":
+        found = import_module("leveret.signals")
     else:
         raise AttributeError(f"module 'leveret' has no attribute {name!r}")
     globals()[name] = found

@@ -8,11 +8,14 @@ from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
 
+from leveret import signals
 from leveret.client import current, sending
 from leveret.client import options as calls
 from leveret.client.canvas import chords as _chords  # noqa: F401 - names the kinds of signatures
 from leveret.client.canvas.builtin import make_builtin
 from leveret.client.client import Client
+from leveret.client.events.watching import Watching
+from leveret.client.extending.face import Extended
 from leveret.client.frameworks.adapting import adapt
 from leveret.client.frameworks.surroundings import Surroundings
 from leveret.client.groups import GroupResult, ResultSet
@@ -37,10 +40,14 @@ if TYPE_CHECKING:
     from leveret.client.control.face import Control
     from leveret.client.schedules.face import Schedules
 
-_NOT_YET = {
-    "events": "events",
+_INSTEAD = {
+    "amqp": "queues and routes are settings, `task_queues` and `task_routes`",
+    "backend": "results are asked of `AsyncResult(id)`",
+    "loader": "what is imported say `include`, `imports` and `autodiscover_tasks`",
+    "log": "receivers of `signals.setup_logging` and `after_setup_logger` change it",
+    "steps": "a part of one's own is a class under `@app.add_worker_part`",
 }
-"""What Celery's app has and this version does not, so that a ported program is told more than a missing name."""
+"""What Celery's app has and ours has otherwise, so that a ported program is told more than a missing name."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -167,7 +174,7 @@ class Sending:
         return GroupResult(id, results, app=self, **kwargs)
 
 
-class Leveret(Sending, Periodic):
+class Leveret(Sending, Periodic, Watching, Extended):
     """An app: `app = Leveret("tasks")` is enough; its queue then lies in `.leveret/queue.db` of its project.
 
     Every method may be called from any thread.
@@ -277,6 +284,7 @@ class Leveret(Sending, Periodic):
         settings = self.conf.settings
         self.on_configure.send(self)
         self.on_after_configure.send(self)
+        signals.import_modules.send(self)
         import_related((*settings.include, *settings.imports), None)
         self._discovery.import_all()
         self.finalize()
@@ -305,6 +313,8 @@ class Leveret(Sending, Periodic):
         from leveret.wiring.remote.steering import Remote
 
         return Control(self, Remote)
+
+    _watching = property(lambda self: import_module("leveret.wiring.events"))
 
     # Settings and life.
 
@@ -366,8 +376,8 @@ class Leveret(Sending, Periodic):
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
-            what = _NOT_YET.get(name)
-            said = f"app.{name} is not here yet: {what} come with a later version" if what else None
+            instead = _INSTEAD.get(name)
+            said = f"app.{name} is not here: {instead}" if instead else None
             raise AttributeError(
                 said or f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self
             )

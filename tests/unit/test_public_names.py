@@ -4,8 +4,6 @@ import subprocess
 import sys
 from importlib import import_module
 
-import pytest
-
 import leveret
 from leveret import errors, testing
 
@@ -114,12 +112,6 @@ def test_the_errors_are_pinned_and_have_one_root() -> None:
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     assert not hasattr(leveret, "Celery")
-
-
-@pytest.mark.parametrize("name", ["signals"])
-def test_a_name_of_celerys_that_is_not_here_yet_says_so(name: str) -> None:
-    with pytest.raises(ImportError, match=rf"leveret\.{name} is not here yet: .* come with a later version"):
-        exec(f"from leveret import {name}")
 
 
 def _loaded_after(code: str) -> set[str]:

@@ -1,6 +1,7 @@
 """The in-process broker: the reference every other driver is compared with. Nothing survives the process."""
 
 from leveret.links.memory.bells import LoopWaiter
+from leveret.links.memory.events import MemoryBlockingEvents, MemoryEvents
 from leveret.links.memory.mailbox import MemoryMailbox
 from leveret.links.memory.server import MemoryServer, server_at
 from leveret.links.memory.store import MemoryBackend, MemoryBlockingBackend, MemoryRevocations
@@ -208,3 +209,9 @@ class MemoryDriver:
 
     def commit(self) -> MemoryBroker:
         return MemoryBroker(self.server)
+
+    def events(self) -> MemoryEvents:
+        return MemoryEvents(self.server.ears)
+
+    def blocking_events(self) -> MemoryBlockingEvents:
+        return MemoryBlockingEvents(self.server.ears)

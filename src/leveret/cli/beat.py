@@ -18,6 +18,7 @@ from leveret.cli.worker import LEVELS
 from leveret.config.settings import Settings
 from leveret.model.node import Node
 from leveret.model.options import WorkerOptions
+from leveret.signals import beat_init
 from leveret.wiring.scheduler import Companion, build_scheduler, schedule_driver
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -63,6 +64,7 @@ def command(positional: str | None, **given: Any) -> None:
         for name, note in UNNEEDED.items():
             if given[name]:
                 click.echo(f"note: {note}", err=True)
+        beat_init.send(found.app)
         asyncio.run(until_told(run))
 
 

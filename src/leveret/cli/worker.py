@@ -1,7 +1,10 @@
 """`leveret worker`: read the command line, have the app imported in a child, and meanwhile get ready to supervise."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, MutableMapping
 from importlib import import_module
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Any, TypeVar
 
 import click
@@ -23,6 +26,8 @@ SETTINGS = {
     "prefetch_multiplier": "worker_prefetch_multiplier",
     "soft_shutdown_timeout": "worker_soft_shutdown_timeout",
     "include": "include",
+    "metrics_port": "worker_metrics_port",
+    "metrics_host": "worker_metrics_host",
 }
 """Option -> the setting it stands for; each process lays them over the app's own."""
 
@@ -30,9 +35,6 @@ UNNEEDED = {
     "optimization": "-O is not needed: a slot never fetches what it cannot start soon",
     "without_gossip": "--without-gossip is not needed: nodes do not gossip",
     "without_mingle": "--without-mingle is not needed: nodes do not mingle",
-    "without_heartbeat": "--without-heartbeat is not needed: a node's lease is its only heartbeat",
-    "heartbeat_interval": "--heartbeat-interval is not needed: see the setting lease_seconds",
-    "task_events": "-E is not needed yet: events come later",
     "statedb": "--statedb is not needed: revocations live in the store",
     "disable_prefetch": "--disable-prefetch is not needed: nothing waits behind a running task",
     "schedule": "-s/--schedule is not needed: the schedule lives in the store",
@@ -48,17 +50,16 @@ REFUSED = {
 }
 
 
-_VALUED = ("--heartbeat-interval", "--pool-start-method", "--scheduler")
+_VALUED = ("--pool-start-method", "--scheduler")
 _DAEMON = ("--uid", "--gid", "--umask", "--executable")
 
 
 def _hidden(command: F) -> F:
     """Celery's remaining options: taken where leaving them out changes nothing, refused by name where it would."""
-    flags = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--disable-prefetch")
+    flags = ("--without-gossip", "--without-mingle", "--disable-prefetch")
     for name in flags:
         command = click.option(name, is_flag=True, hidden=True)(command)
     command = click.option("-O", "--optimization", hidden=True)(command)
-    command = click.option("-E", "--task-events", "--events", is_flag=True, hidden=True)(command)
     command = click.option("-S", "--statedb", hidden=True)(command)
     command = click.option("-D", "--detach", is_flag=True, hidden=True)(command)
     command = click.option("-s", "--schedule", "--schedule-filename", "schedule", hidden=True)(command)
@@ -90,6 +91,11 @@ def _hidden(command: F) -> F:
 @click.option(
     "-B/ ", "--beat/--no-beat", default=None, help="Run a scheduler, or none. [default: yes; no beside Celery]"
 )
+@click.option("-E", "--task-events", "--events", is_flag=True, help="Tell of each task as events, for monitors.")
+@click.option("--heartbeat-interval", type=float, metavar="SECONDS", help="Of the node's own events. [default: 2]")
+@click.option("--without-heartbeat", is_flag=True, help="No events of the node itself.")
+@click.option("--metrics-port", type=int, metavar="PORT", help="Show /healthz, /readyz and /metrics here.")
+@click.option("--metrics-host", metavar="HOST", help="The address for that. [default: 127.0.0.1]")
 @click.option("--burst", is_flag=True, help="Stop when the queues are empty.")
 @click.option("--check", is_flag=True, help="Check app, settings, broker and permissions, then exit.")
 @_hidden
@@ -100,10 +106,24 @@ def command(positional: str | None, **given: Any) -> int:
     call.app = positional or call.app
     notes = _judge(given)
     overrides = _overrides(call, given)
+    shared = share_user_metrics(given["metrics_port"], os.environ)
     question = ask(call.app, overrides)
     request = Request(overrides=overrides, notes=notes, color=not call.no_color, banner=not call.quiet, given=given)
-    # By name, and only now: the supervisor's modules are imported while the child imports the app.
-    return int(import_module("leveret.cli.node.start").start(question, request))
+    try:
+        # By name, and only now: the supervisor's modules are imported while the child imports the app.
+        return int(import_module("leveret.cli.node.start").start(question, request))
+    finally:
+        if shared:
+            rmtree(shared, ignore_errors=True)
+
+
+def share_user_metrics(port: int | None, environment: MutableMapping[str, str]) -> str:
+    """A folder in which `prometheus_client` sums up the metrics of all processes, which it must know of before the app
+    is imported; answers its name where it is to be removed at the end."""
+    if not (port or environment.get("LEVERET_WORKER_METRICS_PORT")) or "PROMETHEUS_MULTIPROC_DIR" in environment:
+        return ""
+    environment["PROMETHEUS_MULTIPROC_DIR"] = folder = mkdtemp(prefix="leveret-metrics-")
+    return folder
 
 
 def _judge(given: dict[str, Any]) -> list[str]:
@@ -115,6 +135,8 @@ def _judge(given: dict[str, Any]) -> list[str]:
 
 def _overrides(call: Invocation, given: dict[str, Any]) -> dict[str, Any]:
     named = {setting: given[option] for option, setting in SETTINGS.items() if given[option] is not None}
+    if given["task_events"]:
+        named["worker_send_task_events"] = True
     if given["log_json"]:
         named["worker_log_json"] = True
     return {**call.overrides(), **named}

@@ -11,6 +11,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from leveret.client import options as calls
+from leveret.client.events.sent import sent_teller
 from leveret.client.loops import running_loop
 from leveret.client.options import ClientOptions
 from leveret.client.specs import follows
@@ -26,6 +27,7 @@ from leveret.model.task import TaskDefinition
 from leveret.ports.backend import Backend, BlockingBackend
 from leveret.ports.broker import BlockingBroker, Broker
 from leveret.ports.clock import Clock
+from leveret.ports.operations.events import BlockingEventBus, EventBus
 from leveret.ports.outbox import BlockingOutbox, Outbox
 
 TellNodes = Callable[[tuple[str, ...], bool, str], Coroutine[Any, Any, None]]
@@ -43,6 +45,7 @@ class AsyncParts:
     """Publishes; raises TimeoutError when it is not known after that many seconds. The broker's own, or made of its
     `publish`."""
     outbox: Outbox | None = None
+    events: EventBus | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +71,10 @@ class ClientParts:
     atell_nodes: TellNodes | None = None
     outbox: BlockingOutbox | None = None
     """Where compositions are written down before they are sent; None: a publish is all or nothing, or nobody can."""
+    events: BlockingEventBus | None = None
+    """None: there are none on this broker."""
+    utcoffset: int = 0
+    """Hours west of UTC, for events."""
 
 
 class Client:
@@ -78,11 +85,10 @@ class Client:
 
     def __init__(self, parts: ClientParts, options: ClientOptions) -> None:
         self.options = options
-        self.clock = parts.clock
-        self.codec = parts.codec
-        self.facts = parts.facts
+        self.clock, self.codec, self.facts = parts.clock, parts.codec, parts.facts
         self.warned_of_loop = False
         self.parts = parts
+        self.sent = sent_teller(parts, options)
         self._routes: dict[str, tuple[TaskDefinition, Route]] = {}
         """Routes of calls without options, where routing depends on names alone."""
         self._wished: dict[tuple[str, str | None, int | None], Route] = {}

@@ -98,6 +98,8 @@ class ClientOptions:
     """Whether there is a store in which the members of a chord can meet."""
     chord_timeout: float | None = None
     header_errbacks: bool = False
+    sent_events: bool = False
+    """Whether each call is told of as an event."""
     naive_zone: tzinfo | None = None
     """The zone of a datetime without one (UTC apps and profile `celery`); None: such a datetime is refused."""
     address: str = ""

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from leveret.client.client import NO_OPTIONS, Client
+from leveret.client.events import publishing
 from leveret.client.loops import running_loop
 from leveret.client.options import seconds
 from leveret.client.result import AsyncResult
@@ -73,11 +74,25 @@ async def asend(
 def submit(client: Client, messages: Sequence[Message], options: Mapping[str, Any] = NO_OPTIONS) -> None:
     if running_loop() is not None:
         warn_once(client)
+    heard = publishing.is_heard()
+    if heard:
+        messages = publishing.before(messages)
     client.submit(messages, timeout=_timeout(options))
+    if heard:
+        publishing.after(messages)
+    if client.sent is not None:
+        client.sent.tell(messages)
 
 
 async def asubmit(client: Client, messages: Sequence[Message], options: Mapping[str, Any] = NO_OPTIONS) -> None:
+    heard = publishing.is_heard()
+    if heard:
+        messages = publishing.before(messages)
     await client.asubmit(messages, timeout=_timeout(options))
+    if heard:
+        publishing.after(messages)
+    if client.sent is not None:
+        await client.sent.atell(client.of_loop().events, messages)
 
 
 def _timeout(options: Mapping[str, Any]) -> float | None:

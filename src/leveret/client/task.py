@@ -9,6 +9,7 @@ from leveret.client import options as calls
 from leveret.client import sending
 from leveret.client.client import NO_OPTIONS
 from leveret.client.current import App, default_app
+from leveret.client.events.publishing import is_heard
 from leveret.client.frameworks.committing import OnCommit
 from leveret.client.options import CallOptions, Seconds
 from leveret.client.result import AsyncResult as Result
@@ -179,7 +180,7 @@ class Task(Declared, OnCommit[P], Generic[P, R]):
         sender = self._sender
         if sender is None or sender.settings is not (sender.conf.current or sender.conf.settings):
             sender = self._sender = Sender(self.app, self.name)
-        if sender.plain and not options and CURRENT.get() is None:
+        if sender.plain and not options and CURRENT.get() is None and not is_heard():
             return sender.send_plain(args, kwargs)
         client, definition = sender.client, sender.definition
         if client.options.always_eager:
@@ -191,7 +192,7 @@ class Task(Declared, OnCommit[P], Generic[P, R]):
         sender = self._sender
         if sender is None or sender.settings is not (sender.conf.current or sender.conf.settings):
             sender = self._sender = Sender(self.app, self.name)
-        if sender.plain and not options and CURRENT.get() is None:
+        if sender.plain and not options and CURRENT.get() is None and not is_heard():
             return await sender.asend_plain(args, kwargs)
         client, definition = sender.client, sender.definition
         if client.options.always_eager:

@@ -120,6 +120,18 @@ class Settings:
     """Keys that sign commands; the first signs, all are accepted. Empty: nothing is signed or refused."""
     worker_enable_remote_control: bool = _option(True, kinds.BOOLEAN)
     worker_pool_restarts: bool = _option(False, kinds.BOOLEAN)
+    worker_send_task_events: bool = _option(False, kinds.BOOLEAN)
+    task_send_sent_event: bool = _option(False, kinds.BOOLEAN)
+    event_exchange: str = _option("celeryev", kinds.TEXT)
+    event_queue_prefix: str = _option("celeryev", kinds.TEXT)
+    event_queue_ttl: float | None = _option(5.0, optional(kinds.SECONDS))
+    event_queue_expires: float | None = _option(60.0, optional(kinds.POSITIVE_SECONDS))
+    event_queue_exclusive: bool = _option(True, kinds.BOOLEAN)
+    event_queue_durable: bool = _option(False, kinds.BOOLEAN)
+
+    worker_metrics_port: int | None = _option(None, optional(kinds.PORT))
+    """None: no web server."""
+    worker_metrics_host: str = _option("127.0.0.1", kinds.TEXT)
 
     worker_direct: bool = _option(False, kinds.BOOLEAN)
     """Whether each node also has a queue of its own, `<node>.dq2`, where the broker has exchanges."""

@@ -2,7 +2,6 @@
 
 from leveret.config.row import Row, differs, later, ours, unneeded, works
 
-_EVENTS = "comes with events"
 _SIGNING = "comes with signed messages"
 
 BEAT: tuple[Row, ...] = (
@@ -29,13 +28,13 @@ BEAT: tuple[Row, ...] = (
 )
 
 EVENT: tuple[Row, ...] = (
-    later("event_queue_expires", _EVENTS, 60.0),
-    later("event_queue_ttl", _EVENTS, 5.0),
-    later("event_queue_prefix", _EVENTS, "celeryev"),
-    later("event_queue_exclusive", _EVENTS, True),
-    later("event_queue_durable", _EVENTS, False),
-    later("event_serializer", _EVENTS, "json"),
-    later("event_exchange", _EVENTS, "celeryev"),
+    works("event_queue_expires", "on RabbitMQ: seconds after which the queue of a watcher that is gone is deleted"),
+    works("event_queue_ttl", "on RabbitMQ: seconds an event waits there for its watcher"),
+    works("event_queue_prefix", "on RabbitMQ: what a watcher's queue is called before its own name"),
+    works("event_queue_exclusive", "on RabbitMQ: whether only its watcher may read it"),
+    works("event_queue_durable", "on RabbitMQ: whether it outlives its watcher and the broker"),
+    unneeded("event_serializer", "events are always json, which every reader of Celery's takes", "json"),
+    works("event_exchange", "where events are published; on Redis the channels begin so"),
     works("control_queue_ttl", "seconds a command waits in a node's queue; RabbitMQ"),
     works("control_queue_expires", "seconds after which an unused queue of commands is deleted; RabbitMQ"),
     works("control_queue_exclusive", "only its node reads a node's queue of commands; RabbitMQ"),

@@ -58,8 +58,8 @@ TASK: tuple[Row, ...] = (
         {"max_retries": 3, "interval_start": 0, "interval_max": 1, "interval_step": 0.2},
     ),
     unneeded("task_remote_tracebacks", "the remote traceback is always kept with the result", False),
-    later("task_repr_maxlevels", "comes with events", 3),
-    later("task_send_sent_event", "comes with events", False),
+    unneeded("task_repr_maxlevels", "arguments are shown in 200 characters, results in 1,024, however deep", 3),
+    works("task_send_sent_event", "whoever sends a task tells of it as an event (`task-sent`)"),
 )
 
 _REPLACED = "Leveret has no bootsteps; this part cannot be replaced"
@@ -98,6 +98,8 @@ WORKER: tuple[Row, ...] = (
     works("worker_task_log_datefmt", "of their times"),
     works("worker_log_color", "lines in the color of their level; None: where they go to a terminal"),
     ours("worker_log_json", "log lines as JSON objects"),
+    ours("worker_metrics_port", "a node shows `/healthz`, `/readyz` and Prometheus's `/metrics` there; None: nowhere"),
+    ours("worker_metrics_host", "the address it listens on; there is no password, so it is this machine's own"),
     later("worker_pool_start_method", "chosen by itself: our forkserver, or spawn where forking is not safe", "fork"),
     unneeded("worker_agent", _REPLACED),
     unneeded(
@@ -122,7 +124,9 @@ WORKER: tuple[Row, ...] = (
     unneeded("worker_eta_task_limit", _BROKER_ETA),
     unneeded("worker_enable_prefetch_count_reduction", _CREDIT, True),
     unneeded("worker_disable_prefetch", f"{_CREDIT}; `worker_prefetch_multiplier=1` asks for one task a slot", False),
-    later("worker_send_task_events", "comes with events", False),
+    works(
+        "worker_send_task_events", "tell of each task as events from the start, as `-E` does; any time: `enable_events`"
+    ),
     unneeded("worker_state_db", "revocations live in the store"),
     unneeded("worker_detect_quorum_queues", "always", True),
 )

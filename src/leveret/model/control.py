@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from leveret.model.node import Testimony
 from leveret.model.remote.steering import Steering
+from leveret.model.telling.tally import TaskTally
 
 
 class Quiet(Struct, frozen=True, tag="quiet"):
@@ -45,7 +46,19 @@ class Ask(Struct, frozen=True, tag="ask"):
     arguments: Mapping[str, Any] = {}
 
 
-ToChild = Quiet | StopNow | ReturnUnstarted | Testify | Steer | Ask
+class SendEvents(Struct, frozen=True, tag="send_events"):
+    """Tell of tasks as events, or not any more."""
+
+    on: bool
+
+
+class Appointed(Struct, frozen=True, tag="appointed"):
+    """This process sends the node's own signals. `ready`: the node is complete, and nobody has said so yet."""
+
+    ready: bool
+
+
+ToChild = Quiet | StopNow | ReturnUnstarted | Testify | Steer | Ask | SendEvents | Appointed
 
 
 class Ready(Struct, frozen=True, tag="ready"):
@@ -99,4 +112,13 @@ class Told(Struct, frozen=True, tag="told"):
     error: str = ""
 
 
-FromChild = Noted | Ready | Drained | Broken | Waiting | Leaving | Told
+class Tally(Struct, frozen=True, tag="tally"):
+    """How much the process has done since it started; said once a second at most, when it has changed."""
+
+    active: int
+    processed: int
+    tasks: tuple[TaskTally, ...] = ()
+    """Where metrics are shown."""
+
+
+FromChild = Tally | Noted | Ready | Drained | Broken | Waiting | Leaving | Told

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from leveret.model.node import Node, Testimony
 from leveret.model.remote.steering import Steering
+from leveret.model.telling.event import EventNames
 from leveret.model.topology import Topology
 
 CHARGES_TO_PARK = 3
@@ -43,6 +44,7 @@ class DriverOptions:
     topology: Topology = field(default_factory=Topology)
     """Queues and exchanges, where the broker has them."""
     control: ControlOptions = ControlOptions()
+    events: EventNames = field(default_factory=EventNames)
     tls: Mapping[str, Any] | bool | None = None
     """`broker_use_ssl`."""
     login_method: str | None = None
@@ -102,6 +104,14 @@ class WorkerOptions(Struct, frozen=True, kw_only=True):
     workdir: str = ""
     settings: Mapping[str, Any] = {}
     """What the command line says about settings, under their names; it wins over the app's own."""
+    version: str = ""
+    """Leveret's own, for events."""
+    heartbeat_seconds: float = 2.0
+    """How often the node says as an event that it is there; 0: never."""
+    metrics: bool = False
+    """Whether processes count by task and outcome, because somebody may look."""
+    task_events: bool = False
+    """Whether each process begins to tell of its tasks as events."""
     page: str = ""
     """Path of this process's slot page; empty: none (in-process workers)."""
     steering: Steering = Steering()

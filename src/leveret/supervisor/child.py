@@ -8,6 +8,7 @@ from typing import Final, assert_never
 from msgspec import Struct
 
 from leveret.model.control import (
+    Appointed,
     Broken,
     Drained,
     FromChild,
@@ -16,8 +17,10 @@ from leveret.model.control import (
     Quiet,
     Ready,
     ReturnUnstarted,
+    SendEvents,
     Steer,
     StopNow,
+    Tally,
     Testify,
     ToChild,
     Told,
@@ -99,6 +102,7 @@ class Child:
         self.waiting: tuple[str, ...] = ()
         self.leaving = ""
         """Why it claims nothing more although nobody asked it to end."""
+        self.tally = Tally(0, 0)
         self.killed_for = ""
         self.forgiven = False
         self.overdue: frozenset[Receipt] = frozenset()
@@ -131,6 +135,10 @@ class Child:
                 self._note(number)
             case Told():
                 self.questions.heard(message)
+            case Tally():
+                # Heard every second: nobody waits for it.
+                self.tally = message
+                return
             case _:
                 assert_never(message)
         self.spoke.set()
@@ -145,6 +153,13 @@ class Child:
         self._move(Event.QUIET)
         self.forgiven = True
         self._say(StopNow())
+
+    def send_events(self, on: bool) -> None:
+        self._say(SendEvents(on))
+
+    def appoint(self, *, ready: bool) -> None:
+        """It is the one that sends the node's own signals."""
+        self._say(Appointed(ready))
 
     def return_unstarted(self) -> None:
         self._say(ReturnUnstarted())

@@ -34,6 +34,7 @@ from leveret.supervisor.options import SupervisorHooks, SupervisorOptions
 from leveret.supervisor.slots import SlotReader, make_page
 from leveret.supervisor.source import ChildSource, GaveUp
 from leveret.supervisor.statuses import Statuses
+from leveret.supervisor.telling.account import Account
 
 T = TypeVar("T")
 
@@ -65,6 +66,7 @@ class NodeParts:
     proven: bool = False
     """Some child of this node has been ready: what cannot start from now on is tried again."""
     unready: int = 0
+    account: Account = field(default_factory=Account)
     pages: int = 0
     custody: Custody | None = None
     """Their broker connections, where the broker would not wait for the charges."""
@@ -95,6 +97,11 @@ class NodeParts:
     def close(self) -> None:
         if self.custody is not None:
             self.custody.close()
+
+    def as_it_is(self, options: WorkerOptions) -> WorkerOptions:
+        """What a process that is started now is told of the node."""
+        node = options.node if self.node is None else self.node
+        return replace(options, node=node, steering=self.steering, task_events=self.account.task_events)
 
     def owe(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(work)
@@ -185,9 +192,7 @@ class Place:
         path = parts.folder / f"page-{parts.pages}"
         make_page(path, self._options.slots)
         known = parts.witness.known() if parts.witness is not None else ()
-        options = replace(self._options, page=str(path), testimony=known[-_MOST_TOLD:], steering=parts.steering)
-        if parts.node is not None:
-            options = replace(options, node=parts.node)
+        options = replace(parts.as_it_is(self._options), page=str(path), testimony=known[-_MOST_TOLD:])
         launched = await parts.source.launch(options)
         return Child(options, launched, SlotReader(path), parts.clock.monotonic())
 
@@ -239,13 +244,12 @@ class Place:
 
     async def _bury(self, child: Child, code: int | None) -> None:
         """First the charges and what it held, then the event, then (by returning) the replacement."""
-        parts = self._parts
-        page = child.page.view()
+        parts, page = self._parts, child.page.view()
+        parts.account.close(child)
         reason = child.killed_for or reason_of(code, out_of_memory=code == -9 and parts.meter.rose())
         orderly = child.drained is not None or child.forgiven
-        death = Death(
-            session=child.session, reason=reason, at=parts.clock.now(), orderly=orderly, overdue=child.overdue
-        )
+        now = parts.clock.now()
+        death = Death(session=child.session, reason=reason, at=now, orderly=orderly, overdue=child.overdue)
         estate = settle_estate(death, page)
         if estate is not None:
             await asyncio.wait({parts.owe(self._settle(estate))}, timeout=_REAP_PATIENCE)

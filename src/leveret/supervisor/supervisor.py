@@ -25,6 +25,7 @@ from leveret.supervisor.signals import Orders, Signals
 from leveret.supervisor.slots import RunFolder
 from leveret.supervisor.source import ChildSource, GaveUp
 from leveret.supervisor.statuses import Statuses, kill
+from leveret.supervisor.telling.account import Account
 
 _LOOK_SECONDS: Final = 1.0
 _DEBT_SECONDS: Final = 5.0
@@ -59,14 +60,12 @@ class Supervisor:
         self.places: list[Place] = []
         self.pool = Pool(self, options.worker)
         self.autoscaler: Autoscaler | None = None
+        self.account = Account(options.worker.task_events, self.children, options.worker.processes)
         self._quarantine: Quarantine | None = None
         self._stop, self._softly, self._registered = asyncio.Event(), False, False
         self._reloading = asyncio.Lock()
-        # What runs on this loop beside the node: a scheduler.
-        self.companions: list[Callable[[], Coroutine[Any, Any, None]]] = []
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._tending: set[asyncio.Task[None]] = set()
-        self._code = 0
+        self.companions: list[Callable[[], Coroutine[Any, Any, None]]] = []  # beside the node: scheduler, herald
+        self._tasks, self._tending, self._code = set[asyncio.Task[None]](), set[asyncio.Task[None]](), 0
 
     def start(self) -> None:
         """Fork the forkserver."""
@@ -160,11 +159,11 @@ class Supervisor:
             options=self._options, hooks=self._hooks, leases=self._leases, clock=self._clock,
             source=self._source, statuses=self._statuses, folder=folder, on_suspects=self._start_quarantine,
             custody=None if self._witness is None else Custody(folder, self._log),
-            witness=self._witness,
+            witness=self._witness, account=self.account,
         )  # fmt: skip
         for _ in range(self._worker.processes):
             self.add_place()
-        self._later(announce(tuple(self.places), self._hooks))
+        self._later(announce(tuple(self.places), self.account, self._hooks))
         self._later(self._watch())
         self._later(self.keeper.run(self._hear_pulse))
         for companion in self.companions:
@@ -282,7 +281,7 @@ class Supervisor:
         return tuple(session for session in sessions if session is not None)
 
 
-async def announce(places: tuple[Place, ...], hooks: SupervisorHooks) -> None:
+async def announce(places: tuple[Place, ...], account: Account, hooks: SupervisorHooks) -> None:
     """Tell when every child is ready for the first time."""
     pids = []
     for place in places:
@@ -290,6 +289,7 @@ async def announce(places: tuple[Place, ...], hooks: SupervisorHooks) -> None:
         if child is None:
             return
         pids.append(child.pid)
+    account.appoint()
     hooks.on_ready(tuple(pids))
 
 

@@ -125,6 +125,7 @@ class Stage:
             return executors[0]
 
         joined = join_worker(settings, options, self.app.tasks, self.clock, make_executor=make)
+        joined.runner.middleware = tuple(self.app.middleware)
 
         joined.runner.surroundings = tuple(self.app.surroundings.around)
 

@@ -16,7 +16,7 @@ from leveret.model.delivery import Place, Posting, QueueCounts, Whereabouts
 from leveret.model.node import Node
 from leveret.ports.broker import Broker, Capability
 from leveret.ports.clock import Clock
-from leveret.wiring.clock import SystemClock
+from leveret.wiring.clock import SystemClock, hours_west
 from leveret.wiring.codec import build_codec
 from leveret.wiring.drivers import Drivers, chord_timeout, open_drivers
 from leveret.wiring.routes import resolved_routes
@@ -43,6 +43,8 @@ def build_client(settings: Settings, clock: Clock | None = None) -> Client:
         atell_nodes=tell,
         outbox=None if drivers.remembering is None else drivers.remembering.blocking_outbox(),
         afacts=ask,
+        events=drivers.blocking_events(),
+        utcoffset=hours_west(),
     )
     return Client(parts, client_options(settings, drivers))
 
@@ -108,6 +110,7 @@ def client_options(settings: Settings, drivers: Drivers) -> ClientOptions:
         chord_timeout=chord_timeout(settings, drivers),
         header_errbacks=settings.task_allow_error_cb_on_chord_header,
         naive_zone=naive_zone(settings),
+        sent_events=settings.task_send_sent_event,
         address=drivers.broker.address,
         results_address=drivers.results_address,
     )
@@ -121,7 +124,7 @@ def connector(drivers: Drivers) -> Callable[[], AsyncParts]:
         backend = drivers.backend_beside(broker) if drivers.results else None
         within = getattr(broker, "publish_within", None) or _with_deadline(broker)
         outbox = None if drivers.remembering is None else drivers.remembering.outbox(inline=False)
-        return AsyncParts(broker=broker, backend=backend, publish_within=within, outbox=outbox)
+        return AsyncParts(broker=broker, backend=backend, publish_within=within, outbox=outbox, events=drivers.events())
 
     return connect
 

@@ -38,6 +38,11 @@ class SystemClock:
             return self._fresh.pop()
 
 
+def hours_west() -> int:
+    """How far this machine's zone is from UTC, as Celery's events count it: 1 east is -1 (`celery/utils/time.py`)."""
+    return (time.altzone if time.localtime().tm_isdst else time.timezone) // 3600
+
+
 def _read_ids() -> list[str]:
     """Some uuid7 (RFC 9562 section 5.7), last first: they are popped from the end. They share their millisecond and
     62 random bits, and differ in their number: as unique as with bits of their own, and made in a tenth of the time."""

@@ -8,6 +8,7 @@ from leveret.config.settings import Settings
 from leveret.errors import ImproperlyConfigured
 from leveret.model.endpoint import Url
 from leveret.model.options import ControlOptions, DriverOptions
+from leveret.model.telling.event import EventNames
 from leveret.model.topology import Topology
 from leveret.ports.backend import Backend, BlockingBackend
 from leveret.ports.broker import BlockingBroker, Broker, Commit
@@ -23,6 +24,7 @@ from leveret.ports.driver import (
     Steerable,
 )
 from leveret.ports.leases import Chores
+from leveret.ports.operations.events import BlockingEventBus, EventBus, Eventful
 from leveret.ports.operations.mailbox import Mailbox
 from leveret.ports.operations.revocations import Revocations
 from leveret.wiring import parts
@@ -69,6 +71,13 @@ class Drivers:
     def _store(self) -> BackendDriver:
         assert self.backend is not None
         return self.backend
+
+    def events(self) -> EventBus | None:
+        """For one loop; None where the broker has none."""
+        return cast(Eventful, self.broker).events() if hasattr(self.broker, "events") else None
+
+    def blocking_events(self) -> BlockingEventBus | None:
+        return cast(Eventful, self.broker).blocking_events() if hasattr(self.broker, "blocking_events") else None
 
     def chores(self) -> Chores:
         """The upkeep of every server."""
@@ -191,6 +200,19 @@ def make(kind: str, url: Url, options: DriverOptions, clock: Clock) -> BrokerDri
     return driver
 
 
+def event_names(settings: Settings) -> EventNames:
+    if settings.event_queue_exclusive and settings.event_queue_durable:
+        raise ImproperlyConfigured("event_queue_exclusive and event_queue_durable: a queue cannot be both, choose one")
+    return EventNames(
+        exchange=settings.event_exchange,
+        queue_prefix=settings.event_queue_prefix,
+        queue_ttl=settings.event_queue_ttl,
+        queue_expires=settings.event_queue_expires,
+        queue_exclusive=settings.event_queue_exclusive,
+        queue_durable=settings.event_queue_durable,
+    )
+
+
 def driver_options(settings: Settings) -> DriverOptions:
     return DriverOptions(
         high_first=settings.high_first,
@@ -206,6 +228,7 @@ def driver_options(settings: Settings) -> DriverOptions:
             exclusive=settings.control_queue_exclusive,
             durable=settings.control_queue_durable,
         ),
+        events=event_names(settings),
         tls=settings.broker_use_ssl,
         login_method=settings.broker_login_method,
         heartbeat_seconds=settings.broker_heartbeat,

@@ -7,12 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from leveret import signals
 from leveret.client.frameworks.surroundings import Surroundings
 from leveret.config.configuration import Configuration
 from leveret.model.control import ToChild
 from leveret.model.options import WorkerOptions
 from leveret.model.task import Registry
 from leveret.ports.driver import Witness
+from leveret.ports.middleware import Middleware, WorkerPart
 from leveret.supervisor.channel import Channel
 from leveret.supervisor.deaths.custody import entrust
 from leveret.supervisor.slots import SlotWriter
@@ -36,24 +38,59 @@ class App(Protocol):
     @property
     def surroundings(self) -> Surroundings: ...
 
+    @property
+    def middleware(self) -> list[Middleware]: ...
+
+    @property
+    def worker_parts(self) -> list[WorkerPart]: ...
+
     def open_lifespan(self) -> AbstractAsyncContextManager[Any]: ...
 
 
 def run_child(app: App, options: WorkerOptions, channel: Channel[ToChild]) -> int:
     """Be a worker process; answers its exit code."""
     clock = SystemClock()
+    facts = WorkerFacts(app, options)
+    facts.begin()
     tasks = set_up_logging(options, clock, f"{options.pool}-{os.getpid()}")
     page = SlotWriter(options.page, time_limit=options.time_limit) if options.page else None
     joined = join_worker(app.conf.settings, options, app.tasks, clock, page)
     joined.runner.surroundings = (*app.surroundings.around, *app.surroundings.in_workers)
-    return run_process(
+    joined.runner.complete, joined.runner.middleware = joined.executor.complete, tuple(app.middleware)
+    code = run_process(
         _builder(joined, options, tasks),
         joined.executor,
         channel,
         tasks=tuple(app.tasks),
         lifespan=app.open_lifespan(),
-        hooks=_hooks(joined, options, app),
+        hooks=replace(_hooks(joined, options, app), parts=tuple(app.worker_parts)),
     )
+    facts.end(code)
+    return code
+
+
+class WorkerFacts:
+    """The sender of signals about a worker process, where Celery's is its worker object; and when they are sent."""
+
+    def __init__(self, app: App, options: WorkerOptions) -> None:
+        self.app, self.hostname = app, options.node.name
+        self.options = {
+            name: getattr(options, name)
+            for name in ("pool", "queues", "loglevel", "logfile", "max_tasks_per_child", "time_limit")
+        }
+        self.concurrency = options.node.slots
+        self.pid = os.getpid()
+
+    def begin(self) -> None:
+        """Before anything is made from the settings: a receiver may still change them."""
+        conf = self.app.conf
+        signals.celeryd_init.send(self.hostname, instance=self, conf=conf, options=self.options)
+        signals.celeryd_after_setup.send(self.hostname, instance=self, conf=conf)
+        signals.worker_init.send(self)
+        signals.worker_process_init.send(self.hostname)
+
+    def end(self, code: int) -> None:
+        signals.worker_process_shutdown.send(self.hostname, pid=self.pid, exitcode=code)
 
 
 def _hooks(joined: Joined, options: WorkerOptions, app: App) -> ProcessHooks:

@@ -1,16 +1,23 @@
 """Joins a supervisor: the store's leases and chores, and the entry its children run."""
 
+import platform
+from collections import Counter
+from dataclasses import replace
 from typing import cast
 
 from leveret.config.settings import Settings
 from leveret.logic.pools.scaling import Limits
+from leveret.logic.wire.events import EventWriter
 from leveret.model.options import WorkerOptions
 from leveret.ports.driver import Witness
 from leveret.supervisor.nursery import Forkserver
 from leveret.supervisor.options import Log, SupervisorHooks, SupervisorOptions, log_to_logging
 from leveret.supervisor.scaling.autoscaler import Autoscaler
 from leveret.supervisor.supervisor import Supervisor
-from leveret.wiring.clock import SystemClock
+from leveret.supervisor.telling.board import Board
+from leveret.supervisor.telling.herald import Herald
+from leveret.supervisor.telling.http import WebServer
+from leveret.wiring.clock import SystemClock, hours_west
 from leveret.wiring.drivers import open_drivers
 
 ENTRY = "leveret.cli.child"
@@ -23,6 +30,8 @@ def build_supervisor(
     """Make the supervisor of one node. `forkserver` has imported the app already; without one it starts its own."""
     clock = SystemClock()
     drivers = open_drivers(settings, clock)
+    if settings.worker_metrics_port:
+        hooks, deaths = _counting(hooks)
     supervisor = Supervisor(
         SupervisorOptions(worker=options, entry=ENTRY, lease_seconds=settings.lease_seconds),
         drivers.broker.leases(),
@@ -31,6 +40,21 @@ def build_supervisor(
         drivers.chores(),
         cast(Witness, drivers.broker) if hasattr(drivers.broker, "on_testimony") else None,
     )
+    events = drivers.events()
+    if events is not None and options.heartbeat_seconds:
+        writer = EventWriter(options.node.name, options.node.pid, hours_west())
+        software = ("leveret", options.version, platform.system())
+        herald = Herald(
+            events, writer, clock, supervisor.account.total, software=software, frequency=options.heartbeat_seconds
+        )
+        supervisor.account.herald = herald
+        supervisor.companions.append(herald.run)
+    if settings.worker_metrics_port:
+        facts = {"node": options.node.name, "version": options.version, "pool": options.pool}
+        board = Board(supervisor.account, drivers.broker.admin(), drivers.broker.leases(), clock, facts)
+        board.deaths = deaths
+        server = WebServer(settings.worker_metrics_host, settings.worker_metrics_port, board.answer)
+        supervisor.companions.append(server.run)
     if forkserver is None:
         supervisor.start()
     else:
@@ -46,3 +70,14 @@ def autoscale(
     admin = open_drivers(settings, clock).broker.admin()
     supervisor.autoscaler = Autoscaler(supervisor.pool, admin, options.queues, limits, clock, log)
     supervisor.companions.append(supervisor.autoscaler.run)
+
+
+def _counting(hooks: SupervisorHooks) -> tuple[SupervisorHooks, Counter[str]]:
+    """The hooks, with deaths counted by their reason."""
+    deaths: Counter[str] = Counter()
+
+    def on_death(pid: int, reason: str, ran: tuple[str, ...]) -> None:
+        deaths[reason] += 1
+        hooks.on_death(pid, reason, ran)
+
+    return replace(hooks, on_death=on_death), deaths

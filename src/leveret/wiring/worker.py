@@ -21,6 +21,7 @@ from leveret.ports.executor import Executor
 from leveret.ports.slots import SlotPage
 from leveret.wiring import parts
 from leveret.wiring.client import build_router
+from leveret.wiring.clock import hours_west
 from leveret.wiring.codec import build_codec
 from leveret.wiring.drivers import Drivers, chord_timeout, driver_options, open_drivers
 from leveret.wiring.memory import resident_kibibytes
@@ -84,6 +85,8 @@ def join_worker(
         revocations=None if drivers.claims_look else drivers.revocations(),
         outbox=None if drivers.remembering is None else drivers.remembering.outbox(),
         page=page,
+        events=drivers.events(),
+        utcoffset=hours_west(),
         severable=None if Capability.LEASE in broker.capabilities else cast(Severable, broker),
         resident=resident_kibibytes,
         keeps_lease=alone,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from leveret.logic.codec import Codec
 from leveret.logic.recording import Rules
+from leveret.model.control import Tally
 from leveret.model.node import Node, Session
 from leveret.model.task import Registry
 from leveret.ports.backend import Backend
@@ -12,6 +13,7 @@ from leveret.ports.broker import Broker, Commit, Severable
 from leveret.ports.clock import Clock
 from leveret.ports.executor import Executor
 from leveret.ports.leases import Chores, Leases
+from leveret.ports.operations.events import EventBus
 from leveret.ports.operations.revocations import Revocations
 from leveret.ports.outbox import Outbox
 from leveret.ports.slots import SlotPage
@@ -40,6 +42,10 @@ class WorkerParts:
     outbox: Outbox | None = None
     """Where senders write down what they are about to send; None: there is nothing to finish for them."""
     page: SlotPage | None = None
+    events: EventBus | None = None
+    """None: there are none on this broker."""
+    utcoffset: int = 0
+    """Hours west of UTC, for events."""
     severable: Severable | None = None
     """The broker, where a session is a connection."""
     resident: Callable[[], int] = field(default=lambda: 0)
@@ -58,5 +64,7 @@ class WorkerHooks:
     """Everything is settled; `reason` says why when nobody asked."""
     on_leaving: Callable[[str], None] = field(default=lambda reason: None)
     """It claims nothing more, for that reason, while neighbours in its slots still run."""
+    on_tally: Callable[[Tally], None] = field(default=lambda tally: None)
+    """How much it has done, once a second at most."""
     on_waiting: Callable[[tuple[str, ...]], None] = field(default=lambda running: None)
     """A quiet worker still waits for these (`name[id]`), every ten seconds."""

@@ -17,9 +17,9 @@ from leveret.worker.commitments import concluded, sent_again
 from leveret.worker.context import WorkerParts
 from leveret.worker.intake import Early, Intake
 from leveret.worker.limits import Limits, too_long
-from leveret.worker.logs import TaskLog
 from leveret.worker.persist import Persistent
 from leveret.worker.settler import Settler
+from leveret.worker.telling.teller import Teller
 
 log = logging.getLogger("leveret.worker")
 
@@ -31,14 +31,17 @@ class Dispatcher:
     """Owned by the I/O loop. Every delivery it accepted is queued here, started, or with the settler."""
 
     def __init__(
-        self, parts: WorkerParts, options: WorkerOptions, settler: Settler, persist: Persistent, tasks: TaskLog
+        self, parts: WorkerParts, options: WorkerOptions, settler: Settler, persist: Persistent, teller: Teller
     ) -> None:
-        self._parts, self._settler, self._persist, self._log = parts, settler, persist, tasks
+        self._parts, self._settler, self._persist, self._teller = parts, settler, persist, teller
+        teller.emitter.running = self.running
         self._clock, self._executor, self._rules = parts.clock, parts.executor, parts.rules
         # What a quarantine child holds when it dies is convicted: it never holds more than what it runs.
         self._credit = Credit(1 if options.quarantine else options.prefetch_multiplier)
-        self.limits = Limits(options=options, executor=parts.executor, exceeded=self._exceeded)
-        self.intake, self._early = Intake(parts, settler, persist), Early(parts, settler, persist)
+        self.limits = Limits(
+            options=options, executor=parts.executor, exceeded=self._exceeded, soft_struck=self._soft_struck
+        )
+        self.intake, self._early = Intake(parts, settler, persist, teller), Early(parts, settler, persist)
         self.waiting: deque[Job] = deque()
         """Admitted, not given to the executor yet: from the first job on that needs a step of its own to start."""
         self._starting = 0
@@ -99,10 +102,7 @@ class Dispatcher:
             self._give_back(jobs)
             return
         self._credit.begin({job.message.task for job in jobs})
-        if self._log.info:
-            for job in jobs:
-                self._log.received(job.message)
-            self._log.flush()
+        self._teller.received(jobs)
         self.waiting.extend(jobs)
         self._pump()
 
@@ -175,8 +175,7 @@ class Dispatcher:
             self._credit.ran(job.message.task, finished.runtime)
             self._spent += finished.runtime
             self._round += 1
-            if self._log.wanted(outcome):
-                self._log.ended(job.message, outcome, finished.runtime)
+            self._teller.ended(job, finished)
             commitment = concluded(job, finished, rules, now)
             if job.definition.acks_late:
                 out.append(commitment)
@@ -186,7 +185,7 @@ class Dispatcher:
                 self._settler.add_acked(commitment)
         if out:
             self._settler.add(out)
-        self._log.flush()
+        self._teller.flush()
         slots = self._executor.slots
         if self._round and (not self.under_way or self._round >= slots * self._credit.per_slot):
             # One batch of each slot; the sum of its run times, since the wall clock also measures our siblings.
@@ -260,7 +259,12 @@ class Dispatcher:
 
     def _exceeded(self, job: Job, since: float, limit: float) -> None:
         log.error("Hard time limit (%ss) exceeded for %s[%s]", limit, job.message.task, job.message.id)
-        self.expel(job, since, too_long(limit), "hard time limit")
+        failed = too_long(limit)
+        self.expel(job, since, failed, "hard time limit")
+        self._teller.overran(job, failed, limit)
+
+    def _soft_struck(self, job: Job, limit: float) -> None:
+        log.warning("Soft time limit (%ss) exceeded for %s[%s]", limit, job.message.task, job.message.id)
 
     def expel(self, job: Job, since: float, outcome: Outcome, reason: str) -> None:
         """Conclude a job that runs on, and have the process replaced: nothing that runs beside it is touched."""

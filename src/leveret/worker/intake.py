@@ -19,6 +19,7 @@ from leveret.worker.commitments import commitment, sent_again, skipped
 from leveret.worker.context import WorkerParts
 from leveret.worker.persist import Persistent
 from leveret.worker.settler import Settler
+from leveret.worker.telling.teller import Teller
 
 log = logging.getLogger("leveret.worker")
 
@@ -26,8 +27,8 @@ log = logging.getLogger("leveret.worker")
 class Intake:
     """Owned by the I/O loop."""
 
-    def __init__(self, parts: WorkerParts, settler: Settler, persist: Persistent) -> None:
-        self._parts, self._settler, self._persist = parts, settler, persist
+    def __init__(self, parts: WorkerParts, settler: Settler, persist: Persistent, teller: Teller) -> None:
+        self._parts, self._settler, self._persist, self._teller = parts, settler, persist, teller
         self.revoked: frozenset[str] = frozenset()
         """Marks of remote control: what was claimed before they were written does not begin either."""
         self.total: Counter[str] = Counter()
@@ -51,6 +52,7 @@ class Intake:
             admission = admit(delivery, message, facts, definition, rules, now)
             if not isinstance(admission, Run):
                 self._tell(delivery, message, admission.settlement)
+                self._teller.skipped(message, admission.settlement, definition, now)
                 settled.append(skipped(admission.settlement, delivery.receipt, message, rules.codec))
             elif definition is not None:
                 if is_member(message) and not is_counted(message, rules):
@@ -89,6 +91,7 @@ class Intake:
                 log.error("message on queue %r parked as a dead letter: undecodable: %s", delivery.queue, error)
                 settled.append(commitment(undecodable(delivery, error), delivery.receipt, codec))
                 unread.append((delivery.encoded, error))
+                self._teller.unread(delivery.encoded, error)
         await self._store_unread(unread)
         return decoded, settled
 

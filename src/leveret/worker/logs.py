@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import Any, TextIO, assert_never
 
 from leveret.logic.results import safe_repr
+from leveret.logic.wire.events import shown
 from leveret.model.message import Message
 from leveret.model.options import LogOptions, WorkerOptions
 from leveret.model.outcome import (
     Cancelled,
-    ErrorInfo,
     Failed,
     Ignored,
     Outcome,
@@ -26,6 +26,7 @@ from leveret.model.outcome import (
 )
 from leveret.model.request import CURRENT
 from leveret.ports.clock import Clock
+from leveret.signals import after_setup_logger, after_setup_task_logger, setup_logging
 
 LOGGER = "leveret.task"
 LINE = "[%(asctime)s: %(levelname)s/%(processName)s] %(message)s"
@@ -81,26 +82,19 @@ class TaskLog:
 _ERRORS = (Failed, Rejected)
 
 
-def _shown(error: ErrorInfo) -> str:
-    """The exception as `repr` shows it."""
-    if error.args or not error.text or error.text == f"{error.type}()":
-        return f"{error.type}({', '.join(map(safe_repr, error.args))})"
-    return f"{error.type}({error.text!r})"
-
-
 def _describe(message: Message, outcome: Outcome, runtime: float) -> tuple[int, str, Fields]:
     task, fields = f"Task {message.task}[{message.id}]", {"runtime": round(runtime, 6)}
     match outcome:
         case Succeeded(value):
             return logging.INFO, f"{task} succeeded in {runtime:.6g}s: {safe_repr(value)}", fields
         case Failed(error, expected):
-            text = _shown(error)
+            text = shown(error)
             if expected:
                 return logging.INFO, f"{task} raised expected: {text}", fields
             trace = "\n" + error.traceback.rstrip() if error.traceback else ""
             return logging.ERROR, f"{task} raised unexpected: {text}{trace}", fields
         case Retried(delay=delay, error=cause):
-            why = "" if cause is None else f": {_shown(cause)}"
+            why = "" if cause is None else f": {shown(cause)}"
             return logging.INFO, f"{task} retry: Retry in {delay:g}s{why}", fields
         case Replaced(spec):
             return logging.INFO, f"{task} replaced by {spec.task}", fields
@@ -256,12 +250,19 @@ def set_up_logging(options: WorkerOptions, clock: Clock, process: str) -> TaskLo
     """
     log, shape, root = options.log, line_formatter(options, process), logging.getLogger()
     write = None
+    given: Fields = {"loglevel": options.loglevel, "logfile": options.logfile}
+    given |= {"format": log.format or LINE, "colorize": log.color}
+    if setup_logging.receivers and setup_logging.send(None, **given):
+        # Somebody configures logging: nothing of it is ours then.
+        return TaskLog(clock)
     if log.hijack_root_logger or not root.handlers:
         stream = sys.stderr if options.logfile is None else _open(options.logfile)
         handler, write = logging.StreamHandler(stream), _writer(stream)
         handler.setFormatter(shape)
         root.handlers[:] = [handler]
     root.setLevel(options.loglevel.upper())
+    after_setup_logger.send(None, logger=root, **given)
+    after_setup_task_logger.send(None, logger=logging.getLogger(LOGGER), **given)
     if log.redirect_stdouts:
         level = logging.getLevelNamesMapping()[log.redirect_level]
         sys.stdout, sys.stderr = TaskPrints(sys.stdout, level), TaskPrints(sys.stderr, level)

@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, assert_never
@@ -16,6 +16,7 @@ from msgspec import Struct
 from leveret.errors import CallerError, LeveretError
 from leveret.logic.remote.plain import plain
 from leveret.model.control import (
+    Appointed,
     Ask,
     Broken,
     Drained,
@@ -24,6 +25,7 @@ from leveret.model.control import (
     Quiet,
     Ready,
     ReturnUnstarted,
+    SendEvents,
     Steer,
     StopNow,
     Testify,
@@ -34,12 +36,16 @@ from leveret.model.control import (
 from leveret.model.node import Testimony
 from leveret.model.remote.steering import Steering
 from leveret.ports.executor import Executor
+from leveret.ports.middleware import WorkerPart
+from leveret.signals import worker_ready, worker_shutdown, worker_shutting_down
 from leveret.worker.context import WorkerHooks
 from leveret.worker.remote.respondent import Elsewhere
 from leveret.worker.worker import Worker
 
 log = logging.getLogger("leveret.worker")
 
+STOPPING = "stopping"
+"""How the reason begins that a supervisor gives when its node ends."""
 ORPHAN_SECONDS = 2.0
 """How long what runs may go on when the supervisor is gone."""
 
@@ -75,6 +81,8 @@ class ProcessHooks:
     """What the app answers to remote control, which this floor does not know."""
     commands: tuple[tuple[str, str], ...] = ()
     """What the app adds to remote control."""
+    parts: Sequence[WorkerPart] = ()
+    """Those of the app, in the order in which they are started."""
 
 
 Build = Callable[[WorkerHooks], AbstractAsyncContextManager[Worker]]
@@ -99,11 +107,17 @@ def run_process(
     """
     hooks = hooks or ProcessHooks()
     process = _Process(build, executor, channel, tasks, hooks)
+    started: list[WorkerPart] = []
     try:
+        for part in hooks.parts:
+            part.start()
+            started.append(part)
         # Before the first claim, on the main thread and the user loop: where the tasks will meet what it made.
         hooks.on_lifespan(_enter(lifespan, executor))
     except BaseException:
-        process.tell(Broken("the app's lifespan failed:\n" + traceback.format_exc().rstrip(), permanent=True))
+        what = "lifespan" if len(started) == len(hooks.parts) else "worker part"
+        process.tell(Broken(f"the app's {what} failed:\n" + traceback.format_exc().rstrip(), permanent=True))
+        _stop_all(started)
         executor.dispose()
         return 1
     thread = threading.Thread(target=process.serve, name="leveret-io", daemon=True)
@@ -115,6 +129,7 @@ def run_process(
         _leave(lifespan, executor)
     except Exception:
         log.exception("the app's lifespan failed at its end")
+    _stop_all(started)
     executor.dispose()
     return process.code
 
@@ -130,6 +145,7 @@ class _Process:
         self._reason = ""
         self._total: Mapping[str, int] = {}
         self._answering: set[asyncio.Task[None]] = set()
+        self._speaks = self._ending = self._quieted = False
         self.code = 0
 
     def tell(self, message: Struct) -> None:
@@ -159,6 +175,7 @@ class _Process:
             on_drained=self._on_drained,
             on_leaving=lambda reason: self.tell(Leaving(reason)),
             on_waiting=self._on_waiting,
+            on_tally=self.tell,
         )
         async with self._build(hooks) as worker:
             listening = asyncio.ensure_future(self._listen(worker))
@@ -168,6 +185,9 @@ class _Process:
                 self._total = dict(worker.respondent.total)
                 listening.cancel()
                 await asyncio.gather(listening, return_exceptions=True)
+                if self._ending:
+                    worker.speaker.say(worker_shutdown, worker.speaker.consumer)
+                await asyncio.to_thread(worker.speaker.close)
 
     async def _listen(self, worker: Worker) -> None:
         channel = self._channel
@@ -179,10 +199,18 @@ class _Process:
                     return
                 case Quiet(grace, reason):
                     worker.quiet(grace, reason)
+                    self._quiet_parts()
+                    self._shutting_down(worker, "Warm", reason)
                 case StopNow():
                     worker.abandon()
+                    self._quiet_parts()
+                    self._shutting_down(worker, "Cold", STOPPING)
                 case ReturnUnstarted():
                     worker.return_unstarted()
+                case Appointed(ready):
+                    self._appointed(worker, ready=ready)
+                case SendEvents(on):
+                    worker.send_events(on)
                 case Testify(number, told):
                     self._hooks.testify(told)
                     self.tell(Noted(number))
@@ -202,6 +230,22 @@ class _Process:
             self.tell(Told(asked.number, plain(value)))
         except Exception as error:  # goes back to whoever asked
             self.tell(Told(asked.number, error=repr(error)))
+
+    def _quiet_parts(self) -> None:
+        if self._hooks.parts and not self._quieted:
+            self._quieted = True
+            threading.Thread(target=_quiet_all, args=(self._hooks.parts,), name="leveret-quiet", daemon=True).start()
+
+    def _appointed(self, worker: Worker, *, ready: bool) -> None:
+        self._speaks = True
+        if ready:
+            worker.speaker.say(worker_ready, worker.speaker.consumer)
+
+    def _shutting_down(self, worker: Worker, how: str, reason: str) -> None:
+        """Of the node, not of this process, and once."""
+        if self._speaks and not self._ending and reason.startswith(STOPPING):
+            self._ending = True
+            worker.speaker.say(worker_shutting_down, "SIGTERM", sig="SIGTERM", how=how, exitcode=0)
 
     def _on_ready(self, session: str) -> None:
         self.tell(Ready(os.getpid(), session, self._tasks, self._hooks.commands))
@@ -232,6 +276,22 @@ async def _entered(lifespan: AbstractAsyncContextManager[Any]) -> Any:
 
 async def _left(lifespan: AbstractAsyncContextManager[Any]) -> None:
     await lifespan.__aexit__(None, None, None)
+
+
+def _stop_all(parts: Sequence[WorkerPart]) -> None:
+    for part in reversed(parts):
+        try:
+            part.stop()
+        except Exception:
+            log.exception("a worker part failed at its end")
+
+
+def _quiet_all(parts: Sequence[WorkerPart]) -> None:
+    for part in reversed(parts):
+        try:
+            part.quiet()
+        except Exception:
+            log.exception("a worker part failed as it was to be quiet")
 
 
 def _flush() -> None:

@@ -5,6 +5,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from inspect import isawaitable
 from typing import Any
 
@@ -33,8 +34,12 @@ from leveret.model.state import FAILURE, RETRY, SUCCESS
 from leveret.model.task import TaskDefinition
 from leveret.ports.clock import Clock
 from leveret.ports.executor import Job
+from leveret.ports.middleware import Middleware
 from leveret.ports.slots import SlotPage
 from leveret.ports.surrounding import Surrounding
+from leveret.signals import task_prerun
+from leveret.worker.telling import around
+from leveret.worker.telling.around import Complete, ExceptionInfo
 
 log = logging.getLogger("leveret.worker")
 
@@ -43,20 +48,6 @@ Ended = tuple[Outcome, BaseException | None]
 
 HookFailed = Callable[[str, Message, BaseException], None]
 """(hook's name, message, error): a hook after the run raised; it changes nothing."""
-
-
-class ExceptionInfo:
-    """What hooks get as `einfo`, under Celery's names."""
-
-    def __init__(self, error: BaseException, text: str) -> None:
-        self.type, self.exception, self.traceback = type(error), error, text
-        self.internal = False
-
-    def __str__(self) -> str:
-        return self.traceback
-
-    def __repr__(self) -> str:
-        return f"<ExceptionInfo: {self.exception!r}>"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,6 +62,10 @@ class Runner:
     """What the app's lifespan yielded; set before the first claim."""
     surroundings: tuple[Surrounding, ...] = ()
     """What holds around every run, the outermost first; set before the first claim."""
+    middleware: tuple[Middleware, ...] = ()
+    """The app's own, the outermost first."""
+    complete: Complete = around.complete_alone
+    """For receivers of signals that are coroutine functions, around tasks that are none."""
     hook_failed: HookFailed = field(default=lambda name, message, error: _log_hook(name, message, error))
 
     def run(self, job: Job, slot: int) -> Finished:
@@ -110,19 +105,36 @@ class Runner:
         return Finished(outcome, started, runtime, tuple(request.children))
 
     def _run_plain(self, job: Job, request: Request) -> Ended:
+        begun, raised = self.clock.monotonic(), None
         try:
+            if task_prerun.receivers and (waiting := around.before(job.message, job.definition)):
+                self.complete(around.awaited(waiting))
             self._before(job)
-            return self._success(job, request, call_user_code(job.definition, job.message)), None
+            call = call_user_code if not self.middleware else self._call_through
+            outcome = self._success(job, request, call(job.definition, job.message))
         except BaseException as error:
-            return self._outcome(error, job, request), error
+            raised, outcome = error, self._outcome(error, job, request)
+        if around.end_is_heard():
+            runtime = self.clock.monotonic() - begun
+            if waiting := around.after(job.definition, request, outcome, raised, runtime):
+                self.complete(around.awaited(waiting))
+        return outcome, raised
 
     async def _run_async_plain(self, job: Job, request: Request) -> Ended:
+        begun, raised = self.clock.monotonic(), None
         try:
+            if task_prerun.receivers:
+                await around.awaited(around.before(job.message, job.definition))
             self._before(job)
-            value = call_user_code(job.definition, job.message)
-            return self._success(job, request, await value if isawaitable(value) else value), None
+            called = call_user_code if not self.middleware else self._acall_through
+            value = called(job.definition, job.message)
+            outcome = self._success(job, request, await value if isawaitable(value) else value)
         except BaseException as error:
-            return self._outcome(error, job, request), error
+            raised, outcome = error, self._outcome(error, job, request)
+        if around.end_is_heard():
+            runtime = self.clock.monotonic() - begun
+            await around.awaited(around.after(job.definition, request, outcome, raised, runtime))
+        return outcome, raised
 
     def _run_surrounded(self, job: Job, request: Request) -> Outcome:
         stack = ExitStack()
@@ -157,6 +169,19 @@ class Runner:
             if error is not ended:
                 self.hook_failed("the surroundings", job.message, error)
         return outcome
+
+    def _call_through(self, definition: TaskDefinition, message: Message) -> Any:
+        """By way of all middleware, the first one first."""
+        call, request = partial(call_user_code, definition, message), CURRENT.get()
+        for one in reversed(self.middleware):
+            call = partial(one.around_run, request, call)  # type: ignore[arg-type] # a run has a request
+        return call()
+
+    def _acall_through(self, definition: TaskDefinition, message: Message) -> Any:
+        call, request = partial(call_user_code, definition, message), CURRENT.get()
+        for one in reversed(self.middleware):
+            call = partial(one.around_run_async, request, call)  # type: ignore[arg-type] # a run has a request
+        return call()
 
     def _may_begin(self, job: Job, slot: int, started: float) -> bool:
         """Write the page, unless the supervisor holds it."""

@@ -5,11 +5,14 @@ Time comes from the loop and the `Clock` alone, so that the same code runs in a 
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from leveret.errors import BrokerError
 from leveret.logic.slot import WORKER, WorkerEvent, WorkerState, move
+from leveret.logic.wire.events import EventWriter
+from leveret.model.control import Tally
 from leveret.model.node import Reaping
 from leveret.model.options import WorkerOptions
 from leveret.ports.broker import Severable
@@ -21,6 +24,10 @@ from leveret.worker.logs import TaskLog
 from leveret.worker.persist import Persistent
 from leveret.worker.remote.respondent import Respondent
 from leveret.worker.settler import Settler
+from leveret.worker.telling.counter import Counter
+from leveret.worker.telling.emitter import Emitter
+from leveret.worker.telling.speaker import Speaker
+from leveret.worker.telling.teller import Teller
 
 log = logging.getLogger("leveret.worker")
 
@@ -45,7 +52,12 @@ class Worker:
         self._parts, self._options, self._hooks = parts, options, hooks or WorkerHooks()
         persist = Persistent(parts.clock)
         self._settler = Settler(parts, persist)
-        self._dispatcher = Dispatcher(parts, options, self._settler, persist, tasks or TaskLog(parts.clock))
+        writer = EventWriter(parts.node.name, os.getpid(), parts.utcoffset)
+        self._emitter = Emitter(parts.events, writer, parts.clock, on=options.task_events)
+        self.speaker = Speaker(parts.node.name)
+        self._counter = Counter(on=options.metrics)
+        teller = Teller(tasks or TaskLog(parts.clock), self._emitter, self.speaker, self._counter)
+        self._dispatcher = Dispatcher(parts, options, self._settler, persist, teller)
         self._consumer = Consumer(parts, options, self._dispatcher, self._settler, persist)
         self._consumer.on_registered = self._hooks.on_ready
         self.respondent = Respondent(parts, self._dispatcher, self._consumer)
@@ -99,6 +111,10 @@ class Worker:
         self._dispatcher.retract()
         self._quieted.set()
 
+    def send_events(self, on: bool) -> None:
+        """Tell of tasks as events, or not any more."""
+        self._emitter.switch(on)
+
     def return_unstarted(self) -> None:
         """Give back everything that has not begun; go on."""
         self._dispatcher.retract()
@@ -136,7 +152,7 @@ class Worker:
         await self._consumer.run()
 
     def _background(self) -> list[Coroutine[Any, Any, None]]:
-        work = [self._settler.run(), self._pulse(), self._reconcile()]
+        work = [self._settler.run(), self._pulse(), self._reconcile(), self._emitter.run()]
         if self._parts.chores is not None:
             work.append(ChoreRunner(self._parts.chores, self._parts.clock).run())
         if self._parts.outbox is not None:
@@ -157,16 +173,23 @@ class Worker:
     async def _pulse(self) -> None:
         """Every second: show that the loop lives; less often: beat where nobody else does. It waits for no broker: a
         pulse that did would have a healthy process replaced in an outage."""
-        page, turn = self._parts.page, 0
+        page, turn, told = self._parts.page, 0, Tally(0, 0)
         while True:
             if page is not None:
                 page.beat(self._settler.unsettled_since)
                 # The supervisor may have lifted its hold.
                 self._dispatcher.changed.set()
+            tally = self._tally(len(self._dispatcher.names()))
+            if tally != told:
+                told = tally
+                self._hooks.on_tally(tally)
             if self._parts.keeps_lease and turn % BEAT_EVERY == 0 and self._state is not WorkerState.NEW:
                 await self._beat()
             await asyncio.sleep(PULSE_SECONDS)
             turn += 1
+
+    def _tally(self, active: int) -> Tally:
+        return Tally(active, self._dispatcher.ended, self._counter.total())
 
     async def _reconcile(self) -> None:
         while True:
@@ -192,6 +215,7 @@ class Worker:
             log.warning("stopped while these ran, they go back: %s", ", ".join(self._dispatcher.names()))
             self._dispatcher.abandon()
         await self._settled()
+        self._hooks.on_tally(self._tally(0))
         self._state = move(WORKER, self._state, WorkerEvent.EMPTY)
         self._parts.executor.close()
 
@@ -247,6 +271,7 @@ class Worker:
     async def _leave(self) -> None:
         parts, session = self._parts, self._consumer.session
         await self._settler.flushed()
+        await self._emitter.flush()
         try:
             if parts.keeps_lease:
                 await parts.leases.leave(parts.node)

@@ -195,13 +195,13 @@ def test_check_opens_everything_and_leaves(module, project):
 
 
 def test_settings_that_do_nothing_here_are_one_line_at_start(start, module):
-    name = module("app.conf.update(worker_agent='x', event_queue_ttl=1)\napp.conf.task_routes={'ad': 'x'}\n")
+    name = module("app.conf.update(worker_agent='x', result_failure_expires=1)\napp.conf.task_routes={'ad': 'x'}\n")
 
     _, err = start("worker", "-A", name, "-c", "1", "--burst", "-q", "--without-gossip").communicate(timeout=30)
 
     for text in (
         "worker_agent is not needed here",
-        "event_queue_ttl is not yet",
+        "result_failure_expires is not yet",
         "'ad' matches no task",
         "do not gossip",
     ):

@@ -242,13 +242,13 @@ def test_the_module_may_be_named_by_a_variable(settings_module):
 
 
 def test_settings_not_needed_or_not_yet_there_are_one_remark_each_and_never_fail():
-    conf = configuration({"worker_agent": "x:Y", "event_queue_ttl": 5, "task_queue_ha_policy": "all"})
+    conf = configuration({"worker_agent": "x:Y", "result_failure_expires": 5, "task_queue_ha_policy": "all"})
 
     remarks = conf.remarks()
 
     assert len(remarks) == 3
     assert any(line.startswith("worker_agent is not needed here: ") for line in remarks)
-    assert any(line.startswith("event_queue_ttl is not yet: ") for line in remarks)
+    assert any(line.startswith("result_failure_expires is not yet: ") for line in remarks)
     assert conf.worker_agent == "x:Y"
 
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 import pytest
 from tests.unit.worker.rig import Rig
 
-from leveret.model.control import Broken, Drained, Quiet, Ready
+from leveret.model.control import Broken, Drained, Quiet, Ready, Tally
 from leveret.supervisor.channel import child_end, pair
 from leveret.worker.process import ProcessHooks, run_process
 
@@ -35,6 +35,7 @@ def test_a_process_is_ready_runs_and_drains_when_told(pool):
     assert run() == 0
 
     assert supervisor.receive(1) == Ready(os.getpid(), "s1", ("last",))
+    assert supervisor.receive(1) == Tally(0, 1)
     assert supervisor.receive(1) == Drained("because", {"last": 1})
     assert told == ["ran"]
 

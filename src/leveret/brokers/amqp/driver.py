@@ -14,6 +14,7 @@ from leveret.brokers.amqp.pidbox.mailbox import AmqpMailbox
 from leveret.brokers.amqp.testimony import Book
 from leveret.errors import ImproperlyConfigured
 from leveret.links.amqp.address import Failover, addresses
+from leveret.links.amqp.events.bus import AmqpBlockingEvents, AmqpEvents
 from leveret.links.amqp.publisher import Publisher
 from leveret.links.amqp.replies import AsyncReplies, BlockingReplies
 from leveret.links.amqp.replybox import ReplyBox
@@ -86,6 +87,12 @@ class AmqpDriver:
 
     def blocking(self) -> AmqpBlockingBroker:
         return AmqpBlockingBroker(self._sender, self._replies, self._box, self._options, self._clock)
+
+    def events(self) -> AmqpEvents:
+        return AmqpEvents(self._worker_publisher(), self._failover, self._options.events, self._clock.new_id())
+
+    def blocking_events(self) -> AmqpBlockingEvents:
+        return AmqpBlockingEvents(self._sender, self._options.events)
 
     def check_limit(self, task: str, limit: float) -> None:
         """Raises `ImproperlyConfigured` for a task that the broker would take back while it runs."""

@@ -10,6 +10,7 @@ from leveret.brokers.redis.checks import Checks
 from leveret.brokers.redis.chores import RedisChores
 from leveret.brokers.redis.doubts import Doubts
 from leveret.brokers.redis.endings import Endings
+from leveret.brokers.redis.kombu.events import Channels, RedisBlockingEvents, RedisEvents
 from leveret.brokers.redis.kombu.exchanges import Exchanges
 from leveret.brokers.redis.kombu.fanout import Ears
 from leveret.brokers.redis.kombu.pidbox import RedisMailbox
@@ -44,6 +45,7 @@ class RedisDriver:
         self._location, self._exchanges = location, exchanges
         self._desk = Desk(names, Keys(prefix), exchanges, _replicas(options))
         self._ears = Ears(names, exchanges)
+        self._channels = Channels(exchanges, options.events, clock.new_id)
         self._endings = Endings(self._desk, self._store.verbs, options, self._store.channels)
         self._bell = Bell(self._store.hubs, names)
         self._checks = Checks(location)
@@ -84,6 +86,12 @@ class RedisDriver:
     def mailbox(self) -> RedisMailbox:
         namespace = self._options.control.namespace
         return RedisMailbox(self._store.hubs, self._location, self._exchanges, namespace, self._clock)
+
+    def events(self) -> RedisEvents:
+        return RedisEvents(self._store.hubs, self._channels)
+
+    def blocking_events(self) -> RedisBlockingEvents:
+        return RedisBlockingEvents(self._store.pool, self._channels)
 
     def recovery(self) -> RedisRecovery:
         return RedisRecovery(self._store.hubs, self._desk.names.prefix, self._options.transport, self._clock)

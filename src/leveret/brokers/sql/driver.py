@@ -5,6 +5,7 @@ from leveret.brokers.sql.blocking import Publisher, SqlBlockingBroker
 from leveret.brokers.sql.broker import CAPABILITIES, SqlBroker, SqlCallerBroker
 from leveret.brokers.sql.leases import SqlLeases
 from leveret.brokers.sql.mailbox import SqlMailbox
+from leveret.links.loopback.watchers import LoopbackBlockingEvents, LoopbackEvents
 from leveret.links.sql.backend import SqlBackend, SqlBlockingBackend
 from leveret.links.sql.database import Database
 from leveret.links.sql.fleet.chores import SqlChores
@@ -64,6 +65,12 @@ class SqlDriver:
 
     def blocking_backend(self) -> SqlBlockingBackend:
         return SqlBlockingBackend(self._database, self._options, self._clock)
+
+    def events(self) -> LoopbackEvents:
+        return LoopbackEvents(self._database.path)
+
+    def blocking_events(self) -> LoopbackBlockingEvents:
+        return LoopbackBlockingEvents(self._database.path)
 
     def close(self) -> None:
         """Close the connections; the next use opens them again."""

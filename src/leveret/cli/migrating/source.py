@@ -208,5 +208,5 @@ def _missing_of_app(name: str) -> str:
         getattr(Leveret("check", broker="memory://check", set_as_current=False), name)
     except AttributeError as error:
         said = str(error)
-        return said if "not here yet" in said else "Leveret's app has no such attribute"
+        return said if "is not here" in said else "Leveret's app has no such attribute"
     return ""

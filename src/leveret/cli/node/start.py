@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import click
 
+from leveret import __version__
 from leveret.cli.node.banner import Facts, banner
 from leveret.cli.node.beat import Beat, Renewal, decide
 from leveret.cli.node.cpus import usable_cpus
@@ -29,6 +30,9 @@ from leveret.wiring.drivers import open_drivers
 from leveret.wiring.parts import find
 from leveret.wiring.remote.node import build_listener
 from leveret.wiring.supervisor import autoscale, build_supervisor
+
+HEARTBEAT_SECONDS = 2.0
+"""As Celery's; a monitor takes a node that was silent for twice as long for lost."""
 
 log = logging.getLogger("leveret.worker")
 
@@ -100,6 +104,10 @@ def worker_options(plan: Plan, settings: Settings, request: Request) -> WorkerOp
         prefetch_multiplier=settings.worker_prefetch_multiplier,
         soft_shutdown_timeout=settings.worker_soft_shutdown_timeout,
         burst=given["burst"],
+        version=__version__,
+        heartbeat_seconds=0.0 if given["without_heartbeat"] else given["heartbeat_interval"] or HEARTBEAT_SECONDS,
+        task_events=settings.worker_send_task_events,
+        metrics=settings.worker_metrics_port is not None,
         loglevel=given["loglevel"].upper(),
         logfile=given["logfile"],
         log_json=settings.worker_log_json,

@@ -71,6 +71,7 @@ def _plain_route(client: Client, definition: TaskDefinition) -> Route | None:
     """Where the task's calls without options go; None where they are not plain."""
     if (
         not client.takes_plain_calls
+        or client.sent is not None
         or client.options.always_eager
         or not client.parts.router.static
         or definition.serializer != "json"

@@ -8,6 +8,7 @@ from weakref import WeakValueDictionary
 from msgspec.structs import replace
 
 from leveret.links.memory.bells import Bells
+from leveret.links.memory.events import Ears
 from leveret.links.memory.mailbox import Boxes
 from leveret.links.memory.messages import Messages
 from leveret.links.memory.nodes import Nodes
@@ -68,6 +69,8 @@ class MemoryServer:
         self.boxes = Boxes()
         self.revoked: dict[str, float] = {}
         """Marks, and until when they are kept."""
+        self.ears = Ears()
+        """Who watches events; it has a guard of its own."""
 
     # Broker
 

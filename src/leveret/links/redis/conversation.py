@@ -1,9 +1,9 @@
 """RESP 3 without I/O: commands become bytes, bytes become answers and messages.
 
 Law: every command has exactly one answer, and answers come in the order of the commands. SUBSCRIBE and UNSUBSCRIBE
-are answered by one push for each channel, or by an error reply in their place; here that is one answer, None or the
-`Refusal`. Published messages, and news of keys that are tracked, come between answers; all else that is pushed is
-passed over.
+are answered by one push for each channel (or pattern), or by an error reply in their place; here that is one answer,
+None or the `Refusal`. Published messages, and news of keys that are tracked, come between answers; all else that is
+pushed is passed over.
 """
 
 from collections import deque
@@ -17,11 +17,12 @@ from leveret.links.redis.refusals import Refusal
 Command = tuple[Any, ...]
 """A verb and its arguments: str, bytes or int."""
 Message = tuple[bytes, bytes]
-"""Channel and payload."""
+"""Channel, or the pattern that it matched, and payload."""
 
 INVALIDATED = b"__redis__:invalidate"
 """The channel, so to speak, on which Redis tells of keys that changed (`CLIENT TRACKING`); the payload is the key."""
-_SUBSCRIBING = frozenset(("SUBSCRIBE", "UNSUBSCRIBE"))
+_SUBSCRIBING = frozenset(("SUBSCRIBE", "UNSUBSCRIBE", "PSUBSCRIBE", "PUNSUBSCRIBE"))
+_CONFIRMING = frozenset((b"subscribe", b"unsubscribe", b"psubscribe", b"punsubscribe"))
 _INCOMPLETE = object()
 
 
@@ -59,7 +60,9 @@ class Conversation:
                 answers.append(value)
             elif value[0] == b"message":
                 messages.append((value[1], value[2]))
-            elif value[0] in (b"subscribe", b"unsubscribe"):
+            elif value[0] == b"pmessage":
+                messages.append((value[1], value[3]))
+            elif value[0] in _CONFIRMING:
                 self._confirm(answers)
             elif value[0] == b"invalidate":
                 messages += [(INVALIDATED, key) for key in value[1] or (b"",)]

@@ -73,19 +73,26 @@ class Hub:
         await self._connected()
 
     def listen(self, channel: bytes, ear: Callable[[bytes], None]) -> None:
-        """Tell `ear` what is said on a channel from now on, on every connection there will be, until `ignore`."""
+        """Tell `ear` what is said on a channel from now on, on every connection there will be, until `ignore`. A name
+        with a `*` is a pattern of channels."""
         self._ears[channel] = ear
         if self._connection is not None:
             self._subscribe(self._connection, (channel,))
 
     def ignore(self, channel: bytes) -> None:
         if self._ears.pop(channel, None) is not None and self._connection is not None and channel != INVALIDATED:
-            self._connection.send((("UNSUBSCRIBE", channel),), (Deaf(self._channels),))
+            verb = "PUNSUBSCRIBE" if b"*" in channel else "UNSUBSCRIBE"
+            self._connection.send(((verb, channel),), (Deaf(self._channels),))
 
     def _subscribe(self, connection: LoopConnection, channels: Sequence[bytes]) -> None:
         channels = [channel for channel in channels if channel != INVALIDATED]
-        if channels and self._channels.open:
-            connection.send((("SUBSCRIBE", *channels),), (Deaf(self._channels),))
+        patterns = [channel for channel in channels if b"*" in channel]
+        plain = [channel for channel in channels if b"*" not in channel]
+        if not self._channels.open:
+            return
+        for verb, chosen in (("SUBSCRIBE", plain), ("PSUBSCRIBE", patterns)):
+            if chosen:
+                connection.send(((verb, *chosen),), (Deaf(self._channels),))
 
     def _hear(self, message: Message) -> None:
         ear = self._ears.get(message[0])

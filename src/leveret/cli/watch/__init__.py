@@ -1,0 +1,1 @@
+"""Verbs that watch: they go on until they are told to stop."""

@@ -1,0 +1,1 @@
+"""`app.events`: watching what happens, from Python, as Celery has it."""

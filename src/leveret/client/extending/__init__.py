@@ -1,0 +1,1 @@
+"""What an app may add to its worker processes."""

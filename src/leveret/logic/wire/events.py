@@ -1,0 +1,134 @@
+"""Events as they are written: Celery's fields, in batches (celery.md 2.6)."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from leveret.logic.results import safe_repr
+from leveret.logic.wire.protocol import to_iso
+from leveret.model.message import Message
+from leveret.model.outcome import Cancelled, ErrorInfo, Failed, Outcome, Rejected, Retried, Succeeded
+from leveret.model.telling.event import (
+    MULTI,
+    Event,
+    Parcel,
+    TaskEvent,
+    TaskFailed,
+    TaskReceived,
+    TaskRejected,
+    TaskRetried,
+    TaskRevoked,
+    TaskSent,
+    TaskStarted,
+    TaskSucceeded,
+)
+
+MOST_IN_ONE = 500
+"""Task events in one message."""
+REPR_CHARS = 200
+"""Of arguments; a result may have the 1,024 of `safe_repr`."""
+
+_ENCODE = msgspec.json.Encoder().encode
+
+
+class Ticker:
+    """Celery orders events by a logical clock that its workers set by what they hear. Ours is the time in milliseconds,
+    and never stands still: so a worker that hears nothing tells the same order as its neighbours."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def tick(self, now: float) -> int:
+        self._last = max(self._last + 1, int(now * 1000))
+        return self._last
+
+
+class EventWriter:
+    """Makes the events of one process. `utcoffset` is in hours west of UTC."""
+
+    def __init__(self, hostname: str, pid: int, utcoffset: int) -> None:
+        self.hostname, self.pid, self.utcoffset = hostname, pid, utcoffset
+        self.tick = Ticker().tick
+
+    def sent(self, message: Message, now: float) -> TaskSent:
+        return TaskSent(
+            self.hostname, self.utcoffset, self.pid, self.tick(now), now, message.id,
+            message.root_id or message.id, message.parent_id, message.shadow or message.task,
+            _short(message.args), _short(message.kwargs), message.attempt,
+            _iso(message.not_before), _iso(message.expires),
+            message.queue, message.exchange, message.routing_key or message.queue,
+        )  # fmt: skip
+
+    def received(self, message: Message, now: float) -> TaskReceived:
+        return TaskReceived(
+            self.hostname, self.utcoffset, self.pid, self.tick(now), now, message.id,
+            message.shadow or message.task, _short(message.args), _short(message.kwargs),
+            message.root_id or message.id, message.parent_id, message.attempt,
+            _iso(message.not_before), _iso(message.expires),
+        )  # fmt: skip
+
+    def started(self, message: Message, at: float) -> TaskStarted:
+        return TaskStarted(self.hostname, self.utcoffset, self.pid, self.tick(at), at, message.id)
+
+    def ended(self, message: Message, outcome: Outcome, at: float, runtime: float) -> TaskEvent | None:
+        """None for what Celery has no word for: a snooze, a replacement, a task that asked to be ignored."""
+        head = (self.hostname, self.utcoffset, self.pid, self.tick(at), at, message.id)
+        match outcome:
+            case Succeeded(value):
+                return TaskSucceeded(*head, safe_repr(value), runtime)
+            case Failed(error):
+                return TaskFailed(*head, shown(error), error.traceback)
+            case Retried(error=error):
+                return TaskRetried(*head, shown(error) if error else "", error.traceback if error else "")
+            case Rejected(_, requeue):
+                return TaskRejected(*head, requeue)
+            case Cancelled():
+                return TaskRevoked(*head, True, None, False)
+            case _:
+                return None
+
+    def revoked(self, message: Message, now: float, *, terminated: bool = False, expired: bool = False) -> TaskRevoked:
+        return TaskRevoked(
+            self.hostname, self.utcoffset, self.pid, self.tick(now), now, message.id, terminated, None, expired
+        )
+
+    def lost(self, message: Message, reason: str, now: float) -> TaskFailed:
+        """Without a run: a message that killed its processes."""
+        head = (self.hostname, self.utcoffset, self.pid, self.tick(now), now, message.id)
+        return TaskFailed(*head, f"WorkerLostError({reason!r})", "")
+
+    def rejected(self, id: str, now: float) -> TaskRejected:
+        return TaskRejected(self.hostname, self.utcoffset, self.pid, self.tick(now), now, id, False)
+
+
+def shown(error: ErrorInfo) -> str:
+    """The exception as `repr` shows it."""
+    if error.args or not error.text or error.text == f"{error.type}()":
+        return f"{error.type}({', '.join(map(safe_repr, error.args))})"
+    return f"{error.type}({error.text!r})"
+
+
+def together(events: Sequence[TaskEvent], hostname: str) -> tuple[Parcel, ...]:
+    """Task events in as few messages as may be."""
+    return tuple(
+        Parcel(MULTI, _ENCODE(events[start : start + MOST_IN_ONE]), hostname)
+        for start in range(0, len(events), MOST_IN_ONE)
+    )
+
+
+def alone(events: Iterable[Event], hostname: str) -> tuple[Parcel, ...]:
+    """One message for each, under its type's own key."""
+    return tuple(Parcel(key_of(event), _ENCODE(event), hostname) for event in events)
+
+
+def key_of(event: Event) -> str:
+    return str(type(event).__struct_config__.tag).replace("-", ".")
+
+
+def _short(value: object) -> str:
+    text = safe_repr(value)
+    return text if len(text) <= REPR_CHARS else text[: REPR_CHARS - 3] + "..."
+
+
+def _iso(moment: float | None) -> str | None:
+    return None if moment is None else to_iso(moment, "eta")

@@ -1,0 +1,1 @@
+"""Values of what is told to whoever watches."""

@@ -1,0 +1,1 @@
+"""What a node tells others of itself: worker events, metrics, whether it is healthy. Nothing here decides anything."""
