@@ -6,7 +6,7 @@ import socket
 import time
 from typing import Any
 
-from leveret import Leveret
+from leveret import Leveret, control_command, inspect_command
 
 app = Leveret(
     "revoke",
@@ -56,3 +56,15 @@ async def awork(self: Any, kind: str, seconds: float) -> str:
         raise
     tell(f"{kind}-ended", self.request.id)
     return kind
+
+
+@inspect_command(args=[("n", int)], signature="[N]")
+def doubled(state: Any, n: int = 1) -> Any:
+    """Double a number, and tell where."""
+    return {"doubled": 2 * n, "node": state.hostname, "tasks": len(state.app.tasks), "pid": os.getpid()}
+
+
+@control_command(name="shout")
+def shout_it(state: Any, word: str = "") -> str:
+    tell("shouted", word)
+    return word.upper()

@@ -39,7 +39,7 @@ class RedisBackendDriver:
         return RedisBlockingOutbox(self._store.pool, self._outbox)
 
     def revocations(self) -> RedisRevocations:
-        return RedisRevocations(self._store.hubs, f"{self._prefix}leveret:revoked", self._store.clock)
+        return RedisRevocations(self._store.hubs, f"{self._prefix}leveret:revoked", self._store.clock, self._grant)
 
     def ledger(self) -> RedisLedger:
         if self._ledger is None:

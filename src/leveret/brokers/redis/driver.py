@@ -18,6 +18,7 @@ from leveret.brokers.redis.kombu.recovery import RedisRecovery
 from leveret.brokers.redis.leases import Attendants, RedisLeases
 from leveret.brokers.redis.publishing import Desk
 from leveret.errors import ImproperlyConfigured
+from leveret.links.redis.ledger.grant import Grant
 from leveret.links.redis.location import locate_broker, results_prefix
 from leveret.links.redis.names import Names
 from leveret.links.redis.results.backend import RedisBackend, RedisBlockingBackend, Store
@@ -49,7 +50,7 @@ class RedisDriver:
         self._endings = Endings(self._desk, self._store.verbs, options, self._store.channels)
         self._bell = Bell(self._store.hubs, names)
         self._checks = Checks(location)
-        self._options, self._clock = options, clock
+        self._options, self._clock, self._grant = options, clock, Grant(location.shown)
         self._worker: RedisBroker | None = None
         self.address = location.shown
 
@@ -81,7 +82,7 @@ class RedisDriver:
         return RedisAdmin(self._store.hubs, self._desk, self._store.verbs)
 
     def revocations(self) -> RedisRevocations:
-        return RedisRevocations(self._store.hubs, self._store.verbs.revoked_key, self._clock)
+        return RedisRevocations(self._store.hubs, self._store.verbs.revoked_key, self._clock, self._grant)
 
     def mailbox(self) -> RedisMailbox:
         namespace = self._options.control.namespace

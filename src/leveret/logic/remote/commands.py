@@ -92,7 +92,7 @@ BUILT_IN: tuple[Info, ...] = (
         args=(("queue", str),),
     ),
     _control("disable_events", "Tell worker(s) to stop sending task-related events."),
-    _control("election", "Hold election: nodes here have no leader.", visible=False),
+    _control("election", "Hold election: nodes here have no leader."),
     _control("enable_events", "Tell worker(s) to send task-related events."),
     _control("heartbeat", "Tell worker(s) to send event heartbeat immediately."),
     _control("pool_grow", "Grow pool by n processes/threads.", signature="[N=1]", args=(("n", int),)),

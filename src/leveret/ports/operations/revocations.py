@@ -17,5 +17,5 @@ class Revocations(Protocol):
         ...
 
     async def all(self, limit: int) -> tuple[str, ...]:
-        """Some of what is revoked, the newest at least."""
+        """What is revoked, at most so much of it."""
         ...

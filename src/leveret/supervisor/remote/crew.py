@@ -16,6 +16,7 @@ from leveret.supervisor.remote.questions import AnsweredWithError, NoAnswer
 
 ANSWER_SECONDS = 0.6
 """What a process has for its answer: whoever asks the node waits for a second."""
+_AGAIN_SECONDS, _LEAST_SECONDS = 0.05, 0.01
 
 
 class Supervised(Protocol):
@@ -68,13 +69,18 @@ class Crew:
     async def ask_one(
         self, method: str, arguments: Mapping[str, Any] | None = None, seconds: float = ANSWER_SECONDS
     ) -> Any:
-        """What any of them says: the first to answer. Raises `NoAnswer`, `AnsweredWithError`."""
-        children = self.ready()
-        for child in sorted(children, key=lambda child: len(child.page.view().running)):
-            try:
-                return await child.questions.ask(method, arguments or {}, seconds / len(children))
-            except NoAnswer:
-                continue
+        """What any of them says: the idlest that answers, or one that gets ready meanwhile. Raises `NoAnswer`,
+        `AnsweredWithError`."""
+        clock = self._supervisor.parts.clock
+        end = clock.monotonic() + seconds
+        while (left := end - clock.monotonic()) > 0:
+            children = sorted(self.ready(), key=lambda child: len(child.page.view().running))
+            for place, child in enumerate(children):
+                try:
+                    return await child.questions.ask(method, arguments or {}, left / (len(children) - place))
+                except NoAnswer:
+                    left = max(end - clock.monotonic(), _LEAST_SECONDS)
+            await asyncio.sleep(_AGAIN_SECONDS)
         raise NoAnswer("no worker process of this node answers")
 
     async def _asked(

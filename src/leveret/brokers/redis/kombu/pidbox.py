@@ -99,7 +99,7 @@ class RedisMailbox:
         found = [row[2] for row in bound if len(row) == 3 and row[0] == address and row[2].endswith(exchange)]
         key = self._names.key(found[0] if found else reply_queue_of(self._namespace, address))
         raws = [write(parcel, exchange, address) for parcel in parcels]
-        yield [("LPUSH", key, *raws), ("EXPIRE", key, ANSWER_SECONDS)]
+        yield [("LPUSH", key, *raws), ("PEXPIRE", key, ANSWER_SECONDS * 1000)]
 
     async def close(self) -> None:
         self._hubs.close()

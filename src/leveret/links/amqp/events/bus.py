@@ -80,7 +80,7 @@ class AmqpEvents:
 
 
 class AmqpBlockingEvents:
-    """`ports.operations.events.BlockingEventBus`: confirmed like all on the callers' connection; nobody need be bound."""
+    """`ports.operations.events.BlockingEventBus`: confirmed like all on the callers' connection; nobody need listen."""
 
     def __init__(self, sender: Sender, names: EventNames) -> None:
         self._sender, self._names = sender, names

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from leveret.links.redis.hubs import Hubs
+from leveret.links.redis.ledger.grant import Grant
 from leveret.links.redis.scripts import Verb, good
 from leveret.ports.clock import Clock
 
@@ -10,10 +11,11 @@ AT_ONCE = 1000
 
 
 class RedisRevocations:
-    """`key` is where a claim looks, if the broker is here."""
+    """`key` is where a claim looks, if the broker is here. With the rights of a ledger it needs no more; a user who has
+    not even those learns of nothing here (`grant`), and goes on."""
 
-    def __init__(self, hubs: Hubs, key: str, clock: Clock) -> None:
-        self._hubs, self._key, self._clock = hubs, key, clock
+    def __init__(self, hubs: Hubs, key: str, clock: Clock, grant: Grant) -> None:
+        self._hubs, self._key, self._clock, self._grant = hubs, key, clock, grant
 
     async def revoke(self, marks: Sequence[str], seconds: float) -> None:
         for start in range(0, len(marks), AT_ONCE):
@@ -29,16 +31,15 @@ class RedisRevocations:
     async def among(self, marks: Sequence[str]) -> frozenset[str]:
         if not marks:
             return frozenset()
-        return await self._hubs.own().perform(self._among(marks))
+        return await self._hubs.own().perform(self._grant.guarded(self._among(marks), frozenset()))
 
     def _among(self, marks: Sequence[str]) -> Verb[frozenset[str]]:
-        answers = yield [("ZMSCORE", self._key, *marks)]
-        scores = zip(marks, good(answers[0]), strict=True)
-        return frozenset(mark for mark, score in scores if score is not None)
+        answers = yield [("ZSCORE", self._key, mark) for mark in marks]
+        return frozenset(mark for mark, score in zip(marks, map(good, answers), strict=True) if score is not None)
 
     async def all(self, limit: int) -> tuple[str, ...]:
-        return await self._hubs.own().perform(self._all(limit))
+        return await self._hubs.own().perform(self._grant.guarded(self._all(limit), ()))
 
     def _all(self, limit: int) -> Verb[tuple[str, ...]]:
-        answers = yield [("ZRANGE", self._key, 0, limit - 1, "REV")]
+        answers = yield [("ZRANGEBYSCORE", self._key, repr(self._clock.now()), "+inf", "LIMIT", 0, limit)]
         return tuple(mark.decode(errors="replace") for mark in good(answers[0]))
