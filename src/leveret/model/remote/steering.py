@@ -30,8 +30,6 @@ class Steering(Struct, frozen=True, kw_only=True):
     limits: Mapping[str, Limit] = {}
     rates: Mapping[str, str] = {}
     """Noted, not kept yet."""
-    events: bool = False
-    """Whether somebody watches."""
     revoked: tuple[str, ...] = ()
     """Marks (`logic.remote.marks`) that were told lately: what was claimed before they were written does not begin."""
 

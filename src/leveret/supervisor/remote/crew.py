@@ -11,8 +11,11 @@ from leveret.model.options import WorkerOptions
 from leveret.model.remote.steering import Steering
 from leveret.supervisor.child import Child, State
 from leveret.supervisor.lease import LeaseKeeper
-from leveret.supervisor.place import NodeParts, Place
+from leveret.supervisor.place import NodeParts
 from leveret.supervisor.remote.questions import AnsweredWithError, NoAnswer
+from leveret.supervisor.scaling.autoscaler import Autoscaler
+from leveret.supervisor.scaling.pool import Pool
+from leveret.supervisor.telling.account import Account
 
 ANSWER_SECONDS = 0.6
 """What a process has for its answer: whoever asks the node waits for a second."""
@@ -22,13 +25,13 @@ _AGAIN_SECONDS, _LEAST_SECONDS = 0.05, 0.01
 class Supervised(Protocol):
     """`Supervisor`, as far as it is steered."""
 
-    places: list[Place]
     parts: NodeParts
     keeper: LeaseKeeper
+    pool: Pool
+    account: Account
+    autoscaler: Autoscaler | None
 
     def children(self) -> list[Child]: ...
-
-    def add_place(self) -> None: ...
 
     def stop(self) -> None: ...
 
@@ -40,8 +43,11 @@ class Crew:
 
     def __init__(self, supervisor: Supervised, options: WorkerOptions) -> None:
         self._supervisor, self.options = supervisor, options
-        self.node: Node = options.node
-        self._slots = options.slots
+
+    @property
+    def node(self) -> Node:
+        """As the fleet sees it now."""
+        return self._supervisor.parts.node or self.options.node
 
     # Asking
 
@@ -110,47 +116,29 @@ class Crew:
 
     async def describe(self, **changes: Any) -> None:
         """Tell the fleet what has changed of this node."""
-        self.node = replace(self.node, **changes)
-        await self._supervisor.keeper.change(self.node)
+        node = self._supervisor.parts.node = replace(self.node, **changes)
+        await self._supervisor.keeper.change(node)
 
     @property
     def slots(self) -> int:
         """All of the node's."""
-        return self._slots * len(self._open_places())
+        return self._supervisor.pool.slots
 
     async def resize(self, by: int) -> None:
-        """More slots or fewer. Raises ValueError where that cannot be."""
-        wanted = self.slots + by
-        if self.options.pool == "solo":
-            raise ValueError("the solo pool has one slot")
-        if wanted < 1:
-            raise ValueError(f"a node has at least one slot, not {wanted}")
-        if self.options.pool in ("prefork", "processes"):
-            self._resize_processes(by)
-        else:
-            self._slots = wanted
-            for place in self._open_places():
-                place.resize(wanted, "resized")
-        await self.describe(slots=self.slots)
+        """More slots or fewer. Raises CallerError where that cannot be."""
+        await self._supervisor.pool.resize(by)
 
-    def _resize_processes(self, by: int) -> None:
-        for _ in range(by):
-            self._supervisor.add_place()
-        if by < 0:
-            # The idle ones first; who runs something finishes it.
-            idle = sorted(self._open_places(), key=_busy)
-            for place in idle[:-by]:
-                place.close(None, "the pool shrinks")
+    @property
+    def autoscaler(self) -> Autoscaler | None:
+        """None: the pool is as large as it is told to be."""
+        return self._supervisor.autoscaler
 
-    def _open_places(self) -> list[Place]:
-        return [place for place in self._supervisor.places if not place.closed]
+    def send_events(self, on: bool) -> bool:
+        """Have the node tell of its tasks, or not any more. False: it was so already."""
+        return self._supervisor.account.send_events(on)
 
     def stop(self) -> None:
         self._supervisor.stop()
 
     def reload(self) -> None:
         self._supervisor.reload()
-
-
-def _busy(place: Place) -> int:
-    return sum(len(child.page.view().running) for child in place.children())

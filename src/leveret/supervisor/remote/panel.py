@@ -160,10 +160,19 @@ class Panel:
                 "timeouts": list(self._facts.timeouts),
                 "writes": _writes(answers),
             },
+            **self._autoscaler(),
             "broker": dict(self._facts.broker),
             "prefetch_count": sum(told["credit"] for _, told in answers),
             "rusage": _usage(),
         }
+
+    def _autoscaler(self) -> dict[str, Any]:
+        """Celery's `Autoscaler.info`; it has no such field where there is none."""
+        scaler = self._crew.autoscaler
+        if scaler is None:
+            return {}
+        slots = self._crew.slots
+        return {"autoscaler": {"max": scaler.limits.most, "min": scaler.limits.least, "current": slots, "qty": slots}}
 
 
 def _writes(answers: list[tuple[Any, Any]]) -> Mapping[str, Any]:

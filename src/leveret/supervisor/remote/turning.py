@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from leveret.logic.pools.scaling import Limits
 from leveret.logic.remote.rates import per_second
 from leveret.model.remote.steering import Added, Limit
 from leveret.supervisor.remote.crew import Crew
@@ -84,7 +85,14 @@ class Turning:
         return ok("reload started")
 
     async def _autoscale(self, max: int | None = None, min: int | None = None, **_: Any) -> Reply:
-        raise ValueError("Autoscale not enabled")
+        scaler = self._crew.autoscaler
+        if scaler is None:
+            raise ValueError("Autoscale not enabled")
+        known = scaler.limits
+        scaler.limits = Limits(
+            most=known.most if max is None else int(max), least=known.least if min is None else int(min)
+        )
+        return ok(f"autoscale now max={scaler.limits.most} min={scaler.limits.least}")
 
     async def _rate_limit(self, task_name: str = "", rate_limit: Any = None, **_: Any) -> Reply:
         try:
@@ -105,16 +113,10 @@ class Turning:
         return ok("time limits set successfully")
 
     async def _enable_events(self, **_: Any) -> Reply:
-        if self._crew.steering.events:
-            return ok("task events already enabled")
-        self._crew.steer(events=True)
-        return ok("task events enabled")
+        return ok("task events enabled" if self._crew.send_events(True) else "task events already enabled")
 
     async def _disable_events(self, **_: Any) -> Reply:
-        if not self._crew.steering.events:
-            return ok("task events already disabled")
-        self._crew.steer(events=False)
-        return ok("task events disabled")
+        return ok("task events disabled" if self._crew.send_events(False) else "task events already disabled")
 
     async def _heartbeat(self, **_: Any) -> None:
         return None

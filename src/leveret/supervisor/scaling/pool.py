@@ -51,7 +51,8 @@ class Pool:
         if wanted < 1:
             raise CallerError(f"a node has at least one slot, not {wanted}")
         # First, so that a new process does not announce the old number.
-        node = self._supervisor.parts.node = replace(self._node, slots=wanted)
+        parts = self._supervisor.parts
+        node = parts.node = replace(parts.node or self._node, slots=wanted)
         if self._pool in BY_PROCESS:
             self._resize_processes(by)
         elif by:
