@@ -52,6 +52,15 @@ def postgres_home() -> Path:
     return Path(found[-1]).parent
 
 
+def chromium() -> Path:
+    """Find a Chromium or Chrome, for tests of pages."""
+    names = ("chromium", "chromium-browser", "google-chrome", "/Applications/Chromium.app/Contents/MacOS/Chromium")
+    found = next(filter(None, map(shutil.which, names)), None)
+    if found is None:
+        raise _missing("Chromium", "--cask chromium" if ON_MAC else "chromium")
+    return Path(found)
+
+
 def require(find: Callable[[], Path]) -> None:
     """Skip the test that needs a missing server; in CI, where nothing may be missing, fail it."""
     try:
