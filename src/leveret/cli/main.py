@@ -24,6 +24,7 @@ VERBS = {
     "inspect": ("leveret.cli.remote.inspect", "Ask nodes what they are doing: active, stats, stack ..."),
     "control": ("leveret.cli.remote.control", "Steer nodes: revoke, pool_grow, add_consumer, shutdown ..."),
     "events": ("leveret.cli.watch.events", "Watch what happens: tasks and nodes, live."),
+    "flower": ("leveret.cli.watch.flower", "Start an installed Flower on this broker."),
     "queues": ("leveret.cli.verbs.queues", "Show what waits in each queue."),
     "purge": ("leveret.cli.verbs.purge", "Forget what waits in queues."),
     "dead": ("leveret.cli.verbs.dead", "Look after dead letters: list, show, redrive, purge."),

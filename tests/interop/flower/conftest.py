@@ -11,7 +11,6 @@ from tests.servers.fixtures import rabbit, rabbit_vhost
 
 __all__ = ["rabbit", "rabbit_site", "rabbit_vhost", "redis_site", "redis_url"]
 NODE = "node@interop"
-SIDES = ("leveret",)
 
 
 @pytest.fixture(params=["redis", "rabbitmq"])
@@ -21,16 +20,17 @@ def site(request: pytest.FixtureRequest) -> Site:
     return site
 
 
-@pytest.fixture(params=SIDES)
-def worker(site: Site, request: pytest.FixtureRequest) -> WorkerProcess:
-    """Ours; with `SIDES` changed Celery's, to see what Flower shows of that."""
-    return site.start(request.param, "node", ["-P", "prefork", "-c", "2", "-Q", "jobs"])
+@pytest.fixture
+def worker(site: Site) -> WorkerProcess:
+    """Ours, of two processes."""
+    return site.start("leveret", "node", ["-P", "prefork", "-c", "2", "-Q", "jobs"])
 
 
 @pytest.fixture
 def pages(site: Site, worker: WorkerProcess) -> Iterator[Pages]:
-    """Flower has found the worker."""
+    """Flower has found the worker, and asked it to tell of its tasks."""
     with flower(site.places(), site.folder) as address, browser() as page:
         pages = Pages(page, address)
         pages.until_worker(NODE, Status="Online")
+        site.until_log("node", "enable_events")
         yield pages

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.interop.sides.processes import CELERY_APP, ROOT, until
+from tests.interop.sides.processes import LEVERET_APP, ROOT, until
 from tests.servers.availability import chromium, require
 
 PATIENCE_MS = 15_000
@@ -18,14 +18,14 @@ PATIENCE_MS = 15_000
 
 @contextmanager
 def flower(places: Mapping[str, str], folder: Path) -> Iterator[str]:
-    """Run Flower beside a Celery app that only names the broker; gives the address of its pages."""
+    """Run `leveret flower`; gives the address of its pages."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     options = [f"--port={port}", "--address=127.0.0.1", "--inspect_timeout=3000"]
     with (folder / "flower.log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "celery", "-A", CELERY_APP, "flower", *options],
+            [sys.executable, "-W", "ignore", "-m", "leveret.cli", "flower", "-A", LEVERET_APP, *options],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}", "FLOWER_UNAUTHENTICATED_API": "1", **places},
             stdout=log,
@@ -127,7 +127,7 @@ class Pages:
 
     def expect_toast(self, words: str) -> None:
         """The page says so, as a success."""
-        toast = self.page.locator(".toast")
-        toast.first.wait_for()
-        said = " | ".join(toast.all_text_contents())
-        assert words in said and "text-bg-success" in (toast.first.get_attribute("class") or ""), said
+        toasts = self.page.locator(".toast")
+        until(lambda: any(words in said for said in toasts.all_text_contents()), 15, toasts.all_text_contents)
+        kind = toasts.filter(has_text=words).first.get_attribute("class")
+        assert "text-bg-success" in kind, toasts.all_text_contents()
