@@ -9,10 +9,11 @@ from collections.abc import Iterator
 import pytest
 import redis
 from celery.backends.redis import CHORD_CLEANUP_LUA, CHORD_PART_RETURN_LUA
+from msgspec.structs import replace
 from tests.integration.redis.server import Server
 from tests.integration.redis.test_broker import Process, on_a_loop, posting
 
-from leveret.model.delivery import Verdict
+from leveret.model.delivery import Encoded, Verdict
 from leveret.model.message import Header
 from leveret.model.settlement import NOTHING, Commitment, Released, Seat
 
@@ -152,6 +153,26 @@ async def test_a_join_that_nobody_completes_is_found(theirs, server):
     assert await ours.ids() == ["body"]
     assert await look() == []
     assert not theirs.redis.exists("leveret:joins:due")
+
+
+@shared
+async def test_a_body_that_has_ended_is_not_sent_again(theirs, server):
+    """Its Celery worker died before it could say that it had published it. Whoever got a member again might be one too."""
+    ours = await Worker(server, "s").open()
+    member = {"chord": {"task": "body", "options": {"task_id": "b"}}}
+    body = json.dumps([[], {}, member]).encode()
+    await ours.broker.publish((replace(posting("m0"), encoded=Encoded({"task": "t", "id": "m0"}, body)),))
+    await ours.settle(0, *(await ours.claim()))
+    theirs.part("m1", 1)
+    theirs.part("m2", 2)
+    theirs.redis.delete(f"{BASE}.c")
+    theirs.redis.set("celery-task-meta-b", '{"status": "SUCCESS", "result": 3}')
+
+    theirs.redis.zadd("leveret:joins:due", {BASE: 0})
+    await ours.driver.chores().upkeep()
+
+    assert await ours.ids() == []
+    assert theirs.redis.keys(f"{BASE}*") == [f"{BASE}.c"]
 
 
 @shared

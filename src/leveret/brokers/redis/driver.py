@@ -76,7 +76,7 @@ class RedisDriver:
         )
 
     def chores(self) -> RedisChores:
-        return RedisChores(self._store.hubs, self._desk.names, self._options)
+        return RedisChores(self._store.hubs, self._desk.names, self._store.verbs, self._options)
 
     def admin(self) -> RedisAdmin:
         return RedisAdmin(self._store.hubs, self._desk, self._store.verbs)

@@ -69,26 +69,33 @@ class Endings:
     ) -> Verb[tuple[Committed | Stale, ...]]:
         """`raws` has the message of every delivery that goes back, is parked, or stood at the door."""
         answers = yield from self._commit([(one, ()) for one in commitments], raws, now)
-        held = {place: answer for place, answer in enumerate(answers) if isinstance(answer, list)}
-        while held:
-            rest = []
-            for place, found in held.items():
-                rest.append((yield from self._set_free(commitments[place], found)))
-            last = yield from self._commit(rest, raws, now)
-            outdone = []
-            for (place, found), answer in zip(held.items(), last, strict=True):
-                answers[place] = found if answer == SETTLED else answer
-                if answer == OUTDONE:
-                    outdone.append(place)
-            # A second copy of the member was quicker, on a Celery worker: its seat is there, and so is the outcome.
-            again = [(replace(commitments[place], record=None), ()) for place in outdone]
-            answered_now = yield from self._commit(again, raws, now)
-            held = {}
-            for place, answer in zip(outdone, answered_now, strict=True):
-                answers[place] = answer
-                if isinstance(answer, list):
-                    held[place] = answer
+        places = list(range(len(commitments)))
+        while held := [place for place in places if isinstance(answers[place], list)]:
+            places = yield from self._end(commitments, answers, held, raws, now)
         return tuple(map(_answer, commitments, answers))
+
+    def _end(
+        self,
+        commitments: Sequence[Commitment],
+        answers: list[Any],
+        held: list[int],
+        raws: Mapping[Receipt, bytes],
+        now: float,
+    ) -> Verb[list[int]]:
+        """Send what follows from those whose outcome and seat are written, and end them. Answers the places of those
+        that were outdone: a second copy of the member was quicker, on a Celery worker. They have taken their seats
+        again."""
+        left = []
+        for place in held:
+            left.append((yield from self._set_free(commitments[place], answers[place])))
+        ended = yield from self._commit(left, raws, now)
+        outdone = [place for place, answer in zip(held, ended, strict=True) if answer == OUTDONE]
+        for place, answer in zip(held, ended, strict=True):
+            answers[place] = answers[place] if answer == SETTLED else answer
+        again = [(replace(commitments[place], record=None), ()) for place in outdone]
+        for place, answer in zip(outdone, (yield from self._commit(again, raws, now)), strict=True):
+            answers[place] = answer
+        return outdone
 
     def _set_free(self, commitment: Commitment, found: list[Any]) -> Verb[Left]:
         """Write what is said of others, and answer what is left: to send what follows, and to end the delivery."""
