@@ -37,8 +37,12 @@ class RedisCluster:
         first = self.nodes[0]
         for node, bus in zip(self.nodes[1:], self._buses[1:], strict=True):
             first.call("CLUSTER", "MEET", HOST, str(node.port), str(bus.number))
-        self._until(lambda: all(self._knows_all(node) for node in self.nodes), "the cluster does not come together")
+        self.settled()
         return self
+
+    def settled(self) -> None:
+        """Wait until every node serves, and knows that all others do."""
+        self._until(lambda: all(self._knows_all(node) for node in self.nodes), "the cluster does not come together")
 
     def owner(self, slot: int) -> int:
         """The number of the node that has a slot, by its own word."""
@@ -66,7 +70,7 @@ class RedisCluster:
 
     def _knows_all(self, node: RedisServer) -> bool:
         told = node.call("CLUSTER", "INFO")
-        return "cluster_state:ok" in told and f"cluster_slots_assigned:{SLOTS}" in told
+        return all(line in told for line in ("cluster_state:ok", f"cluster_slots_ok:{SLOTS}"))
 
     @staticmethod
     def _name(node: RedisServer) -> str:

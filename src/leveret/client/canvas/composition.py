@@ -26,7 +26,7 @@ _OF_THE_SENDING = frozenset(("timeout", "retry", "retry_policy", "add_to_parent"
 """Options of the publish itself: nothing of them travels."""
 NO_JOINS = (
     "a chord (or a group inside a chain) needs a store in which its members meet, and {where} is none: set "
-    'result_backend to one ("redis://...", "sqlite:///...")'
+    'result_backend to one that remembers ("redis://...", "sqlite:///...")'
 )
 
 
