@@ -1,12 +1,11 @@
-"""`python -m bench telling`: what events and metrics cost a node, in CPU per task.
+"""`python -m bench telling`: what events and metrics cost a worker process, in CPU per task.
 
 A node of one process runs what waits in its queue (`--burst`), with nothing on, with events, with metrics, with both,
-one after the other in each round. A node that finds nothing is taken off. CPU is that of the node and its children, not
-the broker's; the task does nothing, so that this is the worst case.
+one after the other in each round. The process itself notes its CPU time when it begins and when it ends; the task does
+nothing, so that this is the worst case.
 """
 
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -22,13 +21,26 @@ TASKS = 20_000
 LIMIT = 15.0
 """Percent, for events and metrics together."""
 APP = """
-import os
-from leveret import Leveret
+import os, resource
+from leveret import Leveret, signals
 app = Leveret("told", broker=os.environ["TOLD_BROKER"])
 
-@app.task(name="told.nothing", ignore_result=bool(os.environ.get("TOLD_IGNORES")))
+@app.task(name="told.nothing")
 def nothing(number):
     return number
+
+def used():
+    now = resource.getrusage(resource.RUSAGE_SELF)
+    return now.ru_utime + now.ru_stime
+
+@signals.worker_process_init.connect
+def begin(**kwargs):
+    app.begun = used()
+
+@signals.worker_process_shutdown.connect
+def end(**kwargs):
+    with open(os.environ["TOLD_CPU"], "w") as file:
+        file.write(str(used() - app.begun))
 """
 KINDS = {"off": (), "events": ("-E",), "metrics": ("--metrics-port", "29808")}
 KINDS["both"] = KINDS["events"] + KINDS["metrics"]
@@ -55,10 +67,9 @@ def play(count: int, url: str, folder: Path, broker: str) -> None:
     found: dict[str, list[float]] = {kind: [] for kind in KINDS}
     for number in range(count):
         for kind, options in KINDS.items():
-            empty = cpu_seconds(url, folder, options)
             for start in range(0, TASKS, 1000):
                 app.send_many([app.signature("told.nothing", (start + offset,)) for offset in range(1000)])
-            found[kind].append((cpu_seconds(url, folder, options) - empty) / TASKS * 1e6)
+            found[kind].append(cpu_seconds(url, folder, options) / TASKS * 1e6)
             print(f"  round {number + 1}  {kind:<10} {found[kind][-1]:.1f} us of CPU per task", flush=True)
     medians = {kind: statistics.median(values) for kind, values in found.items()}
     shares = {kind: (value / medians["off"] - 1) * 100 for kind, value in medians.items() if kind != "off"}
@@ -67,10 +78,10 @@ def play(count: int, url: str, folder: Path, broker: str) -> None:
 
 
 def cpu_seconds(url: str, folder: Path, options: tuple[str, ...]) -> float:
-    """Of a node from its start to its end."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    """Of the one worker process, from before its first claim to after its last settlement."""
+    note = folder / "cpu"
+    note.unlink(missing_ok=True)
     command = [sys.executable, "-m", "leveret.cli", "-A", "told_app", "-q", "worker", "-c", "1", "--burst", *options]
-    environment = {**os.environ, "TOLD_BROKER": url, "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
-    subprocess.run(command, cwd=folder, env=environment, check=True, timeout=300)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    environment = {**os.environ, "TOLD_BROKER": url, "TOLD_CPU": str(note)}
+    subprocess.run(command, cwd=folder, env=environment, check=True, timeout=300, stderr=subprocess.DEVNULL)
+    return float(note.read_text())

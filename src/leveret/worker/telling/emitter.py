@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from leveret.errors import LeveretError
 from leveret.logic.wire.events import EventWriter, together
@@ -22,6 +23,8 @@ FLUSH_SECONDS = 0.05
 """How long an event may wait for others to travel with."""
 LOOK_SECONDS = 0.1
 """How often it is looked what has begun to run and has not ended: a slot tells nobody when it begins."""
+FULL = 1_500
+"""Events that are sent at once, however young."""
 SEND_SECONDS = 5.0
 MOST_KEPT = 10_000
 """Events that wait for a broker which does not take them; more are dropped."""
@@ -36,7 +39,7 @@ class Emitter:
         self._events: list[TaskEvent] = []
         self._begun: set[Receipt] = set()
         """What runs and was announced."""
-        self._wanted = asyncio.Event()
+        self._wanted, self._full = asyncio.Event(), asyncio.Event()
         self._failing = False
         self.dropped = 0
         self.running: Callable[[], tuple[tuple[Job, float], ...]] = lambda: ()
@@ -59,16 +62,17 @@ class Emitter:
         """One run; that it began is told now, unless it has been."""
         if type(finished.outcome) is Unstarted:
             return
-        message, begun = job.message, self._begun
-        out: list[TaskEvent] = []
-        if job.receipt in begun:
-            begun.discard(job.receipt)
+        begun = job.receipt in self._begun
+        if begun:
+            self._begun.discard(job.receipt)
+        events = self._events
+        if len(events) < MOST_KEPT:
+            self._writer.run(job.message, finished, begun, events)
+            self._wanted.set()
+            if len(events) >= FULL:
+                self._full.set()
         else:
-            out.append(self._writer.started(message, finished.started))
-        ended = self._writer.ended(message, finished.outcome, finished.started + finished.runtime, finished.runtime)
-        if ended is not None:
-            out.append(ended)
-        self._add(out)
+            self.dropped += 1
 
     def skipped(self, message: Message, settlement: Settlement) -> None:
         """A delivery that ended without a run."""
@@ -97,11 +101,19 @@ class Emitter:
         while True:
             await self._wanted.wait()
             self._wanted.clear()
-            await asyncio.sleep(FLUSH_SECONDS)
+            await self._fill(FLUSH_SECONDS)
             while self.on and self._announce():
                 await self.flush()
-                await asyncio.sleep(LOOK_SECONDS)
+                await self._fill(LOOK_SECONDS)
             await self.flush()
+
+    async def _fill(self, seconds: float) -> None:
+        """Wait for others to travel with."""
+        self._full.clear()
+        if len(self._events) < FULL:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._full.wait()
 
     async def flush(self) -> None:
         """Send what there is; what the broker does not take within a while is dropped."""
