@@ -12,7 +12,7 @@ import pytest
 from tests.e2e.field import Field, until
 from tests.e2e.harness import ROOT
 
-from leveret import Leveret
+from leveret import Leveret, chord
 from leveret.logic.remote.signing import sign
 from leveret.logic.remote.wire import read_answer, write_command
 from leveret.model.endpoint import Url
@@ -121,6 +121,21 @@ def test_a_long_run_is_shown_line_by_line_and_ended(field: Field, pool: str, tas
     assert field.ear.names("long-ended") == set()
     until(lambda: field.app.control.inspect(limit=1).active() != {}, 5, field.logs)
     assert [*field.app.control.inspect(limit=1).active().values()] == [[]]
+
+
+@pytest.mark.parametrize("terminate", [True, False])
+def test_a_member_that_is_revoked_while_it_runs_fails_its_chord(field: Field, terminate: bool) -> None:
+    """Its outcome is refused, for the revocation is stored; what that means to the body is told all the same."""
+    field.node("-P", "prefork", "-c", "2")
+    work, mark, join = field.tasks.work, field.tasks.mark, field.tasks.join
+    body = chord([work.si("member", 60.0 if terminate else 2.0), mark.si("other")], join.s()).apply_async()
+    until(lambda: field.ear.names("member-began"), 20, field.logs)
+
+    body.parent[0].revoke(terminate=terminate)
+
+    until(lambda: body.state == "FAILURE", 15, field.logs)
+    assert body.parent[0].state == "REVOKED"
+    assert field.ear.names("joined") == set()
 
 
 def test_slots_of_a_pool_of_threads_are_added_and_taken(field: Field) -> None:
