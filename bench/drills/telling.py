@@ -17,7 +17,7 @@ from bench.brokers import Redis
 from bench.drills.verdicts import Figure, show
 from leveret import Leveret
 
-TASKS = 20_000
+TASKS = 40_000
 LIMIT = 15.0
 """Percent, for events and metrics together."""
 APP = """
