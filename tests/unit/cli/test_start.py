@@ -105,7 +105,7 @@ def test_a_pool_follows_its_queues(start, module):
     body = "import os, time\n@app.task(name='nap')\ndef nap():\n    time.sleep(0.25)\n    return os.getpid()\n"
     name = module(body)
     worker = start("worker", "-A", name, "--autoscale", "3,1", "-l", "info", "-q")
-    sends = f"from {name} import nap; rs = [nap.delay() for _ in range(24)]; print(len({{r.get() for r in rs}}))"
+    sends = f"from {name} import nap; rs = [nap.delay() for _ in range(36)]; print(len({{r.get() for r in rs}}))"
 
     done = subprocess.run([sys.executable, "-c", sends], capture_output=True, text=True, timeout=60, check=False)
     nodes = json.loads(ask("status", "-A", name, "--json").stdout)["nodes"]
