@@ -3,6 +3,8 @@
 import asyncio
 import multiprocessing
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 from tests.integration.sql.rig import claim, counts, node, open_driver, posting, send, session, task_id
@@ -22,6 +24,29 @@ def test_every_file_of_a_new_queue_is_private(tmp_path):
 
     assert set(modes.values()) == {0o600}
     assert "queue.db-wal" in modes
+
+
+ALONE = """
+import fcntl, sys
+SHARED_FIRST, SHARED_SIZE = 0x40000002, 510  # sqlite3's os.h
+with open(sys.argv[1], "r+b") as file:
+    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, SHARED_SIZE, SHARED_FIRST)
+"""
+"""Raises while any connection to the file is open: what SQLite itself asks before it deletes the log at a last close."""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks of files there are of their handles")
+def test_a_second_driver_of_a_process_does_not_end_the_locks_of_the_first(tmp_path):
+    first = open_driver(tmp_path)
+    send(first, "a")
+    second = open_driver(tmp_path)
+    send(second, "b")
+
+    asked = subprocess.run([sys.executable, "-c", ALONE, tmp_path / "queue.db"], capture_output=True, text=True)
+
+    assert "BlockingIOError" in asked.stderr, asked.stderr or "nobody holds a lock"
+    first.close()
+    second.close()
 
 
 def test_nothing_is_opened_before_it_is_needed(tmp_path):

@@ -1,6 +1,8 @@
 """Where the file of a `sqlite:///` URL lies, and whether it may lie there."""
 
+import errno
 import os
+import threading
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -33,17 +35,36 @@ OWN_FOLDER = ".leveret"
 """Where an app that names no broker has its file; it stands in the user's project."""
 
 
+_making = threading.Lock()
+
+
 def prepare(path: Path) -> None:
-    """Make the folder (only its owner may enter) and an empty file (only its owner may read), where they miss."""
+    """Make the folder (only its owner may enter) and an empty file (only its owner may read), where they miss.
+
+    A file that is there is not opened: to close it would end the locks that every other connection of this process
+    holds on it, and another process's last close would delete the log under them
+    (https://sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_).
+    """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         refuse_network(path)
         if path.parent.name == OWN_FOLDER and not (path.parent / ".gitignore").exists():
             # Nobody means to commit a queue.
             (path.parent / ".gitignore").write_text("*\n", encoding="utf-8")
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600))
+        with _making:
+            if not path.exists():
+                _make(path)
+        if path.is_dir() or not os.access(path, os.R_OK | os.W_OK):
+            raise PermissionError(errno.EACCES, "it is no file that may be read and written")
     except OSError as error:
         raise ImproperlyConfigured(f"cannot use {path}: {error.strerror or error}") from error
+
+
+def _make(path: Path) -> None:
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600))
+    except FileExistsError:
+        pass  # another process was quicker
 
 
 def refuse_network(path: Path) -> None:
