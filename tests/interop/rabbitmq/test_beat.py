@@ -32,7 +32,7 @@ app.conf.beat_schedule = SCHEDULE
 LEVERET = """
 from leveret import Leveret
 from schedule_of_both import SCHEDULE
-app = Leveret("both", broker=URL, profile=PROFILE)
+app = Leveret("both", broker=URL, backend=STORE, profile=PROFILE)
 app.conf.beat_schedule = SCHEDULE
 
 @app.task(name="beat.note", bind=True, ignore_result=True)
@@ -43,19 +43,27 @@ def note(self, name):
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("profile", ["celery", "leveret"])
+@pytest.mark.parametrize(
+    ("profile", "kept"), [("celery", False), ("leveret", False), ("leveret", True)], ids=["celery", "leveret", "store"]
+)
 def test_a_schedule_that_celerys_beat_sends_runs_once(
-    profile: str, rabbit_vhost: Vhost, tmp_path: Path, capsys
+    profile: str, kept: bool, rabbit_vhost: Vhost, tmp_path: Path, capsys, request
 ) -> None:
+    """`kept`: our workers could fire the schedule too, and leave it to Celery's beat because a worker of Celery's
+    answers."""
     (tmp_path / "schedule_of_both.py").write_text(SCHEDULE)
     (tmp_path / "theirs.py").write_text(f"URL = {rabbit_vhost.url!r}\n{CELERY}")
-    (tmp_path / "ours.py").write_text(f"URL = {rabbit_vhost.url!r}\nPROFILE = {profile!r}\n{LEVERET}")
+    store = f"sqlite:///{tmp_path}/results.db" if kept else None
+    (tmp_path / "ours.py").write_text(f"URL, STORE = {rabbit_vhost.url!r}, {store!r}\nPROFILE = {profile!r}\n{LEVERET}")
     (tmp_path / "notes").touch()
 
     with running(tmp_path) as start:
         # Beat first: queues that Celery has made are taken as they are.
         start("beat", "celery", "-A", "theirs", "beat", "-l", "INFO")
         until(lambda: sent(tmp_path) > 0)
+        if kept:
+            start("other", "celery", "-A", "theirs", "worker", "-Q", "elsewhere", "-c", "1", "-l", "INFO")
+            until(lambda: " ready." in (tmp_path / "other.log").read_text(), timeout=30.0)
         for number in range(2):
             node = ("-Q", "ticks", "-n", f"w{number}@x", "-c", "1")
             start(f"worker{number}", "leveret.cli", "worker", "ours:app", *node)
@@ -65,13 +73,15 @@ def test_a_schedule_that_celerys_beat_sends_runs_once(
     found, said = notes(tmp_path), sent(tmp_path)
     with capsys.disabled():
         keep(
-            f"beat-{profile}", {"sent_by_celerys_beat": said, "runs": len(found), "twice": len(found) - len(set(found))}
+            f"beat-{request.node.callspec.id}",
+            {"sent_by_celerys_beat": said, "runs": len(found), "twice": len(found) - len(set(found))},
         )
     assert said >= SECONDS
     assert Counter(Counter(found).values()) == {1: len(found)}
     assert 0 <= said - len(found) <= 2, "what beat sent as it was stopped"
     logs = "".join((tmp_path / f"worker{number}.log").read_text() for number in range(2))
-    assert logs.count("left to celery beat: 2" if profile == "celery" else "schedule entries not run: 2") == 2
+    left = profile == "celery" or kept
+    assert logs.count("left to celery beat: 2" if left else "schedule entries not run: 2") == 2
 
 
 class running:  # noqa: N801 - reads as `with running(...)`

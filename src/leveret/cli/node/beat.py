@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from leveret.cli.node.plan import Plan, Question
 from leveret.config.settings import Settings
 from leveret.errors import ImproperlyConfigured, LeveretError
+from leveret.wiring.remote.neighbours import celery_workers
 from leveret.wiring.scheduler import (
     Companion,
     build_scheduler,
@@ -18,6 +19,11 @@ from leveret.wiring.scheduler import (
 )
 
 log = logging.getLogger("leveret.scheduler")
+
+BESIDE_CELERY = (
+    "Celery workers answer on this broker (%s): schedule entries left to celery beat: %d; -B, or leveret beat, runs "
+    'them here. Beside Celery set profile="celery": the queue types and priorities of profile="leveret" are not Celery\'s'
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +50,22 @@ def decide(plan: Plan, settings: Settings, asked: bool | None, *, burst: bool) -
             raise ImproperlyConfigured(no_store(settings))
         return Beat(notices=(f"schedule entries not run: {count}; {no_store(settings)}",) if count else ())
     run = build_scheduler(settings, plan.source, plan.entries, plan.tasks)
+    if asked is None:
+        run = _unless_beside_celery(run, settings, count)
     return Beat(run=run, address=schedule_driver(settings).address)
+
+
+def _unless_beside_celery(run: Companion, settings: Settings, count: int) -> Companion:
+    """Where Celery's workers are, its beat may be too, and each run would be sent twice."""
+
+    async def companion() -> None:
+        others = await celery_workers(settings)
+        if not others:
+            await run()
+        elif count:
+            log.warning(BESIDE_CELERY, ", ".join(others), count)
+
+    return companion
 
 
 class Renewal:
