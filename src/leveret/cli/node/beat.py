@@ -21,8 +21,8 @@ from leveret.wiring.scheduler import (
 log = logging.getLogger("leveret.scheduler")
 
 BESIDE_CELERY = (
-    "Celery workers answer on this broker (%s): schedule entries left to celery beat: %d; -B, or leveret beat, runs "
-    'them here. Beside Celery set profile="celery": the queue types and priorities of profile="leveret" are not Celery\'s'
+    "Celery workers answer on this broker (%s): schedule entries left to celery beat: %d; -B, or leveret beat, "
+    'runs them here. Beside Celery set profile="celery": queue types and priorities differ under profile="leveret"'
 )
 
 
