@@ -11,11 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from leveret.errors import ContentDisallowed, DecodeError, EncodeError, MessageTooLarge
 from leveret.logic.compression import Compressions, pack
-from leveret.logic.serializers import JSON, MSGPACK, YAML, Serializer, Serializers, dumps_call
+from leveret.logic.serializers import JSON, MSGPACK, YAML, Serializer, Serializers, dumps_call, dumps_json
 from leveret.logic.wire.jsontags import dress, is_plain, step
 from leveret.logic.wire.protocol import OUR_HEADER, RESERVED, embed_to_wire, read_embed, read_header_fields, to_iso
+from leveret.logic.wire.steps import Steps, read_long, with_steps
 from leveret.model.delivery import Encoded, Posting
 from leveret.model.message import Message, TaskId
 
@@ -101,7 +104,10 @@ class Codec:
         if type(kwargs) is not dict:
             kwargs = dict(kwargs)
         try:
-            if message.embed:
+            if serializer is JSON and type(message.embed.chain) is Steps:
+                embed = embed_to_wire(msgspec.structs.replace(message.embed, chain=()))
+                body = with_steps(dumps_json([message.args, kwargs, embed]), message.embed.chain, alone=not embed)
+            elif message.embed:
                 body = serializer.dumps([message.args, kwargs, embed_to_wire(message.embed)])
             elif serializer is JSON:
                 body = dumps_call(message.args, kwargs)
@@ -245,7 +251,7 @@ class Codec:
         compression = headers.get("compression")
         if compression is not None:
             data = self._compressions.decompress(data, compression, self.limits.inflated_limit(len(data)))
-        body = serializer.loads(data)
+        body = (read_long(data) if serializer is JSON else None) or serializer.loads(data)
         if type(body) is dict:
             headers, body = _from_v1(headers, body)
         args, kwargs, embed = _check_body(body)

@@ -244,8 +244,8 @@ def _embed(options: Mapping[str, Any]) -> Embed:
         return NOTHING_FOLLOWS
     chord = options.get("chord")
     return Embed(
-        callbacks=read_specs(options.get("link")),
-        errbacks=read_specs(options.get("link_error")),
+        callbacks=tuple(read_specs(options.get("link"))),
+        errbacks=tuple(read_specs(options.get("link_error"))),
         chain=read_specs(options.get("chain")),
         chord=None if chord is None else read_spec(chord),
     )

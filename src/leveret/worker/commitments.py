@@ -4,7 +4,7 @@ import logging
 
 import msgspec
 
-from leveret.errors import EncodeError
+from leveret.errors import DecodeError, EncodeError
 from leveret.logic.codec import Codec
 from leveret.logic.delivery import conclude
 from leveret.logic.recording import Rules
@@ -43,7 +43,8 @@ def concluded(job: Job, finished: Finished, rules: Rules, now: float) -> Commitm
         log.error("Task %s[%s] could not be concluded: %s", message.task, message.id, error)
         failed = Finished(Failed(error_info(error)), finished.started, finished.runtime)
         # Callbacks may be what cannot be made; the rest of a chain and a chord must hear of the failure all the same.
-        kept = Embed(chain=message.embed.chain, chord=message.embed.chord)
+        # A step that cannot be read (`Steps`) tells nobody what stands behind it.
+        kept = Embed(chain=() if isinstance(error, DecodeError) else message.embed.chain, chord=message.embed.chord)
         bare = msgspec.structs.replace(message, embed=kept)
         return commitment(conclude(bare, failed, definition, rules, now), job.receipt, rules.codec)
 

@@ -7,7 +7,7 @@ import os
 from leveret.errors import DecodeError
 from leveret.logic.canvas.joins import is_counted, is_member
 from leveret.logic.delivery import PLAIN, Facts, Run, admit, needs_lookup, undecodable
-from leveret.model.delivery import Delivery, Encoded, Verdict
+from leveret.model.delivery import Delivery, Verdict
 from leveret.model.message import Message
 from leveret.model.settlement import Commitment, Committed, Record, Settlement
 from leveret.ports.executor import Job
@@ -37,10 +37,15 @@ class Intake:
         stored = await self._lookup(decoded, early)
         rules, now = self._parts.rules, self._parts.clock.now()
         jobs: list[Job] = []
+        unread: list[tuple[Delivery, DecodeError]] = []
         for delivery, message in decoded:
             definition = definitions[message.task]
             facts = Facts(stored.get(message.id)) if stored else PLAIN
-            admission = admit(delivery, message, facts, definition, rules, now)
+            try:
+                admission = admit(delivery, message, facts, definition, rules, now)
+            except DecodeError as error:  # a step of its chain, which is read only when somebody asks for it
+                unread.append((delivery, error))
+                continue
             if not isinstance(admission, Run):
                 self._tell(delivery, message, admission.settlement)
                 settled.append(skipped(admission.settlement, delivery.receipt, message, rules.codec))
@@ -48,6 +53,8 @@ class Intake:
                 if is_member(message) and not is_counted(message, rules):
                     self._warn_of_seat(message)
                 jobs.append(Job(delivery.receipt, message, definition, delivery.count))
+        if unread:
+            settled += await self._unreadable(unread)
         if settled:
             self._settler.add_unrun(settled)
         return jobs
@@ -57,24 +64,24 @@ class Intake:
     ) -> tuple[list[tuple[Delivery, Message]], list[Commitment]]:
         codec = self._parts.codec
         decoded: list[tuple[Delivery, Message]] = []
-        settled: list[Commitment] = []
-        unread: list[tuple[Encoded, DecodeError]] = []
+        unread: list[tuple[Delivery, DecodeError]] = []
         for delivery in deliveries:
             try:
                 decoded.append((delivery, codec.decode(delivery.encoded, delivery.queue)))
             except DecodeError as error:
-                log.error("message on queue %r parked as a dead letter: undecodable: %s", delivery.queue, error)
-                settled.append(commitment(undecodable(delivery, error), delivery.receipt, codec))
-                unread.append((delivery.encoded, error))
-        await self._store_unread(unread)
-        return decoded, settled
+                unread.append((delivery, error))
+        return decoded, await self._unreadable(unread)
 
-    async def _store_unread(self, unread: list[tuple[Encoded, DecodeError]]) -> None:
-        """Apart from the settlement: the dead letter must be kept whatever the fence says of the id it names."""
-        rules, now, backend = self._parts.rules, self._parts.clock.now(), self._parts.backend
-        records = tuple(record for encoded, error in unread if (record := rules.unread(encoded, error, now)))
+    async def _unreadable(self, unread: list[tuple[Delivery, DecodeError]]) -> list[Commitment]:
+        """The outcome is stored apart from the settlement: the dead letter must be kept whatever the fence says of the
+        id it names."""
+        rules, now, backend, codec = self._parts.rules, self._parts.clock.now(), self._parts.backend, self._parts.codec
+        for delivery, error in unread:
+            log.error("message on queue %r parked as a dead letter: undecodable: %s", delivery.queue, error)
+        records = tuple(record for one, error in unread if (record := rules.unread(one.encoded, error, now)))
         if records and backend is not None:
             await self._persist("store", lambda: backend.store(records))
+        return [commitment(undecodable(one, error), one.receipt, codec) for one, error in unread]
 
     async def _lookup(self, decoded: list[tuple[Delivery, Message]], early: set[str]) -> dict[str, Record]:
         """One look at the store for the whole batch, and none where nothing can be there."""

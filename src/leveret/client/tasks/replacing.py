@@ -35,7 +35,7 @@ def taking_over(spec: SignatureSpec, message: Message) -> SignatureSpec:
     embed = message.embed
     said = {
         "task_id": message.id,
-        "chain": embed.chain or None,
+        "chain": tuple(embed.chain) or None,
         "chord": embed.chord,
         "group_id": message.group,
         "group_index": message.group_index,

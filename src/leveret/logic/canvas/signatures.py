@@ -1,10 +1,11 @@
 """Signatures of compositions as values: which parts they have, how options and arguments are laid over them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from leveret.logic.wire.steps import Steps
 from leveret.model.signature import SignatureSpec
 
 CHAIN, GROUP, CHORD, CHUNKS = "chain", "group", "chord", "chunks"
@@ -47,10 +48,12 @@ def read_spec(value: Any) -> SignatureSpec:
     )
 
 
-def read_specs(value: Any) -> tuple[SignatureSpec, ...]:
+def read_specs(value: Any) -> Sequence[SignatureSpec]:
     """One signature, several, or none."""
     if not value:
         return ()
+    if type(value) is Steps:
+        return value
     if isinstance(value, Mapping | SignatureSpec):
         return (read_spec(value),)
     return tuple(map(read_spec, value))
@@ -192,7 +195,8 @@ def hang(spec: SignatureSpec, options: Mapping[str, Any]) -> SignatureSpec:
             own[name] = (*hung, *(one for one in read_specs(value) if one not in hung))
         elif name == "chain":
             # Its own chain runs first: as on the wire, the next step stands last.
-            own[name] = (*read_specs(value), *read_specs(own.get(name)))
+            before = read_specs(own.get(name))
+            own[name] = (*read_specs(value), *before) if before else read_specs(value)
         elif value is not None:
             own[name] = value
     return msgspec.structs.replace(spec, options=own)
