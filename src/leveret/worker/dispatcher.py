@@ -13,7 +13,7 @@ from leveret.model.options import WorkerOptions
 from leveret.model.outcome import Failed, Finished, Unstarted
 from leveret.model.settlement import Commitment
 from leveret.ports.executor import Job
-from leveret.worker.commitments import concluded, sent_again
+from leveret.worker.commitments import concluded, sent_again, witness
 from leveret.worker.context import WorkerParts
 from leveret.worker.intake import Early, Intake
 from leveret.worker.limits import Limits, too_long
@@ -90,9 +90,9 @@ class Dispatcher:
 
     # Deliveries in
 
-    async def accept(self, deliveries: tuple[Delivery, ...]) -> None:
+    async def accept(self, deliveries: tuple[Delivery, ...], fresh: frozenset[str] = frozenset()) -> None:
         """Take over a claim's deliveries: each is started, settled without a run, or given back."""
-        jobs = await self._intake.take(deliveries)
+        jobs = await self._intake.take(deliveries, fresh)
         if jobs:
             self._queue(jobs)
 
@@ -185,7 +185,8 @@ class Dispatcher:
             elif commitment.verdict is Verdict.RELEASE:
                 self._settler.add_acked(sent_again(job, rules.codec, now + commitment.delay))
             else:
-                self._settler.add_acked(commitment)
+                again = witness(job, commitment, rules.codec) if self._parts.outbox is not None else None
+                self._settler.add_acked(commitment, again)
         if out:
             self._settler.add(out)
         self._log.flush()

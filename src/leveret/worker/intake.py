@@ -25,8 +25,9 @@ class Intake:
     def __init__(self, parts: WorkerParts, settler: Settler, persist: Persistent) -> None:
         self._parts, self._settler, self._persist = parts, settler, persist
 
-    async def take(self, deliveries: tuple[Delivery, ...]) -> list[Job]:
-        """Decode and admit a batch in its order; what is not to run goes to the settler."""
+    async def take(self, deliveries: tuple[Delivery, ...], fresh: frozenset[str] = frozenset()) -> list[Job]:
+        """Decode and admit a batch in its order; what is not to run goes to the settler. `fresh`: ids of what the very
+        transaction has put into the queue that claimed it here, where the door has looked for an outcome already."""
         self._settler.held.update([delivery.receipt for delivery in deliveries])
         decoded, settled = await self._decode(deliveries)
         find = self._parts.registry.find
@@ -34,7 +35,7 @@ class Intake:
         definitions = {name: find(name) for name in {message.task for _, message in decoded}}
         # At most once: a copy that its sender sent again finds no message in its way, but the outcome.
         early = {name for name, definition in definitions.items() if definition and not definition.acks_late}
-        stored = await self._lookup(decoded, early)
+        stored = await self._lookup([one for one in decoded if not _is_fresh(*one, fresh)], early)
         rules, now = self._parts.rules, self._parts.clock.now()
         jobs: list[Job] = []
         unread: list[tuple[Delivery, DecodeError]] = []
@@ -118,6 +119,10 @@ class Intake:
             log.info("Task %s ends without a run: %s", name, settlement.record.state)
         else:
             log.info("Task %s had ended before: settled again", name)
+
+
+def _is_fresh(delivery: Delivery, message: Message, fresh: frozenset[str]) -> bool:
+    return message.id in fresh and delivery.count == 1 and not (delivery.redelivered or delivery.revoked)
 
 
 class Early:

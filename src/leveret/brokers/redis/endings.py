@@ -16,7 +16,7 @@ from leveret.links.redis.results.verbs import ACQUITTALS, Verbs, joined
 from leveret.links.redis.rights import Channels
 from leveret.links.redis.scripts import Call, Verb, good, run, script
 from leveret.logic.wire.foreign import status_of
-from leveret.model.delivery import Charge, DeadLetter, Receipt, Verdict
+from leveret.model.delivery import Charge, DeadLetter, Posting, Receipt, Verdict
 from leveret.model.options import DriverOptions
 from leveret.model.settlement import Commitment, Committed, Joined, Seat, Stale
 from leveret.model.state import READY_STATES
@@ -26,10 +26,12 @@ AT_ONCE = 256
 NOT_OURS = Stale("the receipt is not held any more")
 FENCED = Stale("a terminal record or a later attempt is stored")
 DONE = Committed()
-KEEP_AT = 6
-"""Where a call says how long plain outcomes are kept."""
+KEEP_AT, TAKES_AT = 6, 7
+"""Where a call says how long plain outcomes are kept, and how many of its values are a claim."""
 Told = tuple[str, int | None, Values]
 """Of one delivery: its session, the milliseconds to keep a plain outcome, and what the script is told."""
+Posted = Mapping[int, tuple[Any, Posting]]
+"""Messages as they lie in their lists, each with what it was made of."""
 REFUSED, SETTLED, UNREADABLE, NOT_HELD = range(4)
 """What `commit.lua` answers."""
 
@@ -98,6 +100,38 @@ class Endings:
             counted=commitment.counted,
         )
 
+    def commit_and_claim(
+        self,
+        commitments: Sequence[Commitment],
+        raws: Mapping[Receipt, bytes],
+        now: float,
+        asking: Sequence[str | bytes | int],
+    ) -> Verb[tuple[tuple[Committed | Stale, ...], list[Any], Posted]]:
+        """As `commit`, and what `taking.lua` answers to `asking`; for a batch that is one run of the script. Last: the
+        messages that were in it, by the place by which the answer names them."""
+        told = [self._told(commitment, raws.get(commitment.receipt, b""), now) for commitment in commitments]
+        yield from self._desk.introduce({posting.queue for commitment in commitments for posting in commitment.follow})
+        calls = self._calls(told, "")
+        if len(calls) > 1 or any(commitment.seat or commitment.also for commitment in commitments):
+            return (yield from self.commit(commitments, raws, now)), [], {}
+        values = calls[0][1]
+        values[TAKES_AT] = len(asking)
+        follow = {posting.id: posting for commitment in commitments for posting in commitment.follow}
+        # Scripts count from 1.
+        posted = {
+            place + 3: (values[place + 2], follow[name])
+            for place, value in enumerate(values)
+            if value == "?" and (name := str(values[place + 4])) in follow
+        }
+        (answer,) = yield from run(script("commit"), [([], [*values, *asking])])
+        if answer.pop():
+            self._channels.close("publish")
+        taken = answer.pop()
+        unclear = [place for place, one in enumerate(answer) if one == UNREADABLE]
+        if unclear:
+            yield from self._judge(commitments, told, answer, unclear)
+        return tuple(map(_answer, commitments, answer)), taken, posted
+
     def _commit(self, commitments: Sequence[Commitment], raws: Mapping[Receipt, bytes], now: float) -> Verb[list[Any]]:
         follow = {posting.queue for commitment in commitments for posting in commitment.follow}
         if follow:
@@ -157,6 +191,8 @@ class Endings:
         silent = [answer.pop() for answer in answers]
         if any(silent):
             self._channels.close("publish")
+        for answer in answers:
+            answer.pop()  # what was taken: nothing was asked for
         return [one for answer in answers for one in answer]
 
     def _calls(self, told: Sequence[Told], acquitted: str) -> list[Call]:
@@ -168,7 +204,16 @@ class Endings:
             if not room or owner != session or (milliseconds is not None and keep not in (None, milliseconds)):
                 session, keep, room = owner, None, AT_ONCE
                 before, after = self._results.around
-                head = (self._names.prefix, "1" if self._channels.open else "0", acquitted, session, before, after, 0)
+                head = (
+                    self._names.prefix,
+                    "1" if self._channels.open else "0",
+                    acquitted,
+                    session,
+                    before,
+                    after,
+                    0,
+                    0,
+                )
                 values = list(head)
                 calls.append(([], values))
             if milliseconds is not None and keep is None:

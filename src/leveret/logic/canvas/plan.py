@@ -37,6 +37,8 @@ from leveret.model.signature import SignatureSpec
 
 ACCUMULATE = "celery.accumulate"
 CHORD_TIMEOUT = "leveret.chord_timeout"
+SETTLE_AGAIN = "leveret.settle_again"
+"""The task of a message that says what follows another's outcome, and is never run (`worker/steps.py`)."""
 _DELAYS = frozenset(("countdown", "eta"))
 
 

@@ -50,6 +50,7 @@ local function post(at, last)
       at = at + 3
     else
       local list, raw, due, id = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
+      if put_off then posted[raw] = at + 2 end
       if id == '' then
         put(list, raw, due)
       else
