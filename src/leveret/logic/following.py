@@ -123,6 +123,8 @@ class Following:
             group_index=options.get("group_index"),
             embed=_embed(options),
             shadow=options.get("shadow"),
+            stamped_headers=tuple(options.get("stamped_headers") or ()),
+            stamps={name: options[name] for name in options.get("stamped_headers") or () if name in options},
             replaced_task_nesting=int(options.get("replaced_task_nesting") or 0),
             # The attempts of a message that took over an id go on counting where the other's ended.
             settings={FIRST_ATTEMPT: int(options["retries"])} if options.get("retries") else {},

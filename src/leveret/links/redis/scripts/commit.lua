@@ -101,6 +101,9 @@ if put_off then
   local taken, came = take(stop + 1)
   local wanted = put_off
   put_off = nil
+  for list, left in pairs(kept) do
+    for _, raw in ipairs(left) do redis.call('LPUSH', P .. list, raw) end
+  end
   for queue, count in pairs(wanted) do wake(queue, count - (came[queue] or 0)) end
   -- A refusal (somebody else's key under a queue's name) is for the next claim to tell: what is settled is settled.
   answers[#answers + 1] = taken.err and {'late'} or taken

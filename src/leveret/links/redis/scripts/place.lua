@@ -22,8 +22,9 @@ end
 
 -- How many are to be woken, by queue, once it is known how much of it the script has taken itself; nil: at once.
 local put_off
--- Where ARGV has the messages that such a script has put in, by their text.
-local posted = {}
+-- What such a script puts in, by list, and where ARGV has it, by its text: it is pushed when it is known that it is not
+-- taken at once. Lua hashes each text of which it is told, at 1 ns a byte: a long one had better not come back from its list.
+local kept, posted = {}, {}
 
 local function ring(queue, wanted)
   if put_off then
@@ -84,8 +85,13 @@ end
 local function put(list, raw, due)
   if due ~= '' and tonumber(due) > now() then
     delay(list, raw, due)
+    return
+  end
+  if put_off then
+    kept[list] = kept[list] or {}
+    table.insert(kept[list], raw)
   else
     redis.call('LPUSH', P .. list, raw)
-    ring(queue_of(list), 1)
   end
+  ring(queue_of(list), 1)
 end

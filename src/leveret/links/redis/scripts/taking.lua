@@ -31,7 +31,14 @@ local function take(at)
       local raws = room > 0 and redis.pcall('RPOP', P .. list, room)
       if raws and raws.err then
         wrong = raws
-      elseif raws then
+        raws = nil
+      end
+      local young = kept[list]
+      while young and young[1] and (raws and #raws or 0) < room do
+        raws = raws or {}
+        raws[#raws + 1] = table.remove(young, 1)
+      end
+      if raws then
         answer[#answer + 1] = list
         answer[#answer + 1] = raws
         room = room - #raws
