@@ -1,4 +1,4 @@
-"""What may be hung on a signature: callbacks for its value, error callbacks for its failure; and stamps on all of it."""
+"""What may be hung on a signature: callbacks for its value, error callbacks for its failure; and stamps on it all."""
 
 from collections.abc import Mapping
 from typing import Any, Self
