@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from leveret.logic.wire.jsontags import ATOMS
 from leveret.model.message import NOTHING_FOLLOWS, Embed
 from leveret.model.signature import SignatureSpec
 
@@ -39,6 +40,15 @@ def from_spec(spec: SignatureSpec) -> dict[str, Any]:
 
 def plain(value: Any) -> Any:
     """The same value with every signature in it as an ordinary dict, so that any serializer writes it."""
+    kind = type(value)
+    if kind in ATOMS:
+        return value
+    if kind is dict:
+        # Nearly all are flat, and a group may have ten thousand of them.
+        for part in value.values():
+            if type(part) not in ATOMS:
+                return {key: plain(part) for key, part in value.items()}
+        return value.copy()
     if isinstance(value, SignatureSpec):
         return from_spec(value)
     if isinstance(value, Mapping):

@@ -17,6 +17,7 @@ from leveret.errors import ContentDisallowed, DecodeError, EncodeError, MessageT
 from leveret.logic.compression import Compressions, pack
 from leveret.logic.serializers import JSON, MSGPACK, YAML, Serializer, Serializers, dumps_call, dumps_json
 from leveret.logic.wire.jsontags import dress, is_plain, step
+from leveret.logic.wire.members import MemberBodies, waits_only
 from leveret.logic.wire.protocol import OUR_HEADER, RESERVED, embed_to_wire, read_embed, read_header_fields, to_iso
 from leveret.logic.wire.steps import Steps, read_long, with_steps
 from leveret.model.delivery import Encoded, Posting
@@ -83,6 +84,7 @@ class Codec:
     ) -> None:
         self._serializers = serializers
         self._compressions = compressions
+        self._members = MemberBodies()
         self.limits = limits
         self.accept = serializers.content_types(accept)
         self.high_first = high_first
@@ -107,6 +109,8 @@ class Codec:
             if serializer is JSON and type(message.embed.chain) is Steps:
                 embed = embed_to_wire(msgspec.structs.replace(message.embed, chain=()))
                 body = with_steps(dumps_json([message.args, kwargs, embed]), message.embed.chain, alone=not embed)
+            elif serializer is JSON and (chord := message.embed.chord) is not None and waits_only(message.embed):
+                body = self._members.dumps(message.args, kwargs, chord)
             elif message.embed:
                 body = serializer.dumps([message.args, kwargs, embed_to_wire(message.embed)])
             elif serializer is JSON:

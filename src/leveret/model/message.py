@@ -16,7 +16,7 @@ TaskId = NewType("TaskId", str)
 DEFAULT_QUEUE = "default"
 
 
-class Embed(Struct, frozen=True, kw_only=True):
+class Embed(Struct, frozen=True, kw_only=True, gc=False):
     """What follows a task, as Celery's protocol v2 carries it in the third element of the body."""
 
     callbacks: tuple[SignatureSpec, ...] = ()

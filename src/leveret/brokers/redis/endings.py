@@ -148,7 +148,8 @@ class Endings:
     def _told(self, commitment: Commitment, raw: bytes, now: float) -> Told:
         session, _, field = commitment.receipt.partition(" ")
         record, verdict = commitment.record, commitment.verdict
-        door = envelope.once(raw) if verdict is not Verdict.RELEASE and b'"once":' in raw else None
+        may_have_one = verdict is not Verdict.RELEASE and (len(raw) > envelope.LONG or b'"once":' in raw)
+        door = envelope.once(raw) if may_have_one else None
         seat, also = commitment.seat, commitment.also
         if verdict is Verdict.ACK and door is None and not commitment.follow and seat is None and not also:
             if record is None:

@@ -117,10 +117,8 @@ def _write_plainly(envelope: Envelope) -> bytes:
 
 def read(raw: bytes) -> Envelope | None:
     """None for what is no envelope."""
-    try:
-        return _DECODE(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        pass
+    if (strictly := _read_strictly(raw)) is not None:
+        return strictly
     try:
         envelope: Envelope = msgspec.convert(json.loads(raw), Envelope)
     except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -189,21 +187,25 @@ def _body(body: Any, encoding: str | None) -> bytes | None:
 
 def once(raw: bytes) -> tuple[str, int] | None:
     """The id and attempt of a message that stands at the door."""
-    envelope = (_without_body(raw) or read(raw)) if b'"once":' in raw else None
+    # As we write it the body comes first, has no quotes, and is nearly all of a long chain's message: it is left out.
+    end = raw.find(b'"', len(_BODY)) if raw.startswith(_BODY) else 0
+    if b'"once":' not in raw[end:]:
+        return None
+    envelope = (_read_strictly(_BODY + raw[end:]) if end > 0 else None) or read(raw)
     past = None if envelope is None else envelope.leveret
     if envelope is None or past is None or past.once is None:
         return None
     return str(envelope.headers.get("id")), past.once
 
 
+LONG = 4_000
+"""Bytes from which on it is worth leaving out a body."""
 _BODY = b'{"body":"'
 
 
-def _without_body(raw: bytes) -> Envelope | None:
-    """An envelope as we write it, whose body is not looked at: of a long chain it is nearly all of it."""
-    end = raw.find(b'"', len(_BODY)) if raw.startswith(_BODY) else -1
+def _read_strictly(raw: bytes) -> Envelope | None:
     try:
-        return _DECODE(_BODY + raw[end:]) if end >= 0 else None
+        return _DECODE(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
 

@@ -17,6 +17,7 @@ _COMPOSED = frozenset(_NAMES.values())
 _SEAT = ("chord", "group_id", "group_index")
 TAIL = (*_SEAT, "link", "retries", "replaced_task_nesting")
 """Options of a composition that are its last part's."""
+_SPECS = {SignatureSpec}
 _LISTS = frozenset(("link", "link_error"))
 _NOBODYS = frozenset((*TAIL, "link_error", "chain", "task_id"))
 """Options that `start` places; all others go to the calls that begin (Celery's rule)."""
@@ -52,7 +53,7 @@ def read_specs(value: Any) -> Sequence[SignatureSpec]:
     """One signature, several, or none."""
     if not value:
         return ()
-    if type(value) is Steps:
+    if type(value) is Steps or (type(value) is tuple and set(map(type, value)) == _SPECS):
         return value
     if isinstance(value, Mapping | SignatureSpec):
         return (read_spec(value),)
@@ -84,6 +85,9 @@ def body_of(chord: SignatureSpec) -> SignatureSpec:
 
 def flat(specs: Iterable[SignatureSpec]) -> Iterator[SignatureSpec]:
     for one in specs:
+        if one.subtask_type is None and not one.task.startswith("celery."):
+            yield one
+            continue
         of = kind(one)
         if of in (GROUP, CHUNKS):
             yield from parts(one)
