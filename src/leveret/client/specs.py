@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from leveret.logic.wire.jsontags import ATOMS
+from leveret.logic.wire.signatures import Signatures
 from leveret.model.message import NOTHING_FOLLOWS, Embed
 from leveret.model.signature import SignatureSpec
 
@@ -53,7 +54,7 @@ def plain(value: Any) -> Any:
         return from_spec(value)
     if isinstance(value, Mapping):
         return {key: plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | Signatures):
         return [plain(part) for part in value]
     return value
 

@@ -68,6 +68,17 @@ def test_the_last_step_is_found_whatever_looks_like_one(last: SignatureSpec, cho
     assert not left
 
 
+def test_steps_that_stand_in_the_options_of_a_signature_are_written_as_the_list_they_are() -> None:
+    """A chord inside a long chain: its body carries the rest."""
+    chain = CODEC.decode(CODEC.encode(long()), "q").embed.chain
+    member = Embed(chord=msgspec.structs.replace(BODY, options={"chain": chain}))
+
+    again = CODEC.decode(CODEC.encode(msgspec.structs.replace(long(), embed=member)), "q").embed.chord
+
+    assert again is not None
+    assert [step["args"] for step in again.options["chain"]] == [list(step.args) for step in CHAIN]
+
+
 def body(embed: str, args: str = "[1]") -> Encoded:
     data = f"[{args},{{}},{embed}]".encode()
     assert len(data) > LONG

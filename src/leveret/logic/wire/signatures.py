@@ -1,11 +1,17 @@
 """Celery's signature dict, written and read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from leveret.errors import DecodeError
 from leveret.logic.wire.jsontags import ATOMS
 from leveret.model.signature import SignatureSpec
+
+
+class Signatures(Sequence[SignatureSpec]):
+    """Signatures that are read when they are asked for. Anywhere in options they stand for the list of them."""
+
+    __slots__ = ()
 
 
 def signature_to_wire(spec: SignatureSpec) -> dict[str, Any]:
@@ -45,6 +51,8 @@ def _inner_to_wire(value: Any) -> Any:
             if type(item) not in ATOMS:
                 return {key: _inner_to_wire(item) for key, item in value.items()}
         return value
+    if isinstance(value, Signatures):
+        return [signature_to_wire(spec) for spec in value]
     return dict(value) if isinstance(value, Mapping) and not isinstance(value, dict) else value
 
 

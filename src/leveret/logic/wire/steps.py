@@ -13,7 +13,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from leveret.errors import DecodeError
 from leveret.logic.serializers import loads_json
-from leveret.logic.wire.signatures import signature_from_wire
+from leveret.logic.wire.signatures import Signatures, signature_from_wire
 from leveret.model.signature import SignatureSpec
 
 LONG = 2_000
@@ -24,7 +24,7 @@ _END = b"]}]"
 _read_raws: Callable[[bytes], list[Raw]] = msgspec.json.Decoder(list[Raw]).decode
 
 
-class Steps(Sequence[SignatureSpec]):
+class Steps(Signatures):
     """Equal to the tuple of its signatures; each is read, and its `DecodeError` raised, only when it is asked for."""
 
     __slots__ = ("text",)
