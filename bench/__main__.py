@@ -1,11 +1,11 @@
-"""`python -m bench [all|sqlite|rabbitmq|redis|startup|backlog|mixed|longshort|million|schedules|latency|telling|table]`; without a name: all, as `make bench`."""
+"""`python -m bench [all|sqlite|rabbitmq|redis|canvas|startup|backlog|mixed|longshort|million|schedules|latency|telling|table]`; without a name: all, as `make bench`."""
 
 import argparse
 import signal
 import sys
 
 from bench import table
-from bench.against import rabbitmq, redis, sqlite
+from bench.against import canvas, rabbitmq, redis, sqlite
 from bench.against.measurement import Selection
 from bench.brokers import ServerMissing
 from bench.drills import backlog, latency, longshort, million, mixed, schedules, startup, telling
@@ -16,6 +16,7 @@ WHAT = (
     "sqlite",
     "rabbitmq",
     "redis",
+    "canvas",
     "startup",
     "backlog",
     "mixed",
@@ -44,7 +45,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--peers", nargs="*", default=[], help="only these (huey, flexiq, taskito; celery, dramatiq, taskiq)"
     )
-    parser.add_argument("--only", nargs="*", default=[], help="of sqlite, rabbitmq and redis only these measurements")
+    parser.add_argument(
+        "--only", nargs="*", default=[], help="of sqlite, rabbitmq, redis and canvas only these measurements"
+    )
     parser.add_argument(
         "--broker",
         default="sqlite",
@@ -59,13 +62,16 @@ def dispatch(options: argparse.Namespace) -> None:
     selection = Selection(rounds=options.rounds, peers=tuple(options.peers), only=tuple(options.only))
     match options.what:
         case "all":
-            refuse(sqlite.run(selection) + redis.run(selection) + rabbitmq.run(selection))
+            every = (sqlite, redis, canvas, rabbitmq)
+            refuse([name for one in every for name in one.run(selection)])
         case "sqlite":
             refuse(sqlite.run(selection))
         case "rabbitmq":
             refuse(rabbitmq.run(selection))
         case "redis":
             refuse(redis.run(selection))
+        case "canvas":
+            refuse(canvas.run(selection))
         case "startup":
             startup.run()
         case "backlog":

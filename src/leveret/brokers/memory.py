@@ -1,5 +1,6 @@
 """The in-process broker: the reference every other driver is compared with. Nothing survives the process."""
 
+from leveret.errors import LeaseLost
 from leveret.links.memory.bells import LoopWaiter
 from leveret.links.memory.events import MemoryBlockingEvents, MemoryEvents
 from leveret.links.memory.mailbox import MemoryMailbox
@@ -50,6 +51,9 @@ class MemoryBroker:
         self._server.publish(postings)
 
     async def claim(self, claim: Claim) -> tuple[Delivery, ...]:
+        return self._claim(claim)
+
+    def _claim(self, claim: Claim) -> tuple[Delivery, ...]:
         with self._server.lock:
             deliveries = self._server.claim(claim)
             emptied = len(deliveries) < claim.credit
@@ -65,6 +69,16 @@ class MemoryBroker:
 
     async def commit(self, commitments: tuple[Commitment, ...]) -> tuple[Committed | Stale, ...]:
         return self._server.commit(commitments)
+
+    async def commit_and_claim(
+        self, commitments: tuple[Commitment, ...], claim: Claim
+    ) -> tuple[tuple[Committed | Stale, ...], tuple[Delivery, ...]]:
+        with self._server.lock:
+            answers = self._server.commit(commitments)
+            try:
+                return answers, self._claim(claim)
+            except LeaseLost:
+                return answers, ()
 
     async def bell(self, queues: tuple[str, ...], timeout: float) -> None:
         """Wait for a ring since this broker's last claim; what is delayed rings when it is due."""

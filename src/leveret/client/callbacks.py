@@ -1,11 +1,13 @@
-"""What may be hung on a signature: callbacks for its value, error callbacks for its failure."""
+"""What may be hung on a signature: callbacks for its value, error callbacks for its failure; and stamps on it all."""
 
 from collections.abc import Mapping
 from typing import Any, Self
 
+from leveret.client.canvas.stamping import StampingVisitor, collect, stamp_links
+
 
 class Callbacks(dict[str, Any]):
-    """The half of `Signature` that keeps `link` and `link_error`."""
+    """The half of `Signature` that keeps `link`, `link_error` and stamps."""
 
     @property
     def options(self) -> dict[str, Any]:
@@ -38,6 +40,17 @@ class Callbacks(dict[str, Any]):
         hung = self.options.get("link") or ()
         links = [hung] if isinstance(hung, Mapping) else hung
         return [self, *(one for link in links for one in self.read(link).flatten_links())]
+
+    def stamp(self, visitor: StampingVisitor | None = None, append_stamps: bool = False, **headers: Any) -> Any:
+        """Have it, and what is linked to it, carry headers of their own: those given, and those a visitor says."""
+        stamp_links(self, visitor, append_stamps, headers)
+        visited = None if visitor is None else visitor.on_signature(self, **headers) or {}
+        self.options.update(collect(headers, visited, self.options, append=append_stamps))
+        return self
+
+    def stamp_links(self, visitor: StampingVisitor | None, append_stamps: bool = False, **headers: Any) -> None:
+        """Stamp only what is linked to it."""
+        stamp_links(self, visitor, append_stamps, headers)
 
     def read(self, written: Any) -> Any:
         """Read a signature that is kept in this one."""

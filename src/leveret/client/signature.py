@@ -231,6 +231,12 @@ class Signature(Callbacks, Generic[T]):
     ) -> tuple[tuple[Any, ...], dict[str, Any], Mapping[str, Any]]:
         own = self.get("options") or {}
         merged = {**own, **options} if options else own
+        if "stamped_headers" in own:
+            # Celery's rule: what is stamped stays so, whatever the sending says.
+            merged = {
+                **merged,
+                **{name: own[name] for name in ("stamped_headers", *own["stamped_headers"]) if name in own},
+            }
         if self.get("immutable"):
             return tuple(self["args"]), self["kwargs"], merged
         own_args, own_kwargs = tuple(self["args"]), self["kwargs"]

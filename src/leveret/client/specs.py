@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from leveret.logic.wire.jsontags import ATOMS
+from leveret.logic.wire.signatures import Signatures
 from leveret.model.message import NOTHING_FOLLOWS, Embed
 from leveret.model.signature import SignatureSpec
 
@@ -39,11 +41,20 @@ def from_spec(spec: SignatureSpec) -> dict[str, Any]:
 
 def plain(value: Any) -> Any:
     """The same value with every signature in it as an ordinary dict, so that any serializer writes it."""
+    kind = type(value)
+    if kind in ATOMS:
+        return value
+    if kind is dict:
+        # Nearly all are flat, and a group may have ten thousand of them.
+        for part in value.values():
+            if type(part) not in ATOMS:
+                return {key: plain(part) for key, part in value.items()}
+        return value.copy()
     if isinstance(value, SignatureSpec):
         return from_spec(value)
     if isinstance(value, Mapping):
         return {key: plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | Signatures):
         return [plain(part) for part in value]
     return value
 

@@ -11,11 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from leveret.errors import ContentDisallowed, DecodeError, EncodeError, MessageTooLarge
 from leveret.logic.compression import Compressions, pack
-from leveret.logic.serializers import JSON, MSGPACK, YAML, Serializer, Serializers, dumps_call
+from leveret.logic.serializers import JSON, MSGPACK, YAML, Serializer, Serializers, dumps_call, dumps_json
+from leveret.logic.wire.bodies import checked, from_v1
 from leveret.logic.wire.jsontags import dress, is_plain, step
+from leveret.logic.wire.members import MemberBodies, waits_only
 from leveret.logic.wire.protocol import OUR_HEADER, RESERVED, embed_to_wire, read_embed, read_header_fields, to_iso
+from leveret.logic.wire.steps import Steps, read_long, with_steps
 from leveret.model.delivery import Encoded, Posting
 from leveret.model.message import Message, TaskId
 
@@ -80,6 +85,7 @@ class Codec:
     ) -> None:
         self._serializers = serializers
         self._compressions = compressions
+        self._members = MemberBodies()
         self.limits = limits
         self.accept = serializers.content_types(accept)
         self.high_first = high_first
@@ -101,7 +107,12 @@ class Codec:
         if type(kwargs) is not dict:
             kwargs = dict(kwargs)
         try:
-            if message.embed:
+            if serializer is JSON and type(message.embed.chain) is Steps:
+                embed = embed_to_wire(msgspec.structs.replace(message.embed, chain=()))
+                body = with_steps(dumps_json([message.args, kwargs, embed]), message.embed.chain, alone=not embed)
+            elif serializer is JSON and (chord := message.embed.chord) is not None and waits_only(message.embed):
+                body = self._members.dumps(message.args, kwargs, chord)
+            elif message.embed:
                 body = serializer.dumps([message.args, kwargs, embed_to_wire(message.embed)])
             elif serializer is JSON:
                 body = dumps_call(message.args, kwargs)
@@ -246,10 +257,10 @@ class Codec:
         compression = headers.get("compression")
         if compression is not None:
             data = self._compressions.decompress(data, compression, self.limits.inflated_limit(len(data)))
-        body = serializer.loads(data)
+        body = (read_long(data) if serializer is JSON else None) or serializer.loads(data)
         if type(body) is dict:
-            headers, body = _from_v1(headers, body)
-        args, kwargs, embed = _check_body(body)
+            headers, body = from_v1(headers, body)
+        args, kwargs, embed = checked(body)
         task, task_id = _check_name(headers, "task"), _check_name(headers, "id")
         if len(headers) == 2 and not embed and serializer.name == "json":
             return Message(
@@ -346,40 +357,6 @@ def _too_large(task: str, size: int, limit: int) -> MessageTooLarge:
         f"send a reference to the data instead",
         "args",
     )
-
-
-_V1_FIELDS = ("task", "id", "root_id", "parent_id", "group", "group_index", "shadow", "eta", "expires", "retries")
-
-
-def _from_v1(headers: Mapping[str, Any], body: dict[str, Any]) -> tuple[Mapping[str, Any], list[Any]]:
-    """Turn a v1 body, or a v1 body under v2 headers (hybrid), into v2 headers and body."""
-    table = {name: body.get(name) for name in (*_V1_FIELDS, "timelimit")}
-    if body.get("taskset") is not None:
-        table["group"] = body["taskset"]
-    table.update(headers)
-    embed = {name: body[name] for name in ("callbacks", "errbacks", "chord") if body.get(name) is not None}
-    args, kwargs = body.get("args"), body.get("kwargs")
-    return table, [[] if args is None else args, {} if kwargs is None else kwargs, embed]
-
-
-def _check_body(body: Any) -> tuple[Any, dict[str, Any], dict[str, Any]]:
-    if type(body) is not list and type(body) is not tuple:
-        raise DecodeError(f"body: expected [args, kwargs, embed], got {type(body).__name__}")
-    if len(body) != 3:
-        raise DecodeError(f"body: expected [args, kwargs, embed], got {len(body)} elements")
-    args, kwargs, embed = body
-    if not isinstance(args, list | tuple):
-        raise DecodeError(f"args: expected a list, got {type(args).__name__}")
-    if type(kwargs) is not dict:
-        raise DecodeError(f"kwargs: expected an object, got {type(kwargs).__name__}")
-    for name in kwargs:
-        if type(name) is not str:
-            raise DecodeError(f"kwargs: names must be strings, got {type(name).__name__}")
-    if embed is None:
-        embed = _NO_EMBED
-    if type(embed) is not dict:
-        raise DecodeError(f"embed: expected an object, got {type(embed).__name__}")
-    return args, kwargs, embed
 
 
 def _check_name(headers: Mapping[str, Any], field: str) -> str:

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from leveret.errors import Ignore, NotRegistered, TaskRevokedError, TimeLimitExceeded, WorkerLostError
 from leveret.logic.canvas import joins
-from leveret.logic.canvas.plan import CHORD_TIMEOUT
+from leveret.logic.canvas.plan import CHORD_TIMEOUT, SETTLE_AGAIN
 from leveret.logic.following import again, changed
 from leveret.logic.recording import Rules
 from leveret.model.delivery import Delivery, Verdict
@@ -69,7 +69,7 @@ PLAIN = Facts()
 def needs_lookup(delivery: Delivery, message: Message) -> bool:
     """Whether the store may know something of this message that decides about its run."""
     again = delivery.count > 1 or delivery.redelivered
-    return again or message.derived or delivery.revoked or bool(delivery.charges)
+    return again or message.derived or delivery.revoked or bool(delivery.charges) or message.task == SETTLE_AGAIN
 
 
 def admit(
@@ -90,6 +90,9 @@ def admit(
     if message.not_before is not None and message.not_before > now:
         # A foreign producer's: Celery leaves an ETA to the worker, which holds the message. Here the broker keeps it.
         return Skip(_settled(message, Verdict.RELEASE, delay=message.not_before - now, counted=False))
+    if message.task == SETTLE_AGAIN:
+        # Nothing is stored of that run: at most once means that nobody runs it again.
+        return Skip(_settled(message, Verdict.ACK))
     if message.task == CHORD_TIMEOUT:
         return Skip(_seated(_settled(message, Verdict.ACK), joins.timed_out(message, rules, now)))
     if definition is None or not facts.known:

@@ -124,6 +124,8 @@ class Following:
             group_index=options.get("group_index"),
             embed=_embed(options),
             shadow=options.get("shadow"),
+            stamped_headers=tuple(options.get("stamped_headers") or ()),
+            stamps={name: options[name] for name in options.get("stamped_headers") or () if name in options},
             replaced_task_nesting=int(options.get("replaced_task_nesting") or 0),
             # The attempts of a message that took over an id go on counting where the other's ended.
             settings={FIRST_ATTEMPT: int(options["retries"])} if options.get("retries") else {},
@@ -252,8 +254,8 @@ def _embed(options: Mapping[str, Any]) -> Embed:
         return NOTHING_FOLLOWS
     chord = options.get("chord")
     return Embed(
-        callbacks=read_specs(options.get("link")),
-        errbacks=read_specs(options.get("link_error")),
+        callbacks=tuple(read_specs(options.get("link"))),
+        errbacks=tuple(read_specs(options.get("link_error"))),
         chain=read_specs(options.get("chain")),
         chord=None if chord is None else read_spec(chord),
     )

@@ -8,7 +8,7 @@ from leveret.errors import DecodeError
 from leveret.logic.codec import Codec
 from leveret.logic.following import Following
 from leveret.logic.results import MetaFields, error_info, read_meta, write_meta, write_success
-from leveret.logic.wire.protocol import signature_from_wire, signature_to_wire
+from leveret.logic.wire.signatures import signature_from_wire, signature_to_wire
 from leveret.model.delivery import Encoded
 from leveret.model.message import Message, TaskId
 from leveret.model.outcome import ErrorInfo, Retried

@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import Struct
 
 
-class SignatureSpec(Struct, frozen=True, kw_only=True):
+class SignatureSpec(Struct, frozen=True, kw_only=True, gc=False):
     """Celery's signature dict: `{"task", "args", "kwargs", "options", "subtask_type", "immutable"}`."""
 
     task: str

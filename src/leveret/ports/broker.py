@@ -97,6 +97,14 @@ class Commit(Protocol):
         (each fenced by itself), follow-ups, further seats."""
         ...
 
+    async def commit_and_claim(
+        self, commitments: tuple[Commitment, ...], claim: Claim
+    ) -> tuple[tuple[Committed | Stale, ...], tuple[Delivery, ...]]:
+        """As `commit`, and then as `Broker.claim`, in the one transaction: what the settled tasks are followed by is
+        claimed like everything else in its queue, and nobody is called for what is taken here. Of a session that is
+        gone nothing is claimed; its next claim says so."""
+        ...
+
 
 class Severable(Protocol):
     """Declared by a broker whose session is a connection (no `Capability.LEASE`)."""

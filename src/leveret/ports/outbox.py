@@ -1,4 +1,5 @@
-"""What is about to be sent, where many messages make one thing and the broker takes them one by one."""
+"""What is about to be sent, where many messages make one thing and the broker takes them one by one; and what has an
+outcome settled whose delivery nobody hands over again."""
 
 from typing import Protocol
 

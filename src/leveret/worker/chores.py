@@ -62,7 +62,7 @@ class Sweeper:
         overdue = await self._outbox.overdue(SWEPT_AT_ONCE)
         for unsent in overdue:
             log.warning(
-                "%s was left half-sent by its sender: all %d messages are sent", unsent.id, len(unsent.postings)
+                "%s was left half-sent by whoever began it: all %d messages are sent", unsent.id, len(unsent.postings)
             )
             await self._broker.publish(unsent.postings)
             await self._outbox.sent((unsent.id,))

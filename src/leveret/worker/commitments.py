@@ -1,15 +1,17 @@
 """A settlement in the driver's terms; what follows is encoded here, and what cannot be is an outcome too."""
 
 import logging
+from typing import Any
 
 import msgspec
 
-from leveret.errors import EncodeError
+from leveret.errors import DecodeError, EncodeError
+from leveret.logic.canvas.plan import SETTLE_AGAIN
 from leveret.logic.codec import Codec
 from leveret.logic.delivery import conclude
 from leveret.logic.recording import Rules
 from leveret.logic.results import error_info
-from leveret.model.delivery import Receipt, Verdict
+from leveret.model.delivery import Posting, Receipt, Verdict
 from leveret.model.message import Embed, Message
 from leveret.model.outcome import Failed, Finished
 from leveret.model.settlement import Commitment, Settlement
@@ -43,7 +45,8 @@ def concluded(job: Job, finished: Finished, rules: Rules, now: float) -> Commitm
         log.error("Task %s[%s] could not be concluded: %s", message.task, message.id, error)
         failed = Finished(Failed(error_info(error)), finished.started, finished.runtime)
         # Callbacks may be what cannot be made; the rest of a chain and a chord must hear of the failure all the same.
-        kept = Embed(chain=message.embed.chain, chord=message.embed.chord)
+        # A step that cannot be read (`Steps`) tells nobody what stands behind it.
+        kept = Embed(chain=() if isinstance(error, DecodeError) else message.embed.chain, chord=message.embed.chord)
         bare = msgspec.structs.replace(message, embed=kept)
         return commitment(conclude(bare, failed, definition, rules, now), job.receipt, rules.codec)
 
@@ -55,6 +58,17 @@ def sent_again(job: Job, codec: Codec, not_before: float | None = None) -> Commi
     """
     message = msgspec.structs.replace(job.message, not_before=not_before, derived=True)
     return Commitment(receipt=job.receipt, verdict=Verdict.ACK, follow=(codec.post(message),))
+
+
+def witness(job: Job, commitment: Commitment, codec: Codec) -> Posting | None:
+    """What has an outcome settled again whose worker dies on the way, for a delivery that is acknowledged already (at
+    most once); None where nothing follows. No Celery worker can take it for the task, and ours run nothing."""
+    ended = commitment.record is None or commitment.record.terminal
+    if not ended or not (commitment.seat or commitment.follow or commitment.also):
+        return None
+    bare: dict[str, Any] = {"task": SETTLE_AGAIN, "args": (), "kwargs": {}, "not_before": None, "expires": None}
+    # Not stopped at the door, which knows that outcome: to settle it twice changes nothing.
+    return codec.post(msgspec.structs.replace(job.message, **bare, derived=False))
 
 
 def skipped(settlement: Settlement, receipt: Receipt, message: Message, codec: Codec) -> Commitment:

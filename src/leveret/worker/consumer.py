@@ -4,12 +4,15 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 import msgspec
 
 from leveret.errors import BrokerError, LeaseLost
 from leveret.model.delivery import Claim, Delivery, Return, SessionId
 from leveret.model.options import WorkerOptions
+from leveret.model.settlement import Commitment, Committed, Stale
+from leveret.ports.broker import Commit
 from leveret.worker.context import WorkerParts
 from leveret.worker.dispatcher import Dispatcher
 from leveret.worker.persist import Persistent
@@ -50,6 +53,8 @@ class Consumer:
         self.reason = ""
         """Why it ended by itself."""
         self.on_registered: Callable[[str], None] = lambda session: None
+        if parts.commit is not None:
+            settler.commit = partial(self._commit, parts.commit)
 
     def quiet(self) -> None:
         """Claim nothing more; `run` returns when the claim under way is answered."""
@@ -79,7 +84,9 @@ class Consumer:
             if self._options.burst and await self._nothing_left():
                 self.reason = "burst"
                 return
-            await self._bell()
+            # What it had room for may have come along with a settlement meanwhile.
+            if self._credit():
+                await self._bell()
 
     async def reconcile(self) -> None:
         """Have the store give back what it thinks this session holds and the session does not know."""
@@ -136,30 +143,61 @@ class Consumer:
 
     async def _claim(self, credit: int, *, last: bool = False) -> tuple[Delivery, ...]:
         async with self._turn:
-            claim = Claim(
-                session=self.session.id,
-                queues=self.queues,
-                credit=credit,
-                number=self._number,
-                suspects=self._options.quarantine,
-                idle=self._dispatcher.idle(),
-                last=last,
-            )
+            credit = credit if last else min(credit, self._credit())
+            if not credit:
+                return ()
+            claim = self._request(credit, last=last)
             try:
                 deliveries = await self._persist("claim", lambda: self._parts.broker.claim(claim))
             except LeaseLost:
                 await self._renew()
                 return ()
-            self._number += 1
-            if self._quiet.is_set():
-                self._settler.give_back([Return(receipt=delivery.receipt) for delivery in deliveries])
-                return deliveries
-            if deliveries:
-                await self._dispatcher.accept(deliveries)
+            await self._take(deliveries)
         if self._persist.outages != self._outages:
             self._outages = self._persist.outages
             await self.reconcile()
         return deliveries
+
+    def _request(self, credit: int, *, last: bool = False) -> Claim:
+        return Claim(
+            session=self.session.id,
+            queues=self.queues,
+            credit=credit,
+            number=self._number,
+            suspects=self._options.quarantine,
+            idle=self._dispatcher.idle(),
+            last=last,
+        )
+
+    async def _take(self, deliveries: tuple[Delivery, ...], fresh: frozenset[str] = frozenset()) -> None:
+        """The answer to a claim, with the turn held."""
+        self._number += 1
+        if self._quiet.is_set():
+            self._settler.give_back([Return(receipt=delivery.receipt) for delivery in deliveries])
+        elif deliveries:
+            await self._dispatcher.accept(deliveries, fresh)
+
+    async def _commit(self, commit: Commit, batch: tuple[Commitment, ...]) -> tuple[Committed | Stale, ...]:
+        """Settle a batch; where the slots it has freed can begin all that follows it, claim in the same transaction. A
+        chain then runs on without a bell, a second transaction, or another process that is called for it."""
+        if not self._has_room_for_what_follows(batch):
+            return await self._persist("commit", lambda: commit.commit(batch))
+        async with self._turn:
+            claim = self._request(self._credit())
+            answers, deliveries = await self._persist("commit", lambda: commit.commit_and_claim(batch, claim))
+            await self._take(
+                deliveries, frozenset(posting.id for one in batch for posting in one.follow if posting.once)
+            )
+        return answers
+
+    def _has_room_for_what_follows(self, batch: tuple[Commitment, ...]) -> bool:
+        """More than the slots can begin at once is for others too: they are called, as ever."""
+        follow = [posting for one in batch for posting in one.follow]
+        if not follow or self._turn.locked() or self._quiet.is_set() or self._options.quarantine:
+            return False
+        queues = self.queues
+        ours = all(posting.queue in queues and posting.not_before is None for posting in follow)
+        return ours and len(follow) <= self._dispatcher.idle() and self._credit() > 0
 
     async def _renew(self) -> None:
         """The session was reaped: what it held is others' now. Begin a new one; what runs, runs on."""

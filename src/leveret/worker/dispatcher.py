@@ -8,12 +8,12 @@ from collections.abc import Iterable
 import msgspec
 
 from leveret.logic.credit import RETRACT_SECONDS, Credit
-from leveret.model.delivery import Delivery, Receipt, Return, Verdict
+from leveret.model.delivery import Delivery, Posting, Receipt, Return, Verdict
 from leveret.model.options import WorkerOptions
 from leveret.model.outcome import Finished, Outcome, Succeeded, Unstarted
 from leveret.model.settlement import Commitment
 from leveret.ports.executor import Job
-from leveret.worker.commitments import concluded, sent_again
+from leveret.worker.commitments import concluded, sent_again, witness
 from leveret.worker.context import WorkerParts
 from leveret.worker.intake import Early, Intake
 from leveret.worker.limits import Limits, too_long
@@ -91,9 +91,9 @@ class Dispatcher:
 
     # Deliveries in
 
-    async def accept(self, deliveries: tuple[Delivery, ...]) -> None:
+    async def accept(self, deliveries: tuple[Delivery, ...], fresh: frozenset[str] = frozenset()) -> None:
         """Take over a claim's deliveries: each is started, settled without a run, or given back."""
-        jobs = await self.intake.take(deliveries)
+        jobs = await self.intake.take(deliveries, fresh)
         if jobs:
             self._queue(jobs)
 
@@ -182,7 +182,7 @@ class Dispatcher:
             elif commitment.verdict is Verdict.RELEASE:
                 self._settler.add_acked(sent_again(job, rules.codec, now + commitment.delay))
             else:
-                self._settler.add_acked(commitment)
+                self._settler.add_acked(commitment, _settles_again(job, commitment, self._parts))
         if out:
             self._settler.add(out)
         self._teller.flush()
@@ -277,6 +277,10 @@ class Dispatcher:
         self.closed = True
         self.retract()
         self.changed.set()
+
+
+def _settles_again(job: Job, commitment: Commitment, parts: WorkerParts) -> Posting | None:
+    return witness(job, commitment, parts.rules.codec) if parts.outbox is not None else None
 
 
 def _has_own_step(job: Job) -> bool:

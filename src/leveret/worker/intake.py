@@ -11,7 +11,7 @@ from leveret.errors import DecodeError
 from leveret.logic.canvas.joins import is_counted, is_member
 from leveret.logic.delivery import PLAIN, Facts, Run, admit, needs_lookup, undecodable
 from leveret.logic.remote.marks import of_headers
-from leveret.model.delivery import Delivery, Encoded, Verdict
+from leveret.model.delivery import Delivery, Verdict
 from leveret.model.message import Message
 from leveret.model.settlement import Commitment, Committed, Record, Settlement
 from leveret.ports.executor import Job
@@ -34,8 +34,9 @@ class Intake:
         self.total: Counter[str] = Counter()
         """Tasks taken, by name."""
 
-    async def take(self, deliveries: tuple[Delivery, ...]) -> list[Job]:
-        """Decode and admit a batch in its order; what is not to run goes to the settler."""
+    async def take(self, deliveries: tuple[Delivery, ...], fresh: frozenset[str] = frozenset()) -> list[Job]:
+        """Decode and admit a batch in its order; what is not to run goes to the settler. `fresh`: ids of what the very
+        transaction has put into the queue that claimed it here, where the door has looked for an outcome already."""
         self._settler.held.update([delivery.receipt for delivery in deliveries])
         decoded, settled = await self._decode(await self._marked(deliveries))
         find = self._parts.registry.find
@@ -43,13 +44,18 @@ class Intake:
         definitions = {name: find(name) for name in {message.task for _, message in decoded}}
         # At most once: a copy that its sender sent again finds no message in its way, but the outcome.
         early = {name for name, definition in definitions.items() if definition and not definition.acks_late}
-        stored = await self._lookup(decoded, early)
+        stored = await self._lookup([one for one in decoded if not _is_fresh(*one, fresh)], early)
         rules, now = self._parts.rules, self._parts.clock.now()
         jobs: list[Job] = []
+        unread: list[tuple[Delivery, DecodeError]] = []
         for delivery, message in decoded:
             definition = definitions[message.task]
             facts = Facts(stored.get(message.id), delivery.revoked) if stored or delivery.revoked else PLAIN
-            admission = admit(delivery, message, facts, definition, rules, now)
+            try:
+                admission = admit(delivery, message, facts, definition, rules, now)
+            except DecodeError as error:  # a step of its chain, which is read only when somebody asks for it
+                unread.append((delivery, error))
+                continue
             if not isinstance(admission, Run):
                 self._tell(delivery, message, admission.settlement)
                 self._teller.skipped(message, admission.settlement, definition, now)
@@ -58,6 +64,8 @@ class Intake:
                 if is_member(message) and not is_counted(message, rules):
                     self._warn_of_seat(message)
                 jobs.append(Job(delivery.receipt, message, definition, delivery.count))
+        if unread:
+            settled += await self._unreadable(unread)
         if settled:
             self._settler.add_unrun(settled)
         self.total.update([job.message.task for job in jobs])
@@ -82,25 +90,25 @@ class Intake:
     ) -> tuple[list[tuple[Delivery, Message]], list[Commitment]]:
         codec = self._parts.codec
         decoded: list[tuple[Delivery, Message]] = []
-        settled: list[Commitment] = []
-        unread: list[tuple[Encoded, DecodeError]] = []
+        unread: list[tuple[Delivery, DecodeError]] = []
         for delivery in deliveries:
             try:
                 decoded.append((delivery, codec.decode(delivery.encoded, delivery.queue)))
             except DecodeError as error:
-                log.error("message on queue %r parked as a dead letter: undecodable: %s", delivery.queue, error)
-                settled.append(commitment(undecodable(delivery, error), delivery.receipt, codec))
-                unread.append((delivery.encoded, error))
-                self._teller.unread(delivery.encoded, error)
-        await self._store_unread(unread)
-        return decoded, settled
+                unread.append((delivery, error))
+        return decoded, await self._unreadable(unread)
 
-    async def _store_unread(self, unread: list[tuple[Encoded, DecodeError]]) -> None:
-        """Apart from the settlement: the dead letter must be kept whatever the fence says of the id it names."""
-        rules, now, backend = self._parts.rules, self._parts.clock.now(), self._parts.backend
-        records = tuple(record for encoded, error in unread if (record := rules.unread(encoded, error, now)))
+    async def _unreadable(self, unread: list[tuple[Delivery, DecodeError]]) -> list[Commitment]:
+        """The outcome is stored apart from the settlement: the dead letter must be kept whatever the fence says of the
+        id it names."""
+        rules, now, backend, codec = self._parts.rules, self._parts.clock.now(), self._parts.backend, self._parts.codec
+        for delivery, error in unread:
+            log.error("message on queue %r parked as a dead letter: undecodable: %s", delivery.queue, error)
+            self._teller.unread(delivery.encoded, error)
+        records = tuple(record for one, error in unread if (record := rules.unread(one.encoded, error, now)))
         if records and backend is not None:
             await self._persist("store", lambda: backend.store(records))
+        return [commitment(undecodable(one, error), one.receipt, codec) for one, error in unread]
 
     async def _lookup(self, decoded: list[tuple[Delivery, Message]], early: set[str]) -> dict[str, Record]:
         """One look at the store for the whole batch, and none where nothing can be there."""
@@ -137,6 +145,10 @@ class Intake:
             log.info("Task %s ends without a run: %s", name, settlement.record.state)
         else:
             log.info("Task %s had ended before: settled again", name)
+
+
+def _is_fresh(delivery: Delivery, message: Message, fresh: frozenset[str]) -> bool:
+    return message.id in fresh and delivery.count == 1 and not (delivery.redelivered or delivery.revoked)
 
 
 class Early:

@@ -6,10 +6,10 @@ busy one a hundred.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from leveret.errors import LeaseLost
-from leveret.model.delivery import Receipt, Return, Verdict
+from leveret.model.delivery import Posting, Receipt, Return, Verdict
 from leveret.model.settlement import Commitment, Committed, Stale
 from leveret.ports.broker import Broker
 from leveret.worker.context import WorkerParts
@@ -20,6 +20,7 @@ log = logging.getLogger("leveret.worker")
 
 MOST_AT_ONCE = 500
 """Commitments in one transaction: it must not hold up the store's other writers."""
+Committing = Callable[[tuple[Commitment, ...]], Awaitable[tuple[Committed | Stale, ...]]]
 MOST_UNSETTLED = 1_000
 """Outcomes that wait behind the batch in flight; with more of them nothing is claimed, whatever slots are idle."""
 
@@ -31,8 +32,10 @@ class Settler:
         self._broker: Broker = parts.broker
         self._clock = parts.clock
         self._persist = persist
-        self._steps = FourSteps(parts.broker, parts.backend, persist)
-        self._commit = parts.commit
+        self._steps = FourSteps(parts.broker, parts.backend, persist, parts.outbox)
+        self.commit: Committing | None = None if parts.commit is None else self._commit_alone
+        """Settles a batch in one transaction; the consumer takes this over, to claim along with it."""
+        self._fused = parts.commit
         self._severable = parts.severable is not None
         self._bare: set[asyncio.Task[None]] = set()
         self.on_room: Callable[[], None] = lambda: None
@@ -62,15 +65,18 @@ class Settler:
         """Whether the store or broker takes outcomes more slowly than they come."""
         return len(self._pending) + len(self._acked) > MOST_UNSETTLED
 
-    def add_acked(self, commitment: Commitment) -> None:
-        """The outcome of a delivery that was acknowledged before its run (at most once)."""
+    def add_acked(self, commitment: Commitment, again: Posting | None = None) -> None:
+        """The outcome of a delivery that was acknowledged before its run (at most once). `again`: what has it settled
+        a second time, where something follows and this process dies in the middle."""
         self._acked.append(commitment)
+        if again is not None:
+            self._steps.witnesses[commitment.receipt] = again
         self._want()
 
     def add_unrun(self, commitments: list[Commitment]) -> None:
         """Deliveries that end without a run. What moves elsewhere (early, unknown, unreadable) is first confirmed there
         unless that is one transaction: beside the others, which need not wait for it."""
-        moving = [] if self._commit is not None else [one for one in commitments if one.verdict is not Verdict.ACK]
+        moving = [] if self.commit is not None else [one for one in commitments if one.verdict is not Verdict.ACK]
         if moving:
             task = asyncio.ensure_future(self._guarded(tuple(moving), settled=False))
             self._aside.add(task)
@@ -174,12 +180,11 @@ class Settler:
             log.exception("the message could not be parked; it will be handed over again")
 
     async def _settle(self, batch: tuple[Commitment, ...], *, settled: bool) -> None:
-        commit = self._commit
         try:
             if settled:
                 answers = await self._steps.commit(batch, settled=True)
-            elif commit is not None:
-                answers = await self._persist("commit", lambda: commit.commit(batch))
+            elif self.commit is not None:
+                answers = await self.commit(batch)
             else:
                 answers = await self._steps.commit(batch)
         except LeaseLost as error:
@@ -190,12 +195,17 @@ class Settler:
             if not isinstance(answer, Committed):
                 self._refused(commitment, answer, settled)
 
+    async def _commit_alone(self, batch: tuple[Commitment, ...]) -> tuple[Committed | Stale, ...]:
+        commit = self._fused
+        assert commit is not None
+        return await self._persist("commit", lambda: commit.commit(batch))
+
     def _refused(self, commitment: Commitment, answer: Stale, settled: bool) -> None:
         if _is_bare(commitment):
             return
         self.stale += 1
         log.info("stale settlement: %s", answer.reason)
-        if self._commit is not None and commitment.record is not None and not settled:
+        if self.commit is not None and commitment.record is not None and not settled:
             # The fence refused the outcome, but the delivery may still be ours: the message is a copy, and done. Where
             # something follows it, what the stored outcome means to that is still to be told (it was revoked while it
             # ran): handed over again, `admit` replays it.

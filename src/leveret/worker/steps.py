@@ -1,15 +1,20 @@
 """The four steps of a settlement, where broker and store are not one server."""
 
+from functools import partial
 from typing import Any, cast
 
 import msgspec
 
 from leveret.errors import BrokerError
-from leveret.model.delivery import Posting, Verdict
+from leveret.model.delivery import Posting, Receipt, Verdict
 from leveret.model.settlement import NOTHING, Commitment, Committed, Joined, Record, Seat, Stale, answered, waiting
 from leveret.ports.backend import Backend, SharedJoins
 from leveret.ports.broker import Broker
+from leveret.ports.outbox import Outbox, Unsent
 from leveret.worker.persist import Persistent
+
+PATIENCE_SECONDS = 20.0
+"""How long the steps may take before somebody else does them too."""
 
 
 class FourSteps:
@@ -19,14 +24,43 @@ class FourSteps:
     acknowledged only when everything that follows from it is durable.
     """
 
-    def __init__(self, broker: Broker, backend: Backend | None, persist: Persistent) -> None:
-        self._broker, self._backend, self._persist = broker, backend, persist
+    def __init__(
+        self, broker: Broker, backend: Backend | None, persist: Persistent, outbox: Outbox | None = None
+    ) -> None:
+        self._broker, self._backend, self._persist, self._outbox = broker, backend, persist, outbox
         self._shared = cast(SharedJoins, backend) if getattr(backend, "shares_joins", False) else None
+        self.witnesses: dict[Receipt, Posting] = {}
+        """Of deliveries that nobody will hand over again: messages that have their outcomes settled once more."""
 
     async def commit(
         self, commitments: tuple[Commitment, ...], *, settled: bool = False
     ) -> tuple[Committed | Stale, ...]:
         """`settled`: the deliveries were acknowledged before their runs (at most once)."""
+        if not self.witnesses or not settled:
+            return await self._commit(commitments, settled)
+        unsent = await self._write_down(commitments)
+        answers = await self._commit(commitments, settled)
+        await self._cross_out(unsent)
+        return answers
+
+    async def _write_down(self, commitments: tuple[Commitment, ...]) -> tuple[str, ...]:
+        """Before anything is stored: a sweeper finds it when this process dies in one of the steps that follow. What
+        is swept finds the outcome, or nothing and is nothing."""
+        outbox, names = self._outbox, list[str]()
+        for commitment in commitments:
+            posting = self.witnesses.pop(commitment.receipt, None)
+            if posting is not None and outbox is not None:
+                unsent = Unsent(id=f"settles {posting.id} {posting.attempt}", postings=(posting,))
+                await self._persist("write down", partial(outbox.intend, unsent, PATIENCE_SECONDS))
+                names.append(unsent.id)
+        return tuple(names)
+
+    async def _cross_out(self, names: tuple[str, ...]) -> None:
+        outbox = self._outbox
+        if names and outbox is not None:
+            await self._persist("cross out", lambda: outbox.sent(names))
+
+    async def _commit(self, commitments: tuple[Commitment, ...], settled: bool) -> tuple[Committed | Stale, ...]:
         accepted = await self._store(commitments)
         kept = [commitment for commitment, ours in zip(commitments, accepted, strict=True) if ours]
         await self._store_also(tuple(record for commitment in kept for record in commitment.also))

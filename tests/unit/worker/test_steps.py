@@ -2,15 +2,23 @@
 
 import asyncio
 
+import msgspec
+import pytest
+from tests.unit.worker.rig import CLOCK, CODEC, EXECUTORS, SESSION, QuickClock, Rig
+
 from leveret.brokers.memory import MemoryDriver
 from leveret.links.memory.server import MemoryServer
+from leveret.links.sql.database import Database
+from leveret.links.sql.fleet.outbox import SqlOutbox
 from leveret.model.delivery import Claim, Encoded, Posting, SessionId, Verdict
 from leveret.model.endpoint import Url
-from leveret.model.message import Header, TaskId
+from leveret.model.message import Embed, Header, Message, TaskId
 from leveret.model.node import Node, Session
 from leveret.model.options import DriverOptions
 from leveret.model.settlement import CLAIM_SECONDS, Commitment, Joined, Record, Released, Seat, Stale
+from leveret.model.signature import SignatureSpec
 from leveret.testing.clock import SimClock
+from leveret.worker.chores import Sweeper
 from leveret.worker.persist import Persistent
 from leveret.worker.steps import FourSteps
 
@@ -147,3 +155,61 @@ def test_a_shared_store_hears_when_a_join_begins_and_ends_and_a_claimed_one_is_w
         assert {(one.encoded.headers["id"], one.count) for one in again} == {("body", 1), ("b", 2)}
 
     asyncio.run(main())
+
+
+class Later(QuickClock):
+    """A minute after everybody else's."""
+
+    def now(self) -> float:
+        return super().now() + 60.0
+
+
+@pytest.mark.parametrize("dies_at", ["store", "arrive", "publish", "nowhere"])
+def test_what_follows_an_outcome_acknowledged_early_is_found_when_its_worker_died(tmp_path, dies_at):
+    """At most once: the last member of a chord is run once, whatever dies; once its outcome is stored, its chord goes on."""
+    rig, ran = Rig(fused=False), []
+    rig.tasks.add(lambda: ran.append("member") or 7, "member", acks_late=False)
+    rig.tasks.add(lambda values: ran.append(values), "body")
+    database = Database(f"sqlite:///{tmp_path}/outbox.db", 5.0)
+    outbox = SqlOutbox(database, CLOCK, inline=True)
+    chord = Embed(chord=SignatureSpec(task="body", chord_size=1))
+
+    class Dying:
+        """The port of a process that dies before its verb; where it is said, with the verb done."""
+
+        def __init__(self, port):
+            self._port = port
+
+        def __getattr__(self, name):
+            return getattr(self._port, name) if name != dies_at else self._die
+
+        async def _die(self, *facts):
+            dead.set()
+            await asyncio.Event().wait()
+
+    async def first():
+        worker = rig.worker(broker=Dying(rig.broker), backend=Dying(rig.backend), outbox=outbox)
+        running = asyncio.ensure_future(worker.run())
+        await rig.driver.broker().publish((CODEC.post(Message(**MEMBER, embed=chord)),))
+        await (dead.wait() if dies_at != "nowhere" else rig.result("g-body"))
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    dead = asyncio.Event()
+    MEMBER = {"id": TaskId("m"), "task": "member", "group": "g", "group_index": 0}
+    chord = Embed(chord=msgspec.structs.replace(chord.chord, options={"task_id": "g-body"}))
+    asyncio.run(first())
+
+    async def second(worker):
+        swept = await Sweeper(SqlOutbox(database, Later(), inline=True), rig.broker, CLOCK).sweep()
+        if dies_at in ("arrive", "publish"):
+            assert (await rig.result("g-body")).error is None
+        elif dies_at == "store":
+            await rig.claimed(ready=0, claimed=0)
+        return swept
+
+    rig.executor = EXECUTORS["threads"](rig.runner.run, rig.runner.run_async, 1)
+    swept = rig.run(second, session=msgspec.structs.replace(SESSION, id=SessionId("s2")))
+    assert swept == (dies_at != "nowhere")
+    assert ran == (["member"] if dies_at == "store" else ["member", [7]])
+    database.close()

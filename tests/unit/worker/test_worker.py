@@ -8,7 +8,7 @@ from tests.unit.worker.rig import CODEC, NODE, SESSION, Rig
 
 from leveret.errors import Cancel, Ignore, Reject, Retry, Snooze, SoftTimeLimitExceeded
 from leveret.model.delivery import Claim, SessionId
-from leveret.model.message import Embed, Message
+from leveret.model.message import Embed, Message, TaskId
 from leveret.model.node import Reaping
 from leveret.model.outcome import Retried
 from leveret.model.request import CURRENT
@@ -264,6 +264,26 @@ def test_unknown_tasks_rest_and_undecodable_messages_are_dead_letters():
         assert counts.delayed == 1
 
     rig.run(scenario)
+
+
+def test_a_step_of_a_long_chain_that_cannot_be_read_fails_the_task_before_it_and_harms_nobody_else():
+    rig = Rig()
+    ran = []
+    rig.tasks.add(ran.append, "note")
+
+    async def scenario(worker):
+        for key, expires in (("in time", None), ("too late", 1.0)):
+            posting = CODEC.post(Message(id=TaskId(key), task="note", args=(key,), expires=expires))
+            body = b'[["%s"],{},{"chain":[{"task":"%s"},{"task":7}]}]' % (key.encode(), b"x" * 3000)
+            encoded = msgspec.structs.replace(posting.encoded, body=body)
+            await rig.broker.publish((msgspec.structs.replace(posting, encoded=encoded),))
+        assert (await rig.result("in time")).error.type == "DecodeError"
+        dead = await rig.until(rig.driver.admin().dead)
+        assert [letter.id for letter in dead] == ["too late"]
+        assert (await rig.result(await rig.send("note", "after"))).error is None
+
+    rig.run(scenario)
+    assert ran == ["in time", "after"]
 
 
 def test_a_reaped_session_is_registered_anew():

@@ -40,6 +40,8 @@ class Bell:
         self._due: float | None = None
         self._armed = self._tracks = False
         self._resting = False
+        self.waiting = False
+        """Whether somebody waits right now."""
         self._futile = False
         """Whether the last wait ended without a sign of work."""
 
@@ -74,9 +76,11 @@ class Bell:
                 return
         # No `wait_for`: it makes a task of each wait, two turns of the loop (docs/adr/0012).
         alarm = loop.call_at(min(end, self._look_at), _wake, self._rung, timer := Timer())
+        self.waiting = True
         try:
             await self._rung.wait()
         finally:
+            self.waiting = False
             alarm.cancel()
         if timer.rang:
             self._rung.clear()

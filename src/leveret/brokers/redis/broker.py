@@ -1,21 +1,22 @@
 """The broker's face for workers and for callers' loops; on the same connection also `Commit`."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 from leveret.brokers.redis import claims
 from leveret.brokers.redis.bell import Bell
 from leveret.brokers.redis.claims import Back
 from leveret.brokers.redis.doubts import Doubts
-from leveret.brokers.redis.endings import FENCED, Endings
+from leveret.brokers.redis.endings import FENCED, Endings, Posted
 from leveret.brokers.redis.publishing import Desk, failure
 from leveret.errors import BrokerError, LeaseLost, OperationalError, PublishFailed, PublishUnknown
 from leveret.links.redis import envelope
 from leveret.links.redis.hubs import Hubs
 from leveret.links.redis.names import read_receipt
 from leveret.links.redis.refusals import Lost
-from leveret.links.redis.scripts import Verb, good
+from leveret.links.redis.scripts import Value, Verb, good
 from leveret.logic.retry import reconnect_delay
 from leveret.model.delivery import Claim, Delivery, Posting, Receipt, Return, Verdict
 from leveret.model.settlement import Commitment, Committed, Stale
@@ -135,12 +136,17 @@ class RedisBroker:
         if not taken:
             return ()
         bell.rose()
-        found = claims.deliveries(self._names, taken)
+        return await self._deliver(taken, claims.NOBODYS, revoked=revoked)
+
+    async def _deliver(
+        self, taken: claims.Taken, known: Mapping[bytes, Posting], *, revoked: bool
+    ) -> tuple[Delivery, ...]:
+        found = claims.deliveries(self._names, taken, known)
         held = self._held
         for delivery, (_, raw) in zip(found, taken, strict=True):
             held[delivery.receipt] = raw
         if revoked:
-            found = await hub.perform(claims.with_revoked(self._names, found))
+            found = await self._hubs.own().perform(claims.with_revoked(self._names, found))
         return tuple(found)
 
     async def settle(self, commitments: tuple[Commitment, ...]) -> tuple[Committed | Stale, ...]:
@@ -148,24 +154,52 @@ class RedisBroker:
         return await self.commit(tuple(_bare(commitment) for commitment in commitments))
 
     async def commit(self, commitments: tuple[Commitment, ...]) -> tuple[Committed | Stale, ...]:
-        if not commitments:
-            return ()
+        return (await self._commit(commitments, None))[0] if commitments else ()
+
+    async def commit_and_claim(
+        self, commitments: tuple[Commitment, ...], claim: Claim
+    ) -> tuple[tuple[Committed | Stale, ...], tuple[Delivery, ...]]:
+        bell = self._bell
+        bell.belongs_to(claim.session, suspects=claim.suspects)
+        # While it waits it stays in the sets: the session has more slots than what is taken here fills.
+        answers, answer, posted = await self._commit(
+            commitments, claims.asking(self._names, claim, rests=bell.resting and not bell.waiting)
+        )
+        for messages in answer[4::2] if answer and answer[0] == b"new" else ():
+            messages[:] = [posted[one][0] if type(one) is int else one for one in messages]
+        taken, revoked = claims.taken(claim, answer)
+        if not taken:
+            return answers, ()
+        if not bell.waiting:
+            bell.rose()
+        return answers, await self._deliver(taken, dict(posted.values()), revoked=revoked)
+
+    async def _commit(
+        self, commitments: tuple[Commitment, ...], asking: tuple[Value, ...] | None
+    ) -> tuple[tuple[Committed | Stale, ...], list[Any], Posted]:
+        """Settle, and claim where there is something to ask; what is taken is as the script answers it."""
         raws = await self._raws(
             one.receipt for one in commitments if one.verdict is not Verdict.ACK or one.seat or one.also
         )
         hub, now = self._hubs.own(), self._clock.now()
+        answer: list[Any] = []
+        posted: Posted = {}
         try:
-            answers = await hub.perform(self._endings.commit(commitments, raws, now))
+            if asking is None:
+                answers = await hub.perform(self._endings.commit(commitments, raws, now))
+            else:
+                verb = self._endings.commit_and_claim(commitments, raws, now, asking)
+                answers, answer, posted = await hub.perform(verb)
             if self._doubts:
                 answers = await hub.perform(self._doubts.resolve(commitments, answers, raws, now))
         except Lost:
             self._doubts.add(commitments)
             raise
-        for commitment, answer in zip(commitments, answers, strict=True):
+        for commitment, settled in zip(commitments, answers, strict=True):
             # What the fence refused is still ours, and acknowledged next.
-            if answer is not FENCED:
+            if settled is not FENCED:
                 self._held.pop(commitment.receipt, None)
-        return answers
+        return answers, answer, posted
 
     async def give_back(self, returns: tuple[Return, ...]) -> None:
         raws = await self._raws(back.receipt for back in returns)

@@ -1,6 +1,6 @@
 """Handing messages over, and giving them back."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -11,11 +11,12 @@ from leveret.links.redis.envelope import Place
 from leveret.links.redis.names import Names, Ticket, read_field, suspects_of, write_receipt
 from leveret.links.redis.scripts import Call, Value, Verb, ask, good, run, script
 from leveret.logic.remote.marks import of_headers
-from leveret.model.delivery import Claim, Delivery, Receipt, SessionId
+from leveret.model.delivery import Claim, Delivery, Posting, Receipt, SessionId
 
 AT_MOST = 1000
 """Messages in one claim."""
 BACK_AT_ONCE = 100
+NOBODYS: Mapping[bytes, Posting] = {}
 
 Taken = list[tuple[Ticket, bytes]]
 """What was handed over: who has which place, and the message as it lay in its list."""
@@ -23,14 +24,23 @@ Taken = list[tuple[Ticket, bytes]]
 
 def claim(names: Names, request: Claim, *, rests: bool) -> Verb[tuple[Taken, bool]]:
     """Answer what is taken, and whether anything at all was ever revoked."""
+    answer = yield from ask("claim", names.prefix, *asking(names, request, rests=rests))
+    if answer[0] == b"gone":
+        raise LeaseLost(f"session {request.session} is not registered, or was reaped")
+    return taken(request, answer)
+
+
+def asking(names: Names, request: Claim, *, rests: bool) -> tuple[Value, ...]:
+    """What `taking.lua` reads."""
     queues = names.turned(served(request.queues, request.suspects), request.number)
     steps = ("",) if request.suspects else names.suffixes
     credit, resting = min(request.credit, AT_MOST), "1" if rests else "0"
-    values: tuple[Value, ...] = (request.session, request.number, credit, resting, len(queues), *queues, *steps)
-    answer = yield from ask("claim", names.prefix, *values)
-    kind = answer[0]
-    if kind == b"gone":
-        raise LeaseLost(f"session {request.session} is not registered, or was reaped")
+    return (request.session, request.number, credit, resting, len(queues), *queues, *steps)
+
+
+def taken(request: Claim, answer: list[Any]) -> tuple[Taken, bool]:
+    """What `taking.lua` answers."""
+    kind = answer[0] if answer else b""
     if kind == b"new":
         return _taken(request, answer), bool(answer[2])
     if kind == b"same":
@@ -61,10 +71,14 @@ def _again(session: SessionId, answer: list[Any]) -> Taken:
     return sorted((one for one in held if base < one[0].number <= base + count), key=_number)
 
 
-def deliveries(names: Names, taken: Taken) -> list[Delivery]:
+def deliveries(names: Names, taken: Taken, known: Mapping[bytes, Posting] = NOBODYS) -> list[Delivery]:
+    """`known`: messages whose contents this process has just written."""
     found: list[Delivery] = []
     name, place = "", Place.of("")
     for ticket, raw in taken:
+        if known and raw in known:
+            found.append(envelope.delivered(known[raw], write_receipt(*ticket), names))
+            continue
         if ticket.list != name:
             name = ticket.list
             place = Place.of(name)

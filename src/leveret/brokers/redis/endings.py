@@ -17,7 +17,7 @@ from leveret.links.redis.results.verbs import ACQUITTALS, Verbs, begun, joined, 
 from leveret.links.redis.rights import Channels
 from leveret.links.redis.scripts import Call, Verb, good, run, script
 from leveret.logic.wire.foreign import status_of
-from leveret.model.delivery import Charge, DeadLetter, Receipt, Verdict
+from leveret.model.delivery import Charge, DeadLetter, Posting, Receipt, Verdict
 from leveret.model.options import DriverOptions
 from leveret.model.settlement import NOTHING, Commitment, Committed, Joined, Seat, Stale, answered, waiting
 from leveret.model.state import READY_STATES
@@ -27,12 +27,14 @@ AT_ONCE = 256
 NOT_OURS = Stale("the receipt is not held any more")
 FENCED = Stale("a terminal record or a later attempt is stored")
 DONE = Committed()
-KEEP_AT = 6
-"""Where a call says how long plain outcomes are kept."""
+KEEP_AT, TAKES_AT = 6, 9
+"""Where a call says how long plain outcomes are kept, and how many of its values are a claim."""
 Told = tuple[str, int | None, Values]
 """Of one delivery: its session, the milliseconds to keep a plain outcome, and what the script is told."""
 Left = tuple[Commitment, tuple[str, ...]]
 """A commitment, and the joins that are over with it."""
+Posted = Mapping[int, tuple[Any, Posting]]
+"""Messages as they lie in their lists, each with what it was made of."""
 REFUSED, SETTLED, UNREADABLE, NOT_HELD, OUTDONE = range(5)
 """What `commit.lua` answers."""
 
@@ -115,25 +117,57 @@ class Endings:
         yield from self._store.store(tuple(records))
         return replace(commitment, record=None, seat=None, also=(), follow=tuple(follow)), tuple(over)
 
+    def commit_and_claim(
+        self,
+        commitments: Sequence[Commitment],
+        raws: Mapping[Receipt, bytes],
+        now: float,
+        asking: Sequence[str | bytes | int],
+    ) -> Verb[tuple[tuple[Committed | Stale, ...], list[Any], Posted]]:
+        """As `commit`, and what `taking.lua` answers to `asking`; for a batch that is one run of the script. Last: the
+        messages that were in it, by the place by which the answer names them."""
+        calls: list[Call] = []
+        told: list[Told] = []
+        # A seat may be the last of its join, which Celery's workers share: what follows it is another run.
+        if not any(commitment.seat or commitment.also for commitment in commitments):
+            told = yield from self._tell([(one, ()) for one in commitments], raws, now)
+            calls = self._calls(told, "")
+        if len(calls) != 1:
+            return (yield from self.commit(commitments, raws, now)), [], {}
+        values = calls[0][1]
+        values[TAKES_AT] = len(asking)
+        posted = _posted(values, commitments)
+        (answers,) = yield from run(script("commit"), [([], [*values, *asking])])
+        taken = self._left_by(answers)
+        yield from self._clear_up(commitments, told, answers)
+        return tuple(map(_answer, commitments, answers)), taken, posted
+
     def _commit(self, these: Sequence[Left], raws: Mapping[Receipt, bytes], now: float) -> Verb[list[Any]]:
-        commitments = [commitment for commitment, _ in these]
-        follow = [posting for commitment in commitments for posting in commitment.follow]
+        told = yield from self._tell(these, raws, now)
+        answers = yield from self._run(told, "")
+        yield from self._clear_up([commitment for commitment, _ in these], told, answers)
+        return answers
+
+    def _tell(self, these: Sequence[Left], raws: Mapping[Receipt, bytes], now: float) -> Verb[list[Told]]:
+        """What the script is told of these, when all is ready for what follows them."""
+        follow = [posting for commitment, _ in these for posting in commitment.follow]
         if follow:
             yield from self._desk.introduce({posting.queue for posting in follow})
             yield from opened(self._results, begun(follow))
-        told = [self._told(one, over, raws.get(one.receipt, b""), now) for one, over in these]
-        answers = yield from self._run(told, "")
+        return [self._told(one, over, raws.get(one.receipt, b""), now) for one, over in these]
+
+    def _clear_up(self, commitments: Sequence[Commitment], told: Sequence[Told], answers: list[Any]) -> Verb[None]:
         for _ in range(ACQUITTALS):
             unclear = [place for place, answer in enumerate(answers) if answer == UNREADABLE]
             if not unclear:
                 break
             yield from self._judge(commitments, told, answers, unclear)
-        return answers
 
     def _told(self, commitment: Commitment, over: tuple[str, ...], raw: bytes, now: float) -> Told:
         session, _, field = commitment.receipt.partition(" ")
         record, verdict = commitment.record, commitment.verdict
-        door = envelope.once(raw) if verdict is not Verdict.RELEASE and b'"once":' in raw else None
+        may_have_one = verdict is not Verdict.RELEASE and (len(raw) > envelope.LONG or b'"once":' in raw)
+        door = envelope.once(raw) if may_have_one else None
         seat, also = commitment.seat, commitment.also
         if verdict is Verdict.ACK and door is None and not (commitment.follow or seat or also or over):
             if record is None:
@@ -165,10 +199,16 @@ class Endings:
 
     def _run(self, told: Sequence[Told], acquitted: str) -> Verb[list[Any]]:
         answers = yield from run(script("commit"), self._calls(told, acquitted))
-        silent = [answer.pop() for answer in answers]
-        if any(silent):
-            self._channels.close("publish")
+        for answer in answers:
+            self._left_by(answer)  # nothing was taken: nothing was asked for
         return [one for answer in answers for one in answer]
+
+    def _left_by(self, answers: list[Any]) -> list[Any]:
+        """Take off what stands behind the answers for deliveries; answers what was taken."""
+        if answers.pop():
+            self._channels.close("publish")
+        taken: list[Any] = answers.pop()
+        return taken
 
     def _calls(self, told: Sequence[Told], acquitted: str) -> list[Call]:
         """One for each session, and for so many deliveries; plain outcomes in one are kept equally long."""
@@ -180,7 +220,7 @@ class Endings:
                 session, keep, room = owner, None, AT_ONCE
                 before, after = self._results.around
                 head = (self._names.prefix, "1" if self._channels.open else "0", acquitted, session, before, after, 0)
-                values = [*head, self._store.in_order, self._store.remembered]
+                values = [*head, self._store.in_order, self._store.remembered, 0]
                 calls.append(([], values))
             if milliseconds is not None and keep is None:
                 keep = values[KEEP_AT] = milliseconds
@@ -221,6 +261,16 @@ def letter_of(raw: bytes, list: str, reason: str, now: float) -> tuple[str, byte
     )
     name = found if isinstance(found, str) and found else f"unreadable-{sha1(raw).hexdigest()}"
     return name, msgspec.json.encode(letter)
+
+
+def _posted(values: Values, commitments: Sequence[Commitment]) -> Posted:
+    """Messages of computed ids among the values of a run, by their places there as scripts count them: from 1."""
+    follow = {posting.id: posting for commitment in commitments for posting in commitment.follow}
+    return {
+        place + 3: (values[place + 2], follow[name])
+        for place, value in enumerate(values[:-4])
+        if value == "?" and (name := str(values[place + 4])) in follow
+    }
 
 
 def _answer(commitment: Commitment, answer: Any) -> Committed | Stale:

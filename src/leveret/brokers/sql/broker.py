@@ -55,6 +55,7 @@ class SqlBroker:
         """The bell's address while the session may be marked idle."""
         self._rung = False
         """Whether somebody has just called: there is work, and no need to look for it first."""
+        self._listening = False
 
     async def publish(self, postings: tuple[Posting, ...]) -> None:
         now = self._clock.now()
@@ -112,6 +113,23 @@ class SqlBroker:
             lambda connection: tuple(endings.commit(connection, item, now, self._options) for item in commitments)
         )
 
+    async def commit_and_claim(
+        self, commitments: tuple[Commitment, ...], claim: Claim
+    ) -> tuple[tuple[Committed | Stale, ...], tuple[Delivery, ...]]:
+        now = self._clock.now()
+        # While `bell` waits the session stays marked: it has more slots than what is taken here fills.
+        resting = "" if self._listening else self._resting
+
+        def work(connection: Connection) -> tuple[tuple[Committed | Stale, ...], tuple[Delivery, ...]]:
+            answers = tuple(endings.commit(connection, item, now, self._options) for item in commitments)
+            return answers, claims.take_along(connection, claim, now, resting)
+
+        answers, deliveries = await self._database.perform(work)
+        self._scarce, self._plenty = len(deliveries) < claim.credit, False
+        if deliveries and resting:
+            self._resting = ""
+        return answers, deliveries
+
     def _commit_plain(
         self, connection: Connection, commitments: tuple[Commitment, ...], now: float
     ) -> tuple[Committed | Stale, ...]:
@@ -139,6 +157,7 @@ class SqlBroker:
         self._database.peek(self._note_changes)
         if await self._lie_down(bell, queues):
             return
+        self._listening = True
         try:
             await self._listen(bell, heard, end, queues)
         except asyncio.CancelledError:
@@ -146,6 +165,8 @@ class SqlBroker:
             with suppress(BrokerError):
                 await self._database.perform(lambda connection: self._stand_up(connection, bell, queues))
             raise
+        finally:
+            self._listening = False
 
     async def _listen(self, bell: Bell, heard: int, end: float, queues: tuple[str, ...]) -> None:
         while (left := end - time.monotonic()) > 0:

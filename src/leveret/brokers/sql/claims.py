@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from leveret.errors import LeaseLost
-from leveret.links.sql import messages
+from leveret.links.sql import idle, messages
 from leveret.links.sql.connection import Connection
 from leveret.links.sql.fleet.revocations import among
 from leveret.links.sql.receipts import write_receipt
@@ -70,6 +70,22 @@ def take(connection: Connection, claim: Claim, now: float) -> tuple[Delivery, ..
         taken.sort(key=lambda item: item[:2])
     deliveries = tuple(delivery for _, _, delivery in taken)
     return with_revoked(connection, deliveries) if revoked else deliveries
+
+
+def take_along(connection: Connection, claim: Claim, now: float, resting: str) -> tuple[Delivery, ...]:
+    """As `take`, at the end of a settlement: whoever idles is called for what is left. `resting`: the bell of the
+    session, where it is not to be called any more when it takes something."""
+    try:
+        taken = take(connection, claim, now)
+    except LeaseLost:
+        return ()
+    if taken and resting:
+        idle.rise(connection, resting)
+    added = connection.added
+    for delivery in taken:
+        queue = connection.queue(delivery.queue)
+        added[queue] = added.get(queue, 0) - 1
+    return taken
 
 
 def with_revoked(connection: Connection, deliveries: tuple[Delivery, ...]) -> tuple[Delivery, ...]:

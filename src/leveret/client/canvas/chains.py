@@ -5,6 +5,7 @@ from typing import Any
 
 from leveret.client.canvas.composition import Composition, given, listed
 from leveret.client.canvas.groups import group
+from leveret.client.canvas.stamping import StampingVisitor, collect, stamp_links
 from leveret.client.current import App
 from leveret.client.signature import Signature, maybe_signature
 
@@ -28,6 +29,16 @@ class chain(Composition[Any]):  # noqa: N801 - Celery's name
             following = step.apply((result.get(),))
             following.parent, result = result, following
         return result
+
+    def stamp(self, visitor: StampingVisitor | None = None, append_stamps: bool = False, **headers: Any) -> None:
+        """Stamp each of its steps."""
+        visited = None if visitor is None else visitor.on_chain_start(self, **headers) or {}
+        given = collect(headers, visited, self.options, append=append_stamps)
+        stamp_links(self, visitor, append_stamps, given)
+        for step in self.tasks:
+            step.stamp(visitor, append_stamps, **given)
+        if visitor is not None:
+            visitor.on_chain_end(self, **given)
 
     def unchain_tasks(self) -> list[Signature[Any]]:
         """Its steps, with the chain's callbacks on the last and its error callbacks on each."""

@@ -6,6 +6,7 @@ from typing import Any
 from leveret.client.canvas.chains import chain
 from leveret.client.canvas.composition import Composition, Plan, read_parts
 from leveret.client.canvas.groups import group
+from leveret.client.canvas.stamping import StampingVisitor, collect, stamp_links
 from leveret.client.client import Client
 from leveret.client.current import App
 from leveret.client.signature import Signature, maybe_signature
@@ -71,6 +72,25 @@ class chord(Composition[Any]):  # noqa: N801 - Celery's name
         header = group(self.tasks, app=self._app)
         propagate = options.pop("propagate", True)
         return self.body.apply((header.apply((*(args or ()), *self.args), kwargs).get(propagate=propagate),))
+
+    @property
+    def header(self) -> group:
+        """Its header as a group of the very tasks it has."""
+        return group(self.tasks, app=self._app)
+
+    def stamp(self, visitor: StampingVisitor | None = None, append_stamps: bool = False, **headers: Any) -> None:
+        """Stamp each task of its header; and its body, if a visitor is asked (Celery's rule)."""
+        visited = None if visitor is None else visitor.on_chord_header_start(self, **headers) or {}
+        given = collect(headers, visited, self.options, append=append_stamps)
+        stamp_links(self, visitor, append_stamps, given)
+        for part in self.tasks:
+            part.stamp(visitor, append_stamps, **given)
+        if visitor is None:
+            return
+        visitor.on_chord_header_end(self, **given)
+        if self.body is not None:
+            bodys = collect(given, visitor.on_chord_body(self, **given) or {}, self.options, append=append_stamps)
+            self.body.stamp(visitor, append_stamps, **bodys)
 
     def _with_body(self, body: Any) -> "chord":
         made: chord = self.clone()

@@ -7,6 +7,7 @@ import msgspec
 
 from leveret.client import options as calls
 from leveret.client import sending
+from leveret.client.canvas.collecting import put_off
 from leveret.client.canvas.handles import Known, result_of
 from leveret.client.canvas.whole import asubmit_whole, submit_whole
 from leveret.client.client import Client
@@ -96,7 +97,8 @@ class Composition(Signature[T]):
         client = self._client(options)
         if client.options.always_eager:
             return self.apply(args, kwargs, **options)
-        plan = self.plan(client, calls.positional(args), calls.named(kwargs), options)
+        with put_off(len(self.tasks)):
+            plan = self.plan(client, calls.positional(args), calls.named(kwargs), options)
         if plan.joined:
             submit_whole(client, plan.joined, plan.messages, options)
         elif plan.messages:
@@ -111,7 +113,8 @@ class Composition(Signature[T]):
             import asyncio  # a coroutine runs, so it is loaded already
 
             return await asyncio.to_thread(self.apply, args, kwargs, **options)
-        plan = self.plan(client, calls.positional(args), calls.named(kwargs), options)
+        with put_off(len(self.tasks)):
+            plan = self.plan(client, calls.positional(args), calls.named(kwargs), options)
         if plan.joined:
             await asubmit_whole(client, plan.joined, plan.messages, options)
         elif plan.messages:

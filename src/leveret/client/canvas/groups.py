@@ -5,6 +5,7 @@ from typing import Any
 
 from leveret.client import options as calls
 from leveret.client.canvas.composition import Composition, Plan, given
+from leveret.client.canvas.stamping import StampingVisitor, collect, stamp_links
 from leveret.client.client import Client
 from leveret.client.current import App
 from leveret.client.groups import GroupResult
@@ -56,6 +57,16 @@ class group(Composition[Any]):  # noqa: N801 - Celery's name
     def set_immutable(self, immutable: bool) -> None:
         for part in self.tasks:
             part.set_immutable(immutable)
+
+    def stamp(self, visitor: StampingVisitor | None = None, append_stamps: bool = False, **headers: Any) -> None:
+        """Stamp each of its tasks."""
+        visited = None if visitor is None else visitor.on_group_start(self, **headers) or {}
+        given = collect(headers, visited, self.options, append=append_stamps)
+        stamp_links(self, visitor, append_stamps, given)
+        for part in self.tasks:
+            part.stamp(visitor, append_stamps, **given)
+        if visitor is not None:
+            visitor.on_group_end(self, **given)
 
     def skew(self, start: float = 1.0, stop: float | None = None, step: float = 1.0) -> "group":
         """Delay each task a little more than the one before."""

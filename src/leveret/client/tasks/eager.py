@@ -5,7 +5,7 @@ One `EagerRun` decides; `apply` and `aapply` only call the function. A retry fol
 
 import inspect
 import traceback
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -221,7 +221,7 @@ class EagerRun:
         for spec in specs:
             Signature.from_dict(from_spec(spec), app=self.task.app).apply(lead)
 
-    def _continue(self, chain: tuple[SignatureSpec, ...], value: Any) -> None:
+    def _continue(self, chain: Sequence[SignatureSpec], value: Any) -> None:
         step = Signature.from_dict(from_spec(chain[-1]), app=self.task.app)
         step.apply((value,), chain=[from_spec(spec) for spec in chain[:-1]])
 

@@ -33,9 +33,9 @@ def taking_over(spec: SignatureSpec, message: Message) -> SignatureSpec:
     if kind(spec) == "chain" and not parts(spec):
         raise ImproperlyConfigured("an empty chain cannot take the place of a task")
     embed = message.embed
-    said = {
+    said: dict[str, Any] = {
         "task_id": message.id,
-        "chain": embed.chain or None,
+        "chain": tuple(embed.chain) or None,
         "chord": embed.chord,
         "group_id": message.group,
         "group_index": message.group_index,
@@ -44,6 +44,8 @@ def taking_over(spec: SignatureSpec, message: Message) -> SignatureSpec:
         # (id, attempt) names one run, and the attempts of this id are used up to here.
         "retries": message.attempt + 1,
     }
+    if message.stamped_headers and not spec.options.get("stamped_headers"):
+        said |= {"stamped_headers": list(message.stamped_headers), **message.stamps}
     hung = {"link": embed.callbacks, "link_error": embed.errbacks}
     said |= {name: value for name, value in hung.items() if value}
     taking = hang(_with_one_value(spec), {name: value for name, value in said.items() if value is not None})

@@ -117,10 +117,8 @@ def _write_plainly(envelope: Envelope) -> bytes:
 
 def read(raw: bytes) -> Envelope | None:
     """None for what is no envelope."""
-    try:
-        return _DECODE(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        pass
+    if (strictly := _read_strictly(raw)) is not None:
+        return strictly
     try:
         envelope: Envelope = msgspec.convert(json.loads(raw), Envelope)
     except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -144,6 +142,15 @@ def deliver(raw: bytes, receipt: Receipt, place: Place, names: Names) -> Deliver
         redelivered=envelope is not None and _redelivered(envelope),
         charges=past.charges,
         suspect=place.suspect,
+    )
+
+
+def delivered(posting: Posting, receipt: Receipt, names: Names) -> Delivery:
+    """As `deliver` of what `write` makes of a posting."""
+    wire = names.on_wire(posting.priority)
+    priority = names.from_wire(wire) if wire else None
+    return Delivery(
+        receipt=receipt, queue=posting.queue, encoded=msgspec.structs.replace(posting.encoded, priority=priority)
     )
 
 
@@ -180,11 +187,27 @@ def _body(body: Any, encoding: str | None) -> bytes | None:
 
 def once(raw: bytes) -> tuple[str, int] | None:
     """The id and attempt of a message that stands at the door."""
-    envelope = read(raw) if b'"once":' in raw else None
+    # As we write it the body comes first, has no quotes, and is nearly all of a long chain's message: it is left out.
+    end = raw.find(b'"', len(_BODY)) if raw.startswith(_BODY) else 0
+    if b'"once":' not in raw[end:]:
+        return None
+    envelope = (_read_strictly(_BODY + raw[end:]) if end > 0 else None) or read(raw)
     past = None if envelope is None else envelope.leveret
     if envelope is None or past is None or past.once is None:
         return None
     return str(envelope.headers.get("id")), past.once
+
+
+LONG = 4_000
+"""Bytes from which on it is worth leaving out a body."""
+_BODY = b'{"body":"'
+
+
+def _read_strictly(raw: bytes) -> Envelope | None:
+    try:
+        return _DECODE(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
 
 
 def priority(raw: bytes) -> int:

@@ -41,6 +41,8 @@ ACCUMULATE = "celery.accumulate"
 BEGIN = "leveret.begin"
 """The task that a whole composition takes the place of, where one message must stand for it."""
 CHORD_TIMEOUT = "leveret.chord_timeout"
+SETTLE_AGAIN = "leveret.settle_again"
+"""The task of a message that says what follows another's outcome, and is never run (`worker/steps.py`)."""
 _DELAYS = frozenset(("countdown", "eta"))
 
 

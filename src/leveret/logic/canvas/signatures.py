@@ -1,10 +1,11 @@
 """Signatures of compositions as values: which parts they have, how options and arguments are laid over them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from leveret.logic.wire.steps import Steps
 from leveret.model.signature import SignatureSpec
 
 CHAIN, GROUP, CHORD, CHUNKS = "chain", "group", "chord", "chunks"
@@ -16,6 +17,7 @@ _COMPOSED = frozenset(_NAMES.values())
 _SEAT = ("chord", "group_id", "group_index")
 TAIL = (*_SEAT, "link", "retries", "replaced_task_nesting")
 """Options of a composition that are its last part's."""
+_SPECS = {SignatureSpec}
 _LISTS = frozenset(("link", "link_error"))
 _NOBODYS = frozenset((*TAIL, "link_error", "chain", "task_id"))
 """Options that `start` places; all others go to the calls that begin (Celery's rule)."""
@@ -47,10 +49,12 @@ def read_spec(value: Any) -> SignatureSpec:
     )
 
 
-def read_specs(value: Any) -> tuple[SignatureSpec, ...]:
+def read_specs(value: Any) -> Sequence[SignatureSpec]:
     """One signature, several, or none."""
     if not value:
         return ()
+    if type(value) is Steps or (type(value) is tuple and set(map(type, value)) == _SPECS):
+        return value
     if isinstance(value, Mapping | SignatureSpec):
         return (read_spec(value),)
     return tuple(map(read_spec, value))
@@ -81,6 +85,9 @@ def body_of(chord: SignatureSpec) -> SignatureSpec:
 
 def flat(specs: Iterable[SignatureSpec]) -> Iterator[SignatureSpec]:
     for one in specs:
+        if one.subtask_type is None and not one.task.startswith("celery."):
+            yield one
+            continue
         of = kind(one)
         if of in (GROUP, CHUNKS):
             yield from parts(one)
@@ -192,7 +199,8 @@ def hang(spec: SignatureSpec, options: Mapping[str, Any]) -> SignatureSpec:
             own[name] = (*hung, *(one for one in read_specs(value) if one not in hung))
         elif name == "chain":
             # Its own chain runs first: as on the wire, the next step stands last.
-            own[name] = (*read_specs(value), *read_specs(own.get(name)))
+            before = read_specs(own.get(name))
+            own[name] = (*read_specs(value), *before) if before else read_specs(value)
         elif value is not None:
             own[name] = value
     return msgspec.structs.replace(spec, options=own)

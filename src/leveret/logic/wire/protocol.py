@@ -1,12 +1,14 @@
 """The fields of Celery's protocol v2: its header table and the embed, each read with its name in every complaint."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from leveret.errors import DecodeError, EncodeError
 from leveret.logic.serializers import dumps_json
-from leveret.logic.wire.jsontags import ATOMS, undress
+from leveret.logic.wire.jsontags import undress
+from leveret.logic.wire.signatures import signature_from_wire, signature_to_wire, step_to_wire
+from leveret.logic.wire.steps import Steps
 from leveret.model.message import Embed
 from leveret.model.signature import SignatureSpec
 
@@ -183,7 +185,7 @@ def embed_to_wire(embed: Embed) -> dict[str, Any]:
     if embed.errbacks:
         wire["errbacks"] = [signature_to_wire(spec) for spec in embed.errbacks]
     if embed.chain:
-        wire["chain"] = [signature_to_wire(spec) for spec in embed.chain]
+        wire["chain"] = [step_to_wire(spec) for spec in embed.chain]
     if embed.chord is not None:
         wire["chord"] = signature_to_wire(embed.chord)
     return wire
@@ -192,18 +194,20 @@ def embed_to_wire(embed: Embed) -> dict[str, Any]:
 def read_embed(embed: Mapping[str, Any], most_callbacks: int) -> Embed:
     chord = embed.get("chord")
     return Embed(
-        callbacks=_read_signatures(embed, "callbacks", most_callbacks),
-        errbacks=_read_signatures(embed, "errbacks", most_callbacks),
+        callbacks=tuple(_read_signatures(embed, "callbacks", most_callbacks)),
+        errbacks=tuple(_read_signatures(embed, "errbacks", most_callbacks)),
         # A chain may be long: it is bounded by the message's own size.
         chain=_read_signatures(embed, "chain", None),
         chord=None if chord is None else signature_from_wire(chord, "chord"),
     )
 
 
-def _read_signatures(embed: Mapping[str, Any], field: str, limit: int | None) -> tuple[SignatureSpec, ...]:
+def _read_signatures(embed: Mapping[str, Any], field: str, limit: int | None) -> Sequence[SignatureSpec]:
     found = embed.get(field)
     if found is None:
         return ()
+    if type(found) is Steps:
+        return found
     if isinstance(found, dict):
         found = [found]
     if not isinstance(found, list | tuple):
@@ -215,63 +219,3 @@ def _read_signatures(embed: Mapping[str, Any], field: str, limit: int | None) ->
     except DecodeError:
         # Once more with each one's place, for the complaint.
         return tuple(signature_from_wire(item, f"{field}[{index}]") for index, item in enumerate(found))
-
-
-def signature_to_wire(spec: SignatureSpec) -> dict[str, Any]:
-    """Celery's signature dict; signatures inside arguments and options become dicts too."""
-    wire = {
-        "task": spec.task,
-        "args": _inner_to_wire(spec.args),
-        "kwargs": _inner_to_wire(spec.kwargs),
-        "options": _inner_to_wire(spec.options),
-        "subtask_type": spec.subtask_type,
-        "immutable": spec.immutable,
-    }
-    if spec.chord_size is not None:
-        wire["chord_size"] = spec.chord_size
-    return wire
-
-
-def _inner_to_wire(value: Any) -> Any:
-    if isinstance(value, SignatureSpec):
-        return signature_to_wire(value)
-    if type(value) is list or type(value) is tuple:
-        return [_inner_to_wire(item) for item in value] if value else []
-    # Exact: a subclass of dict is the serializer's business.
-    if type(value) is dict:
-        # A chain of a thousand steps has a thousand of them in every message, nearly all of them flat.
-        for item in value.values():
-            if type(item) not in ATOMS:
-                return {key: _inner_to_wire(item) for key, item in value.items()}
-        return value
-    return dict(value) if isinstance(value, Mapping) and not isinstance(value, dict) else value
-
-
-def signature_from_wire(wire: Any, where: str = "signature") -> SignatureSpec:
-    """Read one signature dict; signatures inside its arguments and options stay dicts."""
-    if type(wire) is not dict and not isinstance(wire, Mapping):
-        raise DecodeError(f"{where}: expected a signature, got {type(wire).__name__}")
-    task = wire.get("task")
-    if type(task) is not str or not task:
-        raise DecodeError(f"{where}.task: expected a task's name")
-    args = wire.get("args") or ()
-    if not isinstance(args, list | tuple):
-        raise DecodeError(f"{where}.args: expected a list, got {type(args).__name__}")
-    kwargs, options = wire.get("kwargs") or {}, wire.get("options") or {}
-    for name, table in (("kwargs", kwargs), ("options", options)):
-        if not isinstance(table, dict):
-            raise DecodeError(f"{where}.{name}: expected an object, got {type(table).__name__}")
-    subtask_type, chord_size = wire.get("subtask_type"), wire.get("chord_size")
-    if subtask_type is not None and type(subtask_type) is not str:
-        raise DecodeError(f"{where}.subtask_type: expected a string, got {type(subtask_type).__name__}")
-    if chord_size is not None and type(chord_size) is not int:
-        raise DecodeError(f"{where}.chord_size: expected a number, got {type(chord_size).__name__}")
-    return SignatureSpec(
-        task=task,
-        args=tuple(args),
-        kwargs=kwargs,
-        options=options,
-        subtask_type=subtask_type,
-        immutable=bool(wire.get("immutable")),
-        chord_size=chord_size,
-    )

@@ -23,17 +23,19 @@ are broken: by the sockets that a `ports.driver.Witness` shows, or as a subclass
             return MyDriver(self.url, options, clock)
 """
 
-from leveret.testing.conformance.commits import TestCommit, TestTheDoor
 from leveret.testing.conformance.deaths import TestDeaths
 from leveret.testing.conformance.messages import TestClaims, TestEndings, TestMessages
 from leveret.testing.conformance.operating import TestCounts, TestDeadLetters, TestFind, TestPurge
 from leveret.testing.conformance.order import TestDelays, TestOrder, TestPriorities
 from leveret.testing.conformance.records import TestJoins, TestKeeping, TestRecords, TestWaiting
 from leveret.testing.conformance.sessions import TestConnections, TestLeases
+from leveret.testing.conformance.settling.along import TestCommitAndClaim
+from leveret.testing.conformance.settling.commits import TestCommit, TestTheDoor
 
 __all__ = [
     "TestClaims",
     "TestCommit",
+    "TestCommitAndClaim",
     "TestConnections",
     "TestCounts",
     "TestDeadLetters",

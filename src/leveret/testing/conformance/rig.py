@@ -74,6 +74,24 @@ class Rig(Fleet):
         (answer,) = await self._let_go(delivery.receipt).committer.commit((commitment,))
         return answer
 
+    async def commit_and_claim(
+        self,
+        delivery: Delivery,
+        verdict: Verdict = Verdict.ACK,
+        *,
+        credit: int = 1,
+        repeat: bool = False,
+        **options: Any,
+    ) -> tuple[tuple[Committed | Stale, ...], tuple[Delivery, ...]]:
+        """`repeat`: as one asks again who got no answer."""
+        commitment = Commitment(receipt=delivery.receipt, verdict=Verdict.ACK, **options)
+        session = self._holders[delivery.receipt][0]
+        process = self._let_go(delivery.receipt)
+        claim = self._request(session, credit, repeat=repeat)
+        answers, deliveries = await process.committer.commit_and_claim((commitment,), claim)
+        self._note(session, process, deliveries)
+        return answers, deliveries
+
     async def give_back(self, *deliveries: Delivery, **options: Any) -> None:
         """In one batch; they are of one session."""
         returns = tuple(Return(receipt=delivery.receipt, **options) for delivery in deliveries)
@@ -96,18 +114,23 @@ class Rig(Fleet):
 
     async def _ask(self, session: str, credit: int, **options: Any) -> tuple[Delivery, ...]:
         process = self._process(session)
-        self._numbers[session] = self._numbers.get(session, 0) + 1
-        queues = self._queues.get(session, (QUEUE,))
-        facts = {"queues": queues, "number": self._numbers[session], **options}
-        claim = Claim(session=SessionId(session), credit=credit, **facts)
+        claim = self._request(session, credit, **options)
         process.queues.update(claim.queues)
         deliveries = await process.broker.claim(claim)
         assert len(deliveries) <= credit
+        self._note(session, process, deliveries)
+        return deliveries
+
+    def _request(self, session: str, credit: int, *, repeat: bool = False, **options: Any) -> Claim:
+        self._numbers[session] = self._numbers.get(session, 0) + (not repeat)
+        facts = {"queues": self._queues.get(session, (QUEUE,)), "number": self._numbers[session], **options}
+        return Claim(session=SessionId(session), credit=credit, **facts)
+
+    def _note(self, session: str, process: Process, deliveries: tuple[Delivery, ...]) -> None:
         for delivery in deliveries:
             holder, _ = self._holders.setdefault(delivery.receipt, (session, process))
             assert holder == session, "two sessions were given the same receipt"
             self.held.setdefault(session, []).append(delivery.receipt)
-        return deliveries
 
     async def _gather(
         self, ask: Callable[[int], Awaitable[tuple[Delivery, ...]]], credit: int, patience: float

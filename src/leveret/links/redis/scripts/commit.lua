@@ -1,7 +1,9 @@
--- Settles deliveries: for each its outcome behind the fence, its seat, what follows, and its end; all of it or nothing.
+-- Settles deliveries: for each its outcome behind the fence, its seat, what follows, and its end; all of it or nothing. Then
+-- takes what may be claimed, where it is told to: who idles is woken for the rest.
 -- ARGV: the prefix, "1" to publish outcomes, documents found not ended (`store.lua`), session, what stands before and
 -- after the key of a document in that of its facts, milliseconds to keep a plain outcome, "1" to keep the values of joins in
--- order, milliseconds to remember that a join is over, then for each delivery
+-- order, milliseconds to remember that a join is over, how many values at the end are for `taking.lua` ("0": nothing is to be
+-- taken), then for each delivery
 --   "=", field (its receipt), key of the document, document: an acknowledgement with an outcome that needs no facts;
 --   "-", field: one without an outcome;
 --   "*", field, id of its door ("": none), attempt at the door,
@@ -14,11 +16,13 @@
 -- Answers for each 1 done, 0 refused by the fence, 2 there is a document this script cannot read, 3 not held any more;
 -- what `joins.lua` says (or nothing, of no seat) where more follows that only its sender knows, because the last seat was taken
 -- or because it is not to end yet: outcome and seat are written, nothing else, and the delivery is still held; 4 somebody else
--- has seen to a join that was to be over with it: nothing is written. Last: 1 when this user may not publish.
+-- has seen to a join that was to be over with it: nothing is written. Then what was taken, or nothing. Last: 1 when this user
+-- may not publish.
 --#include fence
 --#include place
 --#include joins
 --#include door
+--#include taking
 
 local answers = {}
 local asked = ARGV[2] == '1'
@@ -98,8 +102,9 @@ local function conclude(at, over, next)
   return 1
 end
 
-local at = 10
-while at <= #ARGV do
+local at, stop = 11, #ARGV - tonumber(ARGV[10])
+if stop < #ARGV then put_off = {} end
+while at <= stop do
   local answer
   if ARGV[at] == '=' then
     answer = settle('HDEL', ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], PLAIN, milliseconds)
@@ -114,6 +119,19 @@ while at <= #ARGV do
     at = next + 1 + tonumber(ARGV[next])
   end
   answers[#answers + 1] = answer
+end
+if put_off then
+  local taken, came = take(stop + 1)
+  local wanted = put_off
+  put_off = nil
+  for list, left in pairs(kept) do
+    for _, raw in ipairs(left) do redis.call('LPUSH', P .. list, raw) end
+  end
+  for queue, count in pairs(wanted) do wake(queue, count - (came[queue] or 0)) end
+  -- A refusal (somebody else's key under a queue's name) is for the next claim to tell: what is settled is settled.
+  answers[#answers + 1] = taken.err and {'late'} or taken
+else
+  answers[#answers + 1] = {}
 end
 answers[#answers + 1] = asked and silent and 1 or 0
 return answers

@@ -40,16 +40,21 @@ local function post(at, last)
     if ARGV[at] == '+' then
       local count = tonumber(ARGV[at + 2])
       -- Lua puts at most 8,000 values on its stack.
-      for first = at + 3, at + 2 + count, 1000 do
-        redis.call('LPUSH', P .. ARGV[at + 1], unpack(ARGV, first, math.min(first + 999, at + 2 + count)))
+      for first = at + 3, at + 2 + count, put_off and 1 or 1000 do
+        if put_off then
+          put(ARGV[at + 1], ARGV[first], '')
+        else
+          redis.call('LPUSH', P .. ARGV[at + 1], unpack(ARGV, first, math.min(first + 999, at + 2 + count)))
+        end
       end
-      ring(queue_of(ARGV[at + 1]), count)
+      if not put_off then ring(queue_of(ARGV[at + 1]), count) end
       at = at + 3 + count
     elseif ARGV[at] == '!' then
       redis.call('PUBLISH', ARGV[at + 1], ARGV[at + 2])
       at = at + 3
     else
       local list, raw, due, id = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
+      if put_off then posted[raw] = at + 2 end
       if id == '' then
         put(list, raw, due)
       else

@@ -10,7 +10,7 @@ local function queue_of(list)
 end
 
 -- Wakes so many of those who lie idle for a queue. Who is not heard is gone, or may use no channel.
-local function ring(queue, wanted)
+local function wake(queue, wanted)
   while wanted > 0 do
     local session = redis.call('SPOP', P .. 'leveret:idle:' .. queue)
     if not session then return end
@@ -20,13 +20,27 @@ local function ring(queue, wanted)
   end
 end
 
+-- How many are to be woken, by queue, once it is known how much of it the script has taken itself; nil: at once.
+local put_off
+-- What such a script puts in, by list, and where ARGV has it, by its text: it is pushed when it is known that it is not
+-- taken at once. Lua hashes each text of which it is told, at 1 ns a byte: a long one had better not come back from its list.
+local kept, posted = {}, {}
+
+local function ring(queue, wanted)
+  if put_off then
+    put_off[queue] = (put_off[queue] or 0) + wanted
+  else
+    wake(queue, wanted)
+  end
+end
+
 -- Keeps a message until `due` (unix time). Whoever sleeps until the first one that was due has to know of an earlier one.
 local function delay(list, raw, due)
   local member = string.format('%d %s', redis.call('INCR', P .. 'leveret:seq'), list)
   redis.call('ZADD', P .. 'leveret:delayed', due, member)
   redis.call('HSET', P .. 'leveret:delayed:messages', member, raw)
   redis.call('HINCRBY', P .. 'leveret:delayed:counts', queue_of(list), 1)
-  if redis.call('ZRANGE', P .. 'leveret:delayed', 0, 0)[1] == member then ring(queue_of(list), 1) end
+  if redis.call('ZRANGE', P .. 'leveret:delayed', 0, 0)[1] == member then wake(queue_of(list), 1) end
 end
 
 -- With its memory full Redis refuses the first write of a script that could take more, and asks nothing after any other.
@@ -79,8 +93,13 @@ end
 local function put(list, raw, due)
   if due ~= '' and tonumber(due) > now() then
     delay(list, raw, due)
+    return
+  end
+  if put_off then
+    kept[list] = kept[list] or {}
+    table.insert(kept[list], raw)
   else
     redis.call('LPUSH', P .. list, raw)
-    ring(queue_of(list), 1)
   end
+  ring(queue_of(list), 1)
 end
