@@ -10,6 +10,7 @@ from leveret.links.redis.location import Location
 from leveret.links.redis.names import Names, checked
 from leveret.links.redis.refusals import Lost, Refusal
 from leveret.links.redis.results.records import Keys
+from leveret.links.redis.results.verbs import begun, opened
 from leveret.links.redis.scripts import Call, Verb, good, run, run_together, script
 from leveret.model.delivery import Posting
 
@@ -45,6 +46,7 @@ class Desk:
         if not all(posting.queue for posting in postings):
             postings = yield from self._exchanges.route(postings)
         yield from self.introduce({posting.queue for posting in postings})
+        yield from opened(self._results, begun(postings))
         parts = (postings[start : start + AT_ONCE] for start in range(0, len(postings), AT_ONCE))
         calls = (self._call(part, now) for part in parts)
         if len(postings) > AT_ONCE and GROUP in postings[0].encoded.headers:
