@@ -69,7 +69,7 @@ class Desk:
             return None
         posting = postings[0]
         queue = posting.queue
-        if queue not in self._queues or posting.once or posting.not_before is not None:
+        if queue not in self._queues or posting.once or posting.not_before is not None or posting.begins:
             return None
         if posting.exchange and posting.exchange in self._fanouts:
             return None
