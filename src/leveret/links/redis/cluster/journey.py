@@ -15,6 +15,8 @@ from leveret.links.redis.refusals import Lost, Refusal
 Leg = tuple[Endpoint, list[Command]]
 Journey = Generator[list[Leg] | float, list[list[Any] | Lost], list[Any]]
 ATTEMPTS = 8
+"""Redirections that are followed at once. Further ones are those of nodes that send to one another, which ends when the
+news of a move has reached both."""
 PAUSE_SECONDS, PAUSES = 0.05, 60
 """A task has two keys, and one of them may be missing: while its slot is on its way from one node to another neither of
 them answers for both (`TRYAGAIN`). Most moves are over in milliseconds."""
@@ -27,7 +29,7 @@ def travel(atlas: Atlas, commands: Sequence[Command]) -> Journey:
     places, asked = list(range(len(commands))), dict[int, Endpoint]()
     moved: dict[int, Endpoint] = {}
     attempts, pauses = ATTEMPTS, PAUSES
-    while attempts and pauses:
+    while pauses:
         if atlas.stale:
             yield from _survey(atlas)
             # News of a move spread slowly: who was asked for all slots may not have heard of it yet.
@@ -59,7 +61,7 @@ def travel(atlas: Atlas, commands: Sequence[Command]) -> Journey:
         asked = again
         if not places:
             break
-        if pause:
+        if pause or not attempts:
             pauses -= 1
             yield PAUSE_SECONDS
         else:
