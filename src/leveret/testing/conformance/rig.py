@@ -84,7 +84,7 @@ class Rig(Fleet):
         **options: Any,
     ) -> tuple[tuple[Committed | Stale, ...], tuple[Delivery, ...]]:
         """`repeat`: as one asks again who got no answer."""
-        commitment = Commitment(receipt=delivery.receipt, verdict=Verdict.ACK, **options)
+        commitment = Commitment(receipt=delivery.receipt, verdict=verdict, **options)
         session = self._holders[delivery.receipt][0]
         process = self._let_go(delivery.receipt)
         claim = self._request(session, credit, repeat=repeat)

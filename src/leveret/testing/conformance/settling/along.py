@@ -7,7 +7,7 @@ from leveret.ports.broker import Capability
 from leveret.testing.conformance.case import case
 from leveret.testing.conformance.needs import Trait
 from leveret.testing.conformance.rig import Rig
-from leveret.testing.conformance.values import ids, posting, success
+from leveret.testing.conformance.values import ids, posting, revoked, success
 
 
 class TestCommitAndClaim:
@@ -46,6 +46,17 @@ class TestCommitAndClaim:
         _, deliveries = await rig.commit_and_claim(last, follow=(posting("b", once=True, priority=9),))
 
         assert ids(deliveries) == ["b"]
+
+    @case
+    async def test_what_was_revoked_before_it_was_put_in_is_marked_there_too(self, rig: Rig) -> None:
+        await rig.send("a")
+        await rig.join()
+        last = await rig.one()
+        await rig.store(revoked("b"))
+
+        _, (delivery,) = await rig.commit_and_claim(last, record=success("a"), follow=(posting("b", once=True),))
+
+        assert delivery.revoked
 
     @case
     async def test_asked_again_it_answers_the_same_deliveries(self, rig: Rig) -> None:
