@@ -11,11 +11,11 @@ from pamqp import commands
 
 from leveret.links.amqp import declaring, letters, names
 from leveret.links.amqp.address import Failover
-from leveret.links.amqp.aio import AsyncConnection, connect
+from leveret.links.amqp.aio import AsyncConnection, Deaf, connect
 from leveret.links.amqp.letters import RAW, Facts, Letter
 from leveret.links.amqp.protocol import frames, methods
 from leveret.links.amqp.protocol.errors import ProtocolError
-from leveret.links.amqp.protocol.events import Confirmed, Delivered, Returned
+from leveret.links.amqp.protocol.events import Delivered
 from leveret.links.amqp.publisher import Publisher, follow
 from leveret.model.delivery import DeadLetter, Place, QueueCounts, Whereabouts
 from leveret.model.options import DriverOptions
@@ -147,9 +147,9 @@ def _empty(queue: str) -> QueueCounts:
     return QueueCounts(queue=queue, delayed=None, claimed=None, consumers=0)
 
 
-class Drawer:
+class Drawer(Deaf):
     """The messages of one queue of ours, taken out to be looked at; what is not removed goes back to its old place when
-    the channel closes. A `ChannelOwner`."""
+    the channel closes."""
 
     def __init__(self, connection: AsyncConnection, queue: str) -> None:
         self._connection, self._queue = connection, queue
@@ -190,21 +190,6 @@ class Drawer:
     async def close(self) -> None:
         if self._channel and self._connection.error is None:
             await self._connection.call(self._channel, commands.Channel.Close(200, "", 0, 0))
-
-    def delivered(self, message: Delivered) -> None:
-        return
-
-    def confirmed(self, confirm: Confirmed) -> None:
-        return
-
-    def returned(self, message: Returned) -> None:
-        return
-
-    def cancelled(self, consumer: str) -> None:
-        return
-
-    def lost(self, error: Exception) -> None:
-        return
 
 
 def dead_letter(message: Delivered, queue: str) -> DeadLetter:

@@ -56,6 +56,26 @@ class ChannelOwner(Protocol):
         ...
 
 
+class Deaf:
+    """A `ChannelOwner` that heeds nothing: for channels on which only methods are called, and a base for those who hear
+    one thing."""
+
+    def delivered(self, message: Delivered) -> None:
+        return
+
+    def confirmed(self, confirm: Confirmed) -> None:
+        return
+
+    def returned(self, message: Returned) -> None:
+        return
+
+    def cancelled(self, consumer: str) -> None:
+        return
+
+    def lost(self, error: Exception) -> None:
+        return
+
+
 class AsyncConnection(asyncio.BufferedProtocol):
     """Made by `connect`. Its owner keeps no task running: the loop calls it."""
 

@@ -17,7 +17,7 @@ from pamqp import commands
 from leveret.errors import BrokerError, OperationalError, PublishFailed, PublishUnknown, QueueNotFound
 from leveret.links.amqp import declaring, names
 from leveret.links.amqp.address import Failover
-from leveret.links.amqp.aio import AsyncConnection, connect
+from leveret.links.amqp.aio import AsyncConnection, Deaf, connect
 from leveret.links.amqp.confirms import Batch, Confirms
 from leveret.links.amqp.declaring import Steps
 from leveret.links.amqp.letters import Letter, index_entry
@@ -366,7 +366,7 @@ async def follow(connection: AsyncConnection, steps: Steps) -> Any:
             except StopIteration as stop:
                 return stop.value
             if channel is None:
-                channel = await connection.channel(_Silent())
+                channel = await connection.channel(Deaf())
             try:
                 answer = await connection.call(channel, method)
             except ChannelClosed as closed:
@@ -374,22 +374,3 @@ async def follow(connection: AsyncConnection, steps: Steps) -> Any:
     finally:
         if channel is not None and connection.error is None:
             connection.send(channel, commands.Channel.Close(200, "", 0, 0))
-
-
-class _Silent:
-    """Owns a channel on which only methods are called."""
-
-    def delivered(self, message: Delivered) -> None:
-        return
-
-    def confirmed(self, confirm: Confirmed) -> None:
-        return
-
-    def returned(self, message: Returned) -> None:
-        return
-
-    def cancelled(self, consumer: str) -> None:
-        return
-
-    def lost(self, error: Exception) -> None:
-        return

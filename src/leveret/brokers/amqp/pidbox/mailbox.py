@@ -12,11 +12,11 @@ from pamqp import commands
 
 from leveret.errors import BrokerError, OperationalError
 from leveret.links.amqp.address import Failover
-from leveret.links.amqp.aio import AsyncConnection, connect
+from leveret.links.amqp.aio import AsyncConnection, Deaf, connect
 from leveret.links.amqp.declaring import LOCKED, Steps
 from leveret.links.amqp.protocol import frames, methods
 from leveret.links.amqp.protocol.errors import ChannelClosed, ConnectionLost, ProtocolError
-from leveret.links.amqp.protocol.events import Confirmed, Delivered, Returned
+from leveret.links.amqp.protocol.events import Delivered
 from leveret.links.amqp.protocol.properties import TRANSIENT, Properties, read_properties, write_properties
 from leveret.links.amqp.publisher import follow
 from leveret.logic.remote.wire import exchange_of, reply_exchange_of, reply_queue_of
@@ -194,8 +194,8 @@ class AmqpInbox:
         return taken
 
 
-class _Ear:
-    """A `ChannelOwner`: what comes goes on, and the end is told."""
+class _Ear(Deaf):
+    """What comes goes on, and the end is told."""
 
     def __init__(self, hear: Hear, over: Callable[[], None]) -> None:
         self._hear, self._over = hear, over
@@ -208,12 +208,6 @@ class _Ear:
         self._hear(
             Parcel(body=message.body, headers=properties.headers, content_type=properties.content_type or "unknown")
         )
-
-    def confirmed(self, confirm: Confirmed) -> None:
-        return
-
-    def returned(self, message: Returned) -> None:
-        return
 
     def cancelled(self, consumer: str) -> None:
         self._over()

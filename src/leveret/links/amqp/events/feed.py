@@ -6,11 +6,11 @@ from typing import Any
 
 from leveret.errors import BrokerError, OperationalError
 from leveret.links.amqp.address import Failover
-from leveret.links.amqp.aio import AsyncConnection, connect
+from leveret.links.amqp.aio import AsyncConnection, Deaf, connect
 from leveret.links.amqp.declaring import Steps
 from leveret.links.amqp.protocol import methods
 from leveret.links.amqp.protocol.errors import ChannelClosed, ConnectionLost
-from leveret.links.amqp.protocol.events import Confirmed, Delivered, Returned
+from leveret.links.amqp.protocol.events import Delivered
 from leveret.links.amqp.protocol.properties import read_properties
 from leveret.links.amqp.publisher import follow
 from leveret.model.telling.event import JSON_TYPE, EventNames, Parcel
@@ -56,25 +56,13 @@ def opened(message: Delivered) -> Parcel:
     return Parcel(message.routing_key, message.body, str(hostname or ""), properties.content_type or JSON_TYPE)
 
 
-class Unconfirmed:
-    """A channel without confirms, as its `ChannelOwner`."""
+class Unconfirmed(Deaf):
+    """A channel without confirms."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self.connection = connection
         self.number = 0
         self.error: Exception | None = None
-
-    def delivered(self, message: Delivered) -> None:
-        return
-
-    def confirmed(self, confirm: Confirmed) -> None:
-        return
-
-    def returned(self, message: Returned) -> None:
-        return
-
-    def cancelled(self, consumer: str) -> None:
-        return
 
     def lost(self, error: Exception) -> None:
         self.error = error
