@@ -38,7 +38,7 @@ RIGHTS = (
 BROKER_RIGHTS = (
     "+get +mget +set +del +exists +persist +pexpire +incr +incrby +time "
     "+hset +hsetnx +hget +hmget +hgetall +hlen +hkeys +hexists +hdel +hincrby +hscan "
-    "+lpush +rpush +rpop +llen +lindex +lrange +sadd +srem +spop +smembers +sismember "
+    "+lpush +rpush +rpop +brpop +llen +lindex +lrange +sadd +srem +spop +smembers +sismember "
     "+zadd +zcard +zrem +zrange +zrangebyscore +zremrangebyscore +zscore +zmscore "
     "+eval +evalsha +publish +subscribe +unsubscribe +ping +select +info +client|tracking +client|caching"
 )

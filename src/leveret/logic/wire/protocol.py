@@ -7,7 +7,7 @@ from typing import Any
 from leveret.errors import DecodeError, EncodeError
 from leveret.logic.serializers import dumps_json
 from leveret.logic.wire.jsontags import undress
-from leveret.logic.wire.signatures import signature_from_wire, signature_to_wire, step_to_wire
+from leveret.logic.wire.signatures import signature_from_wire, signature_to_wire
 from leveret.logic.wire.steps import Steps
 from leveret.model.message import Embed
 from leveret.model.signature import SignatureSpec
@@ -185,7 +185,7 @@ def embed_to_wire(embed: Embed) -> dict[str, Any]:
     if embed.errbacks:
         wire["errbacks"] = [signature_to_wire(spec) for spec in embed.errbacks]
     if embed.chain:
-        wire["chain"] = [step_to_wire(spec) for spec in embed.chain]
+        wire["chain"] = [signature_to_wire(spec) for spec in embed.chain]
     if embed.chord is not None:
         wire["chord"] = signature_to_wire(embed.chord)
     return wire

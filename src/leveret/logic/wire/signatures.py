@@ -29,16 +29,6 @@ def signature_to_wire(spec: SignatureSpec) -> dict[str, Any]:
     return wire
 
 
-def step_to_wire(spec: SignatureSpec) -> dict[str, Any]:
-    """A step of a chain, without what Celery reads the same as absent: each message carries all the steps behind it."""
-    wire = signature_to_wire(spec)
-    if spec.subtask_type is None:
-        del wire["subtask_type"]
-    if not spec.immutable:
-        del wire["immutable"]
-    return wire
-
-
 def _inner_to_wire(value: Any) -> Any:
     if isinstance(value, SignatureSpec):
         return signature_to_wire(value)

@@ -15,7 +15,7 @@ from leveret.links.redis.hubs import Hubs
 from leveret.links.redis.location import Location
 from leveret.links.redis.loop import LoopConnection, connect
 from leveret.links.redis.names import SEPARATOR, Names
-from leveret.links.redis.refusals import Refusal
+from leveret.links.redis.refusals import Refusal, explain
 from leveret.links.redis.scripts import Verb, good
 from leveret.logic.remote.wire import exchange_of, reply_exchange_of, reply_queue_of
 from leveret.model.remote.command import Parcel
@@ -81,7 +81,7 @@ class RedisMailbox:
         )
         connection = await connect(self._location)
         try:
-            yield RedisInbox(connection, address, self._names.key(queue), self._names)
+            yield RedisInbox(connection, address, self._names.key(queue), self._names, self._location.shown)
         finally:
             connection.close()
             with suppress(BrokerError):
@@ -108,8 +108,8 @@ class RedisMailbox:
 class RedisInbox:
     """`ports.operations.mailbox.Inbox`: a list, on a connection that waits at it."""
 
-    def __init__(self, connection: LoopConnection, address: str, key: str, names: Names) -> None:
-        self._connection, self._key, self._names = connection, key, names
+    def __init__(self, connection: LoopConnection, address: str, key: str, names: Names, shown: str) -> None:
+        self._connection, self._key, self._names, self._shown = connection, key, names, shown
         self.address = address
 
     async def take(self, timeout: float) -> tuple[Parcel, ...]:
@@ -119,7 +119,7 @@ class RedisInbox:
             # Redis counts in hundredths: less than one would mean to wait for ever.
             (found,) = await self._connection.ask([("BRPOP", self._key, f"{max(min(left, LOOK_SECONDS), 0.01):.3f}")])
             if type(found) is Refusal:
-                raise found
+                raise explain(found, self._shown)
             if found is not None:
                 (more,) = await self._connection.ask([("RPOP", self._key, AT_ONCE)])
                 raws = [found[1], *(good(more) or ())]
