@@ -27,10 +27,12 @@ def test_a_composition(case: Case, sender: str, runner: str, fleet: Fleet) -> No
 
 @pytest.mark.parametrize(("case", "sender", "runner"), ways([case for case in CASES if case.name in ON_RABBITMQ]))
 def test_a_composition_through_rabbitmq(case: Case, sender: str, runner: str, rabbit_fleet: Fleet) -> None:
-    run(case, sender, runner, rabbit_fleet)
+    # Publishing and the note that the join is over are two steps here: in between a worker of the other side may call
+    # its error callback as well (docs/how-to/move-from-celery.md).
+    run(case, sender, runner, rabbit_fleet, callers=2 if runner == "both" else 1)
 
 
-def run(case: Case, sender: str, runner: str, fleet: Fleet) -> None:
+def run(case: Case, sender: str, runner: str, fleet: Fleet, callers: int = 1) -> None:
     words = fleet.words(sender, runner)
     fleet.site.notes.forget()
 
@@ -44,4 +46,4 @@ def run(case: Case, sender: str, runner: str, fleet: Fleet) -> None:
         else:
             assert value == case.value
     for mark, count in case.notes.items():
-        assert len(fleet.site.notes.wait(count, tag=mark)) == count
+        assert count <= len(fleet.site.notes.wait(count, tag=mark)) <= count * callers
