@@ -57,7 +57,7 @@ def found(project: Path) -> Found:
         ("apply_async(producer=)", "not needed here", "remove it"),
         ("apply_async(tenant=)", "works differently", "headers"),
         ("apply_async(eta=<naive>)", "works differently", "timezone.utc"),
-        ("app.amqp", "not yet", "no such attribute"),
+        ("app.amqp", "not yet", "queues and routes are settings"),
         ("celery worker", "works", "leveret worker"),
         ("-P gevent", "works differently", "-P asyncio"),
         ("--without-gossip", "not needed here", "gossip"),
