@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import redis
-from amqp.exceptions import NotFound
+from amqp.exceptions import InternalError, NotFound
 from kombu import Connection
 from tests.interop.sides.apps import MAKERS
 from tests.interop.sides.lines import Kind, Line, tag
@@ -136,7 +136,7 @@ class RabbitSite(Site):
             try:
                 while message := channel.basic_get(f"leveret_celery_delayed_{seconds.bit_length() - 1}"):
                     yield message.headers.get("id"), str(message.body)
-            except NotFound:
+            except (NotFound, InternalError):  # it is not there, or just being made
                 return
 
     def waiting(self, queue: str) -> int:
