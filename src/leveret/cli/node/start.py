@@ -76,7 +76,6 @@ def worker_options(plan: Plan, settings: Settings, request: Request) -> WorkerOp
     limits = autoscale_limits(given["autoscale"], settings.worker_pool)
     processes, slots = layout(settings.worker_pool, settings.worker_concurrency if limits is None else limits.least)
     queues = consumed_queues(settings, plan.queues, split_names(given["queues"]), split_names(given["exclude_queues"]))
-    clock = SystemClock()
     clock, name = SystemClock(), node_name(given["hostname"])
     if Capability.FANOUT in open_drivers(settings, clock).broker.capabilities:
         queues = own_queues(queues, plan.broadcasts, name, direct=settings.worker_direct)
