@@ -1,0 +1,74 @@
+"""What a task may be declared with: `@app.task(limits=Rate("100/m"), breaker=CircuitBreaker(), ...)`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Key = Callable[..., Any]
+"""Called with a task's own arguments; calls for which it answers the same (as text) share the limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `limit` starts of a task in any stretch of its period, in the whole cluster: `Rate("100/m")`.
+
+    `limit` is a number a second, or "n/s", "n/m", "n/h", as Celery's `rate_limit` has it. `burst`: how many may start
+    at once after a quiet spell, beyond the even pace; None is a tenth of the limit, at least one.
+    """
+
+    limit: str | float
+    key: Key | None = None
+    burst: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Concurrency:
+    """At most `limit` runs of a task at the same time, in the whole cluster."""
+
+    limit: int
+    key: Key | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CircuitBreaker:
+    """Stop calling what is down: after `failures` failed runs within `within` seconds a task does not start for
+    `recover` seconds; then one run probes, and its outcome closes the breaker or opens it again. Shared by the cluster.
+
+    What a task `throws` on purpose (`Task.throws`), `Ignore`, `Reject` and `Snooze` are no failures.
+    """
+
+    failures: int = 5
+    within: float = 60.0
+    recover: float = 30.0
+    key: Key | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryBudget:
+    """How many retries of a task type may start: `share` of the last minute's successes, and `per_second` besides. What
+    is beyond it waits for its turn; it is not dropped."""
+
+    share: float = 0.1
+    per_second: float = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unique:
+    """As `unique_for`, `unique_until`, `on_conflict` and `unique_by` of a task say it. Durations are seconds."""
+
+    seconds: float
+    until_start: bool = False
+    """Whether the next one may be sent as soon as this one runs; else when it has ended for good."""
+    conflict: str = "keep"
+    """`keep`: the caller gets the result of the one that is there; `replace`: the new one takes its place unless it
+    runs; `raise`: `TaskAlreadySent`."""
+    key: Key | None = None
+    """None: all arguments."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """A task that gets a list of calls at once: at most `size` of them, or what came `within` seconds of the first."""
+
+    size: int = 100
+    within: float = 2.0
