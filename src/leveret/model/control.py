@@ -119,6 +119,8 @@ class Tally(Struct, frozen=True, tag="tally"):
     processed: int
     tasks: tuple[TaskTally, ...] = ()
     """Where metrics are shown."""
+    beats: Mapping[str, float] = {}
+    """When Celery's beat was last seen to send something here, by its mark."""
 
 
 FromChild = Tally | Noted | Ready | Drained | Broken | Waiting | Leaving | Told

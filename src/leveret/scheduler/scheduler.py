@@ -18,6 +18,7 @@ from leveret.model.delivery import Posting
 from leveret.model.schedules.entry import Due, Entry, Fire, Move, Report, Standing
 from leveret.ports.clock import Clock
 from leveret.ports.schedule import ScheduleStore
+from leveret.scheduler.neighbour import Neighbour, Seen
 from leveret.scheduler.overlap import Overlaps
 
 POLL_SECONDS: Final = 0.5
@@ -61,6 +62,8 @@ class SchedulerParts:
     """What the app's code defines, brought into the store at start; None: this scheduler knows no app."""
     tasks: frozenset[str] = frozenset()
     """The names of the app's tasks."""
+    seen: Seen | None = None
+    """What Celery's beat is seen to send here; None: nobody looks, or it does not matter."""
     log: Callable[..., None] = log_to_logging
 
 
@@ -71,6 +74,7 @@ class Scheduler:
         self._store, self._publish, self._clock = parts.store, parts.publish, parts.clock
         self._overlaps, self._log = parts.overlaps, parts.log
         self._source, self._entries, self._tasks = parts.source, parts.entries, parts.tasks
+        self._neighbour = None if parts.seen is None else Neighbour(parts.store, parts.seen, parts.log)
         self._failures = 0
         self._unplannable: set[tuple[str, int]] = set()
 
@@ -94,9 +98,10 @@ class Scheduler:
         asked = self._clock.monotonic()
         due = await self._store.due(BATCH)
         planned = self._planned(due)
-        moves = await self._overlaps.held_back(
-            tuple(move for _, move in planned), tuple(s for s, _ in planned), due.now
-        )
+        moves, standings = tuple(move for _, move in planned), tuple(standing for standing, _ in planned)
+        moves = await self._overlaps.held_back(moves, standings, due.now)
+        if self._neighbour is not None:
+            moves = await self._neighbour.held_back(moves, standings, due.now)
         taken = await self._store.take(moves) if moves else ()
         fires = [fire for move, ours in zip(moves, taken, strict=True) if ours for fire in move.fires]
         self._tell_missed(moves, taken)

@@ -6,7 +6,6 @@
 import atexit
 import contextlib
 import faulthandler
-import multiprocessing
 import os
 import random
 import signal
@@ -40,6 +39,8 @@ def become_child(entry: str, app: Any, options: WorkerOptions, channel: Channel[
     leave_signals_to_the_supervisor()
     if hasattr(faulthandler, "register"):
         faulthandler.register(signal.SIGUSR1, all_threads=True)
+    # 2 MB that the supervisor has no use for.
+    multiprocessing = import_module("multiprocessing")
     if multiprocessing.get_start_method(allow_none=True) is None:
         # A child has an I/O thread: a fork of it by multiprocessing could inherit a held lock.
         multiprocessing.set_start_method("spawn")

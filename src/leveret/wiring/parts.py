@@ -1,11 +1,12 @@
 """Every part is found by name through one table: built in, by an entry point, or by a dotted path."""
 
 import difflib
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from importlib.metadata import distributions
+from pathlib import Path
 from typing import Any
 
 from leveret.errors import ImproperlyConfigured, MissingExtra
@@ -102,6 +103,9 @@ def discovered() -> tuple[Part, ...]:
 @cache
 def installed() -> tuple[Part, ...]:
     """The parts other packages bring. One scan of all of them: each costs 3 ms and reads every package's metadata."""
+    if not _any_brings_parts():
+        return ()
+    distributions = import_module("importlib.metadata").distributions
     groups = {f"leveret.{kind}": kind for kind in KINDS}
     return tuple(
         Part(kind=groups[point.group], name=point.name, target=point.value, origin=package.name)
@@ -109,6 +113,19 @@ def installed() -> tuple[Part, ...]:
         for point in package.entry_points
         if point.group in groups
     )
+
+
+def _any_brings_parts() -> bool:
+    """Whether some package's entry points name us at all: a look at files of one name. `importlib.metadata` would read
+    every package's metadata, and takes 5 MB of each process."""
+    for place in sys.path:
+        folder = Path(place or ".")
+        if folder.is_file():
+            return True  # a zip archive: let the library look into it
+        for found in (*folder.glob("*.dist-info/entry_points.txt"), *folder.glob("*.egg-info/entry_points.txt")):
+            if b"[leveret." in found.read_bytes():
+                return True
+    return False
 
 
 def load(kind: str, name: str) -> Any:

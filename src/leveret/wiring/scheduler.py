@@ -14,6 +14,7 @@ from leveret.model.schedules.entry import Entry
 from leveret.ports.backend import Backend
 from leveret.ports.driver import ScheduleDriver
 from leveret.ports.schedule import ScheduleStore
+from leveret.scheduler.neighbour import Seen
 from leveret.scheduler.overlap import FORGOTTEN_SECONDS, Overlaps
 from leveret.scheduler.scheduler import Scheduler, SchedulerParts
 from leveret.wiring import parts as catalogue
@@ -77,10 +78,14 @@ Companion = Callable[[], Coroutine[Any, Any, None]]
 
 
 def build_scheduler(
-    settings: Settings, source: str, entries: tuple[Entry, ...] | None, tasks: Iterable[str] = ()
+    settings: Settings,
+    source: str,
+    entries: tuple[Entry, ...] | None,
+    tasks: Iterable[str] = (),
+    seen: Seen | None = None,
 ) -> Companion:
     """A scheduler to be run on a loop until it is cancelled; it opens what it needs there and closes it. `entries` and
-    `tasks` are those of the app that `source` names."""
+    `tasks` are those of the app that `source` names; `seen`: what Celery's beat is seen to send, where that matters."""
 
     async def run() -> None:
         clock = SystemClock()
@@ -98,6 +103,7 @@ def build_scheduler(
             source=source,
             entries=entries,
             tasks=frozenset(tasks),
+            seen=seen,
         )
         try:
             await Scheduler(made).run()

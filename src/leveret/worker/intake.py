@@ -11,6 +11,7 @@ from leveret.errors import DecodeError
 from leveret.logic.canvas.joins import is_counted, is_member
 from leveret.logic.delivery import PLAIN, Facts, Run, admit, needs_lookup, undecodable
 from leveret.logic.remote.marks import of_headers
+from leveret.logic.schedules.neighbour import is_from_beat, mark
 from leveret.model.delivery import Delivery, Verdict
 from leveret.model.message import Message
 from leveret.model.settlement import Commitment, Committed, Record, Settlement
@@ -23,6 +24,9 @@ from leveret.worker.telling.teller import Teller
 
 log = logging.getLogger("leveret.worker")
 
+MOST_BEATS = 1000
+"""Different calls of Celery's beat that are remembered: a schedule has not more."""
+
 
 class Intake:
     """Owned by the I/O loop."""
@@ -33,6 +37,8 @@ class Intake:
         """Marks of remote control: what was claimed before they were written does not begin either."""
         self.total: Counter[str] = Counter()
         """Tasks taken, by name."""
+        self.beats: dict[str, float] = {}
+        """When Celery's beat was last seen to send something, by its mark."""
 
     async def take(self, deliveries: tuple[Delivery, ...], fresh: frozenset[str] = frozenset()) -> list[Job]:
         """Decode and admit a batch in its order; what is not to run goes to the settler. `fresh`: ids of what the very
@@ -49,6 +55,8 @@ class Intake:
         jobs: list[Job] = []
         unread: list[tuple[Delivery, DecodeError]] = []
         for delivery, message in decoded:
+            if message.headers and is_from_beat(message.headers):
+                self._note_beat(delivery, message)
             definition = definitions[message.task]
             facts = Facts(stored.get(message.id), delivery.revoked) if stored or delivery.revoked else PLAIN
             try:
@@ -70,6 +78,11 @@ class Intake:
             self._settler.add_unrun(settled)
         self.total.update([job.message.task for job in jobs])
         return jobs
+
+    def _note_beat(self, delivery: Delivery, message: Message) -> None:
+        """What waited long says little of now, and a moment that is over must not be taken for the next."""
+        if delivery.count == 1 and len(self.beats) < MOST_BEATS:
+            self.beats[mark(message.task, delivery.encoded)] = self._parts.clock.now()
 
     async def _marked(self, deliveries: tuple[Delivery, ...]) -> tuple[Delivery, ...]:
         """With what was revoked, where the claim itself did not tell."""

@@ -189,7 +189,7 @@ class Worker:
             turn += 1
 
     def _tally(self, active: int) -> Tally:
-        return Tally(active, self._dispatcher.ended, self._counter.total())
+        return Tally(active, self._dispatcher.ended, self._counter.total(), dict(self._dispatcher.intake.beats))
 
     async def _reconcile(self) -> None:
         while True:

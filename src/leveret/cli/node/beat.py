@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from leveret.cli.node.plan import Plan, Question
 from leveret.config.settings import Settings
 from leveret.errors import ImproperlyConfigured, LeveretError
-from leveret.wiring.remote.neighbours import celery_workers
+from leveret.wiring.remote.neighbours import celery_workers, is_shared_with_celery
 from leveret.wiring.scheduler import (
     Companion,
     build_scheduler,
@@ -33,6 +34,19 @@ class Beat:
     run: Companion | None = None
     address: str = ""
     notices: tuple[str, ...] = ()
+    sightings: "Sightings | None" = None
+
+
+class Sightings:
+    """What this node sees Celery's beat send: the scheduler asks, and the supervisor that can tell is made later."""
+
+    def __init__(self) -> None:
+        self.last: Callable[[], Mapping[str, float]] = dict
+        """Unix times on this machine's clock, by mark."""
+
+    def ages(self) -> dict[str, float]:
+        now = time.time()
+        return {mark: max(now - at, 0.0) for mark, at in self.last().items()}
 
 
 def decide(plan: Plan, settings: Settings, asked: bool | None, *, burst: bool) -> Beat:
@@ -49,10 +63,12 @@ def decide(plan: Plan, settings: Settings, asked: bool | None, *, burst: bool) -
         if asked:
             raise ImproperlyConfigured(no_store(settings))
         return Beat(notices=(f"schedule entries not run: {count}; {no_store(settings)}",) if count else ())
-    run = build_scheduler(settings, plan.source, plan.entries, plan.tasks)
+    sightings = Sightings() if asked is None and is_shared_with_celery(settings) else None
+    seen = None if sightings is None else sightings.ages
+    run = build_scheduler(settings, plan.source, plan.entries, plan.tasks, seen)
     if asked is None:
         run = _unless_beside_celery(run, settings, count)
-    return Beat(run=run, address=schedule_driver(settings).address)
+    return Beat(run=run, address=schedule_driver(settings).address, sightings=sightings)
 
 
 def _unless_beside_celery(run: Companion, settings: Settings, count: int) -> Companion:

@@ -64,6 +64,8 @@ def start(question: Question, request: Request) -> int:
             log.warning("%s", notice)
         listen = build_listener(supervisor, settings, options)
         supervisor.companions += [] if listen is None else [listen]
+        if beat.sightings is not None:
+            beat.sightings.last = supervisor.account.beats
         if beat.run is not None:
             supervisor.companions += [beat.run, renewal.run]
         return asyncio.run(supervisor.run())

@@ -12,7 +12,9 @@ from leveret.model.schedules.timing import Timing
 
 Policy = Literal["skip", "one", "all"]
 Overlap = Literal["allow", "skip"]
-Outcome = Literal["sent", "by hand", "skipped"]
+Outcome = Literal["sent", "by hand", "skipped", "by celery beat"]
+BY_BEAT: Outcome = "by celery beat"
+"""A run that Celery's beat sent; its moment is when it was seen."""
 
 FRESH_SECONDS = 5.0
 """A moment that is not later than this has not been missed: no catch-up policy drops it."""

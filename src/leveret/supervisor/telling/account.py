@@ -59,6 +59,14 @@ class Account:
         """Of the node, by task and outcome."""
         return added((*self._past_tasks, *(tally for child in self._children() for tally in child.tally.tasks)))
 
+    def beats(self) -> dict[str, float]:
+        """What Celery's beat was seen to send: when last, by its mark."""
+        last: dict[str, float] = {}
+        for child in self._children():
+            for mark, at in child.tally.beats.items():
+                last[mark] = max(at, last.get(mark, at))
+        return last
+
     def processes(self) -> int:
         return len(tuple(self._children()))
 

@@ -5,7 +5,6 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from http import HTTPStatus
 
 log = logging.getLogger("leveret.supervisor")
 
@@ -13,6 +12,7 @@ MOST_BYTES = 8_192
 """Of a request; more is not read."""
 PATIENCE_SECONDS = 5.0
 MOST_AT_ONCE = 32
+_PHRASES = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 503: "Service Unavailable"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class WebServer:
             answer, head = await self._answer(path), words[0] == b"HEAD"
         body = answer.text.encode()
         writer.write(
-            f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}\r\nContent-Type: {answer.content_type}\r\n"
+            f"HTTP/1.1 {answer.status} {_PHRASES.get(answer.status, '')}\r\nContent-Type: {answer.content_type}\r\n"
             f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode()
         )
         if not head:

@@ -12,11 +12,16 @@ CELERYS = "celery."
 """How the names of Celery's pools begin in what its workers answer to `stats`."""
 
 
+def is_shared_with_celery(settings: Settings) -> bool:
+    """Whether Celery can use this broker at all."""
+    drivers = open_drivers(settings, SystemClock())
+    return Capability.FANOUT in drivers.broker.capabilities and drivers.mailbox() is not None
+
+
 async def celery_workers(settings: Settings) -> tuple[str, ...]:
     """Names of the Celery workers that answer within a second; none on a broker that Celery does not know, or that
     cannot be asked."""
-    drivers = open_drivers(settings, SystemClock())
-    if Capability.FANOUT not in drivers.broker.capabilities or drivers.mailbox() is None:
+    if not is_shared_with_celery(settings):
         return ()
     try:
         answers = await Remote(settings).caller.ask(Command(method="stats"), CALL_SECONDS)

@@ -2,7 +2,6 @@
 
 import platform
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from importlib.metadata import version
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -58,17 +57,17 @@ def build_listener(
 def node_facts(settings: Settings, options: WorkerOptions) -> NodeFacts:
     return NodeFacts(
         broker=broker_facts(settings),
-        report=lambda: report(settings),
+        report=lambda: report(settings, options.version),
         pool=find("executors", options.pool).target,
         timeouts=(settings.task_soft_time_limit or 0, settings.task_time_limit or 0),
         pool_restarts=settings.worker_pool_restarts,
     )
 
 
-def report(settings: Settings) -> str:
+def report(settings: Settings, version: str) -> str:
     """For bug reports: versions first, then what is set."""
     lines = [
-        f"software -> leveret:{version('leveret')} py:{platform.python_version()}",
+        f"software -> leveret:{version} py:{platform.python_version()}",
         f"platform -> system:{platform.system()} imp:{platform.python_implementation()}",
         f"broker   -> {required_broker_url(settings).masked}",
         f"results  -> {'' if settings.result_backend is None else settings.result_backend.masked}",
