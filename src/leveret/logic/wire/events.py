@@ -23,7 +23,7 @@ from leveret.model.telling.event import (
     TaskSucceeded,
 )
 
-MOST_IN_ONE = 500
+MOST_IN_ONE = 150
 """Task events in one message."""
 REPR_CHARS = 200
 """Of arguments; a result may have the 1,024 of `safe_repr`."""

@@ -23,7 +23,7 @@ FLUSH_SECONDS = 0.05
 """How long an event may wait for others to travel with."""
 LOOK_SECONDS = 0.1
 """How often it is looked what has begun to run and has not ended: a slot tells nobody when it begins."""
-FULL = 1_500
+FULL = 300
 """Events that are sent at once, however young."""
 SEND_SECONDS = 5.0
 MOST_KEPT = 10_000
