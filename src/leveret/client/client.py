@@ -46,8 +46,9 @@ class AsyncParts:
     """Publishes; raises TimeoutError when it is not known after that many seconds. The broker's own, or made of its
     `publish`."""
     outbox: Outbox | None = None
-    events: EventBus | None = None
     keys: AsyncKeys | None = None
+    """Where unique tasks are asked for; None: nobody knows of any."""
+    events: EventBus | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +75,7 @@ class ClientParts:
     outbox: BlockingOutbox | None = None
     """Where compositions are written down before they are sent; None: a publish is all or nothing, or nobody can."""
     keys: Keys | None = None
-    """Where unique tasks are known; None: nowhere."""
+    """Where unique tasks are asked for; None: nobody knows of any."""
     events: BlockingEventBus | None = None
     """None: there are none on this broker."""
     utcoffset: int = 0

@@ -41,7 +41,7 @@ class WorkerParts:
     revocations: Revocations | None = None
     """Where what is revoked is looked up at admission; None: a claim tells, or nobody knows."""
     gate: Gate | None = None
-    """Where limits are kept; None: nowhere."""
+    """Where the cluster's limits are asked; None: nobody keeps any."""
     rate_limits: bool = True
     """Whether rate limits of nodes are kept."""
     outbox: Outbox | None = None
