@@ -28,12 +28,8 @@ class Bounds:
     unique: bool = False
     until_start: bool = False
     budget: BudgetBound | None = None
-
-    @property
-    def slots(self) -> int | None:
-        """The least that a concurrency allows; None: there is none."""
-        bounds = (*self.fixed, *(bound for bound, _ in self.keyed))
-        return min((bound.slots for bound in bounds if isinstance(bound, SlotBound)), default=None)
+    slots: int | None = None
+    """The least that a concurrency allows; None: there is none."""
 
     def of(self, message: Message) -> tuple[Bound, ...]:
         """Those of one run. Raises `ImproperlyConfigured` when a key function does."""
@@ -83,6 +79,7 @@ def bounds_of(definition: TaskDefinition, node: str, rate_limit: str | None) -> 
         keyed=tuple(keyed),
         unique=unique is not None,
         until_start=unique is not None and unique.until_start,
+        slots=min((limit.limit for limit in definition.limits if isinstance(limit, Concurrency)), default=None),
         budget=None
         if budget is None
         else BudgetBound(key=name, share=float(budget.share), per_second=float(budget.per_second)),

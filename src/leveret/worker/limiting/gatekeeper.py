@@ -43,6 +43,8 @@ log = logging.getLogger("leveret.worker")
 AHEAD = 16
 """A process takes slots of a concurrency for what it cannot start at once, so that short tasks need not ask one by
 one: this part of them at most, for others run on the slots that it only keeps."""
+AT_A_BREAKER = 10
+"""Of runs that a breaker guards so many are let in at once: those after them hear what became of these."""
 _WITHOUT_LIMIT = 1 << 30
 
 
@@ -85,7 +87,8 @@ class Gatekeeper:
     def ahead(self, job: Job, idle: int) -> int:
         """How many jobs in a row, this one first, may be asked about while so many slots are idle."""
         slots = self.rules.of(job.definition).slots
-        return _WITHOUT_LIMIT if slots is None else max(idle, slots // AHEAD)
+        most = _WITHOUT_LIMIT if slots is None else slots // AHEAD
+        return max(idle, most if job.definition.breaker is None else min(most, AT_A_BREAKER))
 
     async def admit(self, jobs: tuple[Job, ...]) -> tuple[Job, ...]:
         """Ask; answer those that may begin, in order. The others are settled, or wait in the broker."""
