@@ -3,8 +3,10 @@
 import asyncio
 import logging
 from collections import Counter, defaultdict
+from contextlib import suppress
 from dataclasses import dataclass
 
+from leveret.errors import LeaseLost
 from leveret.model.delivery import SessionId
 from leveret.model.limiting.gate import Entry, Exit, UniqueBound
 from leveret.model.outcome import ErrorInfo, Failed, Finished, Outcome, Rejected, Retried, Snoozed, Succeeded, Unstarted
@@ -104,7 +106,8 @@ class Exits:
             return
         unheld = tuple(entry for one in leaving if one.taken_over and (entry := _key_of(one.exit)))
         if unheld:
-            await self._persist("take over keys", lambda: gate.enter(session, unheld))
+            with suppress(LeaseLost):
+                await self._persist("take over keys", lambda: gate.enter(session, unheld))
         exits = tuple(one.exit for one in leaving)
         await self._persist("tell who has left", lambda: gate.leave(session, exits, successes))
 

@@ -8,10 +8,10 @@ from typing import Any, assert_never
 
 from msgspec.structs import replace
 
-from leveret.errors import ImproperlyConfigured
+from leveret.errors import ImproperlyConfigured, LeaseLost
 from leveret.logic.delivery import superseded
 from leveret.logic.results import error_info
-from leveret.model.delivery import Receipt, SessionId, Verdict
+from leveret.model.delivery import Receipt, Return, SessionId, Verdict
 from leveret.model.limiting.gate import (
     Answer,
     Bound,
@@ -74,6 +74,8 @@ class Gatekeeper:
         """Told when the delivery is settled: whoever comes next must find its outcome."""
         self.retried: set[str] = set()
         """Tasks of which a retry was seen here: their successes are counted. Without a gate none is."""
+        self._renewed = False
+        """A session was lost: what ran then may run a second time beside itself, under the same id."""
 
     # Before a run
 
@@ -119,8 +121,14 @@ class Gatekeeper:
         gate, session = self._gate, self.session
         assert gate is not None
         asked = tuple(entries.values())
-        told = await self._persist("ask for limits", lambda: gate.enter(session, asked))
         answers: dict[Receipt, Answer] = {}
+        try:
+            told = await self._persist("ask for limits", lambda: gate.enter(session, asked))
+        except LeaseLost as error:
+            # The consumer is about to hear of it too. Where messages are not the session's they are still ours.
+            log.debug("session lost before %d runs were let in: %s", len(asked), error)
+            self._settler.give_back([Return(receipt=receipt) for receipt in entries])
+            return answers
         held = self._settler.held
         for (receipt, entry), answer in zip(entries.items(), told, strict=True):
             if receipt not in held:
@@ -204,16 +212,20 @@ class Gatekeeper:
             elif type(outcome) is Succeeded and message.task in self.retried:
                 self.exits.succeeded(message.task)
         holding = self._holdings.pop(job.receipt, None)
-        if holding is not None:
+        if holding is not None and not self._runs_again(holding):
             fell_back = self.rules.is_fallback(definition)
             left = exit_of(holding.entry, finished, says=not fell_back)
             self._over[job.receipt] = Leaving(session=holding.session, exit=left)
+
+    def _runs_again(self, ended: Holding) -> bool:
+        """Whether the same id goes on here, and holds what it held."""
+        return self._renewed and any(one.entry.id == ended.entry.id for one in self._holdings.values())
 
     def returned(self, jobs: Iterable[Job]) -> None:
         """They go back to the broker, begun or not."""
         for job in jobs:
             holding = self._holdings.pop(job.receipt, None)
-            if holding is not None:
+            if holding is not None and not self._runs_again(holding):
                 self._over[job.receipt] = Leaving(session=holding.session, exit=exit_of(holding.entry))
 
     def lost(self, jobs: Iterable[Job]) -> None:
@@ -238,12 +250,16 @@ class Gatekeeper:
     async def renew(self, session: SessionId) -> None:
         """The session has another id from now on: what runs on holds its slots under that."""
         self.session = self.exits.session = session
+        self._renewed = True
         gate = self._gate
         running = [(holding, entry) for holding in self._holdings.values() if (entry := _slots_of(holding.entry))]
         if not running or gate is None:
             return
         entries = tuple(entry for _, entry in running)
-        answers = await self._persist("ask for limits", lambda: gate.enter(session, entries))
+        try:
+            answers = await self._persist("ask for limits", lambda: gate.enter(session, entries))
+        except LeaseLost:
+            return
         for (holding, _), answer in zip(running, answers, strict=True):
             # Else the slot is another's by now: this run is one more than may be (guarantees.md).
             if type(answer) is Passed:

@@ -88,9 +88,7 @@ def test_the_unique_key_names_the_task_and_what_its_function_answers():
 def test_a_breaker_is_asked_under_its_key():
     breaker = CircuitBreaker(failures=2, within=5, recover=7, key=lambda host: host)
 
-    assert bounds(message("db"), breaker=breaker) == (
-        BreakerBound(key="mail:db", failures=2, within=5.0, recover=7.0),
-    )
+    assert bounds(message("db"), breaker=breaker) == (BreakerBound(key="mail:db", failures=2, within=5.0, recover=7.0),)
 
 
 def test_a_long_key_is_cut_and_still_its_own():
