@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.drill import keep, size
+from tests.e2e.drill import keep_part, size
 from tests.e2e.limits.field import STORES, Field, field, most_over
 from tests.e2e.limits.service import Service
 from tests.e2e.limits.sizes import TRIES
@@ -114,5 +114,5 @@ def check(figures: dict[str, Any]) -> None:
 def test_what_is_down_is_left_alone_and_nothing_is_lost(store: str, tmp_path: Path) -> None:
     figures = dependency(store, tmp_path)
 
-    keep(f"dependency-{store}", figures)
+    keep_part("dependency", store, figures)
     check(figures)

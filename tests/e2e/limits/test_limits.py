@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.drill import SEED, keep, size
+from tests.e2e.drill import SEED, keep_part, size
 from tests.e2e.limits.field import STORES, Field, field, kill, most_at_once, most_in
 from tests.e2e.limits.sizes import RATE, SLOTS
 
@@ -49,7 +49,7 @@ def rate(store: str, folder: Path, mutant: str = "") -> dict[str, Any]:
 def test_no_second_sees_more_starts_than_the_rate_and_its_burst(store: str, tmp_path: Path) -> None:
     figures = rate(store, tmp_path)
 
-    keep(f"limits-rate-{store}", {"seconds": SECONDS, "rate": RATE, **figures})
+    keep_part("limits", f"rate {store}", {"seconds": SECONDS, "rate": RATE, **figures})
     assert figures["most_in_a_second"] <= 55
     assert figures["used"] >= 0.95
     assert figures["exit_codes"] == [0, 0, 0]
@@ -131,7 +131,7 @@ def _used(fleet: Field, killed: dict[int, float]) -> float:
 def test_never_more_run_than_may_and_the_dead_hold_nothing(store: str, tmp_path: Path) -> None:
     figures = concurrency(store, tmp_path)
 
-    keep(f"limits-concurrency-{store}", {"slots": SLOTS, **figures})
+    keep_part("limits", f"concurrency {store}", {"slots": SLOTS, **figures})
     assert figures["most_at_once"] <= SLOTS
     assert figures["kills"] >= KILLS * 0.8
     assert figures["slot_free_again_after"] <= 3.0
@@ -167,7 +167,7 @@ def _names(fleet: Field) -> set[str]:
 def test_a_lost_node_gives_its_slots_up_with_its_lease(store: str, tmp_path: Path) -> None:
     figures = lost_node(store, tmp_path)
 
-    keep(f"limits-lost-node-{store}", figures)
+    keep_part("limits", f"lost node {store}", figures)
     assert figures["most_at_once"] <= SLOTS
     assert figures["slots_free_again_after"] <= figures["lease"] + 5.0
 
@@ -225,7 +225,7 @@ def _produce(url: str, barrier: Any, told: Any, mutant: str) -> None:
 def test_of_fifty_producers_with_one_key_one_wins(store: str, tmp_path: Path) -> None:
     figures = unique(store, tmp_path)
 
-    keep(f"limits-unique-{store}", figures)
+    keep_part("limits", f"unique {store}", figures)
     assert figures["rounds_with_one_winner"] == ROUNDS
     assert figures["rounds_with_one_run"] == ROUNDS
     assert figures["the_winners_ran"] == ROUNDS

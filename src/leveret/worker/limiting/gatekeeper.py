@@ -44,7 +44,8 @@ AHEAD = 16
 """A process takes slots of a concurrency for what it cannot start at once, so that short tasks need not ask one by
 one: this part of them at most, for others run on the slots that it only keeps."""
 AT_A_BREAKER = 10
-"""Of runs that a breaker guards so many are let in at once: those after them hear what became of these."""
+"""Of runs that a breaker guards so many are let in at once: those after them hear what became of these. While it lets
+nobody in there is nothing to be careful of."""
 _WITHOUT_LIMIT = 1 << 30
 
 
@@ -74,6 +75,8 @@ class Gatekeeper:
         """Told when the delivery is settled: whoever comes next must find its outcome."""
         self.retried: set[str] = set()
         """Tasks of which a retry was seen here: their successes are counted. Without a gate none is."""
+        self._shut: set[str] = set()
+        """Tasks of which nobody was let in when it was asked last, for their breaker."""
         self._renewed = False
         """A session was lost: what ran then may run a second time beside itself, under the same id."""
 
@@ -90,7 +93,9 @@ class Gatekeeper:
         """How many jobs in a row, this one first, may be asked about while so many slots are idle."""
         slots = self.rules.of(job.definition).slots
         most = _WITHOUT_LIMIT if slots is None else slots // AHEAD
-        return max(idle, most if job.definition.breaker is None else min(most, AT_A_BREAKER))
+        if job.definition.breaker is not None and job.message.task not in self._shut:
+            most = min(most, AT_A_BREAKER)
+        return max(idle, most)
 
     async def admit(self, jobs: tuple[Job, ...]) -> tuple[Job, ...]:
         """Ask; answer those that may begin, in order. The others are settled, or wait in the broker."""
@@ -142,7 +147,15 @@ class Gatekeeper:
                     self._holdings[receipt] = Holding(session, entry)
                 if entry.attempt:
                     self.retried.add(entry.task)
+        self._notice_breakers(entries.values(), answers.values())
         return answers
+
+    def _notice_breakers(self, entries: Iterable[Entry], answers: Iterable[Answer]) -> None:
+        for entry, answer in zip(entries, answers, strict=False):
+            if type(answer) is Open:
+                self._shut.add(entry.task)
+            elif self._shut and type(answer) is Passed:
+                self._shut.discard(entry.task)
 
     def _alone(self, job: Job, bounds: tuple[Bound, ...]) -> Wait | None:
         """Without a gate: `rate_limit`, of which this process has its share."""
