@@ -17,8 +17,8 @@ def check_limited(registry: Registry, address: str) -> None:
     if limited:
         raise ImproperlyConfigured(
             f"limits hold for the whole cluster and need a store that keeps them, and {address or 'this broker'} "
-            'is none: set result_backend to one that does ("redis://...", "sqlite:///..."), or take away what cannot be '
-            f"kept: {', '.join(limited)}"
+            'is none: set result_backend to one that does ("redis://...", "sqlite:///..."), or take away what cannot '
+            f"be kept: {', '.join(limited)}"
         )
 
 

