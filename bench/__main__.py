@@ -8,7 +8,7 @@ from bench import table
 from bench.against import canvas, rabbitmq, redis, sqlite
 from bench.against.measurement import Selection
 from bench.brokers import ServerMissing
-from bench.drills import backlog, latency, limits, longshort, million, mixed, schedules, startup, telling
+from bench.drills import backlog, latency, limited, longshort, million, mixed, schedules, startup, telling
 from bench.raw.load import NoCompiler
 
 WHAT = (
@@ -91,7 +91,7 @@ def dispatch(options: argparse.Namespace) -> None:
         case "telling":
             telling.run(options.rounds, options.broker)
         case "limits":
-            limits.run(options.rounds, options.broker, options.before)
+            limited.run(options.rounds, options.broker, options.before)
         case "table":
             print(table.markdown())
 

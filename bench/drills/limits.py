@@ -1,101 +1,87 @@
-"""`python -m bench limits`: what limits cost a worker process, in CPU per task, and what they cost where none is used.
+"""`python -m bench.drills.limits`: what a limit costs a task, in microseconds of CPU: of the asker, and of Redis or SQLite.
 
-A node of one process runs what waits in its queue (`--burst`): a task without limits, one with a rate, one with a
-concurrency, one with both, so wide that nobody ever waits; and the first of them with the code of another checkout
-(`--before PATH/src`). The task does nothing, so that this is the worst case.
+Batches of 100, and of 10 as a worker with ten slots has them: `enter` and then `leave`. A private redis-server. The
+figures go to bench/results/limits-gate.json.
 """
 
-import os
+import asyncio
+import json
 import statistics
-import subprocess
-import sys
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from bench import rounds
-from bench.brokers import Redis
-from bench.drills.verdicts import Figure, show
-from leveret import Leveret
+from bench.drills.redis_results import server
+from leveret.brokers.redis.driver import RedisDriver
+from leveret.brokers.sql.driver import SqlDriver
+from leveret.model.delivery import SessionId
+from leveret.model.endpoint import Url
+from leveret.model.limiting.gate import Bound, BreakerBound, Entry, Exit, RateBound, SlotBound, UniqueBound
+from leveret.model.node import Node, Session
+from leveret.model.options import DriverOptions
+from leveret.wiring.clock import SystemClock
 
-TASKS = 20_000
-MOST_MICROSECONDS = 25.0
-MOST_PERCENT = 2.0
-"""Unused; what two runs of the same code may differ by."""
-APP = """
-import os, resource
-from leveret import Leveret, signals
-app = Leveret("limited", broker=os.environ["LIMITED_BROKER"])
-
-def limits():
-    from leveret import Concurrency, Rate
-    rate, slots = Rate("1000000/s", burst=1000000), Concurrency(1000000)
-    return {"none": (), "rate": rate, "concurrency": slots, "both": (rate, slots)}[os.environ["LIMITED_KIND"]]
-
-options = {} if os.environ["LIMITED_KIND"] in ("none", "before") else {"limits": limits()}
-
-@app.task(name="limited.nothing", **options)
-def nothing(number):
-    return number
-
-def used():
-    now = resource.getrusage(resource.RUSAGE_SELF)
-    return now.ru_utime + now.ru_stime
-
-@signals.worker_process_init.connect
-def begin(**kwargs):
-    app.begun = used()
-
-@signals.worker_process_shutdown.connect
-def end(**kwargs):
-    with open(os.environ["LIMITED_CPU"], "w") as file:
-        file.write(str(used() - app.begun))
-"""
-KINDS = ("none", "rate", "concurrency", "both")
+ROUNDS, TASKS = 5, 20_000
+SESSION = SessionId("s")
+NODE = Node(name="w@host", incarnation="w", boot="b", pid=1, queues=("q",))
+EASY = RateBound("r", 1e-6, 1000)
+ROOMY = SlotBound("c", 1000)
+CASES: dict[str, Callable[[int], tuple[Bound, ...]]] = {
+    "rate": lambda n: (EASY,),
+    "rate by key (1,000 keys)": lambda n: (RateBound(f"r{n % 1000}", 1e-6, 1000),),
+    "concurrency": lambda n: (ROOMY,),
+    "concurrency by key (1,000 keys)": lambda n: (SlotBound(f"c{n % 1000}", 1000),),
+    "breaker": lambda n: (BreakerBound("b", 5, 60.0, 30.0),),
+    "rate and concurrency": lambda n: (EASY, ROOMY),
+    "unique": lambda n: (UniqueBound(f"u{n}"),),
+    "rate, all wait": lambda n: (RateBound("slow", 1000.0, 1),),
+}
+"""The bounds of the n-th task."""
 
 
-def run(count: int, broker: str, before: str | None) -> None:
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "limited_app.py").write_text(APP)
-        if broker == "redis":
-            server = Redis(folder / "redis")
-            server.start()
-            try:
-                play(count, server.url, folder, broker, before)
-            finally:
-                server.stop()
-        else:
-            play(count, f"sqlite:///{folder}/queue.db", folder, broker, before)
+def server_cpu(pid: int) -> float:
+    """Seconds; to the nanosecond of the main thread, which does all the work."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
 
 
-def play(count: int, url: str, folder: Path, broker: str, before: str | None) -> None:
-    app = Leveret("limited", broker=url, set_as_current=False)
-    kinds = (*KINDS, *(("before",) if before else ()))
-    found: dict[str, list[float]] = {kind: [] for kind in kinds}
-    for number in range(count):
-        for kind in kinds:
-            for start in range(0, TASKS, 1000):
-                app.send_many([app.signature("limited.nothing", (start + offset,)) for offset in range(1000)])
-            found[kind].append(cpu_seconds(url, folder, kind, before) / TASKS * 1e6)
-            print(f"  round {number + 1}  {kind:<12} {found[kind][-1]:.1f} us of CPU per task", flush=True)
-    medians = {kind: statistics.median(values) for kind, values in found.items()}
-    figures = [
-        Figure(f"{kind}: more CPU per task", medians[kind] - medians["none"], MOST_MICROSECONDS, " us")
-        for kind in KINDS[1:]
-    ]
-    if before:
-        share = (medians["none"] / medians["before"] - 1) * 100
-        figures.append(Figure("unused: more CPU per task than before", share, MOST_PERCENT, "%"))
-    rounds.write(f"limits-cost-{broker}", {"figures": show(figures), "us_per_task": medians, "rounds": found})
+async def measure(driver: Any, bounds: Callable[[int], tuple[Bound, ...]], batch: int, pid: int | None) -> list[float]:
+    """CPU of a task in microseconds: ours, and the server's."""
+    gate = driver.gate()
+    entries = [Entry(id=f"0190-{n:08d}-4000-8000-abcdefabcdef", attempt=0, bounds=bounds(n)) for n in range(TASKS)]
+    exits = [Exit(id=e.id, bounds=e.bounds, outcome="success", seconds=0.01) for e in entries]
+    own, its = time.process_time(), server_cpu(pid) if pid else 0.0
+    for start in range(0, TASKS, batch):
+        await gate.enter(SESSION, tuple(entries[start : start + batch]))
+        await gate.leave(SESSION, tuple(exits[start : start + batch]), {})
+    spent = time.process_time() - own, (server_cpu(pid) if pid else 0.0) - its
+    return [seconds / TASKS * 1e6 for seconds in spent]
 
 
-def cpu_seconds(url: str, folder: Path, kind: str, before: str | None) -> float:
-    """Of the one worker process, from before its first claim to after its last settlement."""
-    note = folder / "cpu"
-    note.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "leveret.cli", "-A", "limited_app", "-q", "worker", "-c", "1", "--burst"]
-    environment = {**os.environ, "LIMITED_BROKER": url, "LIMITED_CPU": str(note), "LIMITED_KIND": kind}
-    if kind == "before" and before:
-        environment["PYTHONPATH"] = before
-    subprocess.run(command, cwd=folder, env=environment, check=True, timeout=300, stderr=subprocess.DEVNULL)
-    return float(note.read_text())
+async def rounds(make: Callable[[], Any], pid: int | None) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    driver = make()
+    await driver.leases().register(NODE, (Session(id=SESSION, node="w@host", incarnation="w", pid=1),))
+    for name, bounds in CASES.items():
+        for batch in (100, 10):
+            seen = [await measure(driver, bounds, batch, pid) for _ in range(ROUNDS)]
+            ours, its = (round(statistics.median(column), 2) for column in zip(*seen, strict=True))
+            found[f"{name}, batches of {batch}"] = {"asker": ours, **({"server": its} if pid else {})}
+            print(f"{name:35} {batch:4} asker {ours:6.2f} us  server {its:6.2f} us", flush=True)
+    return found
+
+
+def main() -> None:
+    options, clock = DriverOptions(), SystemClock()
+    figures: dict[str, Any] = {"unit": "us of CPU a task, enter and leave", "tasks": TASKS, "rounds": ROUNDS}
+    with server() as (url, pid):
+        figures["redis"] = asyncio.run(rounds(lambda: RedisDriver(Url(url), options, clock), pid))
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"sqlite:///{folder}/queue.db"
+        figures["sqlite"] = asyncio.run(rounds(lambda: SqlDriver(Url(path), options, clock), None))
+    (Path(__file__).parents[1] / "results" / "limits-gate.json").write_text(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
