@@ -107,8 +107,9 @@ class Dispatcher:
             self._give_back(jobs)
             return
         self._credit.begin({job.message.task for job in jobs})
-        # What the gate may send back is not received before it has passed.
-        self._teller.received([job for job in jobs if not self.gatekeeper.asks(job)])
+        if self._teller.hears():
+            # What the gate may send back is not received before it has passed.
+            self._teller.received([job for job in jobs if not self.gatekeeper.asks(job)])
         self.waiting.extend(jobs)
         self._pump()
 
@@ -136,10 +137,15 @@ class Dispatcher:
 
     def _next_with_own_step(self, idle: int) -> list[Job]:
         """As many as slots are idle, of those that only the gate is asked about as many as it allows."""
-        waiting, slow = self.waiting, list[Job]()
-        while idle and waiting and self._has_own_step(waiting[0]):
+        waiting, slow, known, most = self.waiting, list[Job](), None, idle
+        while idle and waiting:
             job = waiting[0]
-            if len(slow) >= (idle if _waits_for_store(job) else self.gatekeeper.ahead(job, idle)):
+            if job.definition is not known or job.message.attempt:
+                if not self._has_own_step(job):
+                    break
+                known = None if job.message.attempt else job.definition
+                most = idle if _waits_for_store(job) else self.gatekeeper.ahead(job, idle)
+            if len(slow) >= most:
                 break
             slow.append(waiting.popleft())
         return slow
@@ -170,7 +176,8 @@ class Dispatcher:
         if self.closed:
             self._give_back(list(passed))
             return ()
-        self._teller.received([job for job in passed if self.gatekeeper.asks(job)])
+        if self._teller.hears():
+            self._teller.received([job for job in passed if self.gatekeeper.asks(job)])
         return passed
 
     # Outcomes out

@@ -4,7 +4,8 @@ import asyncio
 import logging
 from collections import Counter, defaultdict
 from contextlib import suppress
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from leveret.errors import LeaseLost
 from leveret.model.delivery import SessionId
@@ -23,8 +24,7 @@ COUNTED_EVERY = 1.0
 """Seconds between two tellings of successes, where nobody leaves."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leaving:
+class Leaving(Struct, frozen=True):
     session: SessionId
     """In which it passed."""
     exit: Exit
@@ -124,6 +124,8 @@ def exit_of(entry: Entry, finished: Finished | None = None, *, says: bool = True
     if finished is None:
         return Exit(id=entry.id, bounds=entry.bounds, outcome="none", final=False)
     outcome = finished.outcome
+    if type(outcome) is Succeeded and says:
+        return Exit(id=entry.id, bounds=entry.bounds, outcome="success", seconds=finished.runtime)
     return Exit(
         id=entry.id,
         bounds=entry.bounds,

@@ -3,8 +3,7 @@ broker with a time. What passed is remembered until it is over and settled, and 
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, assert_never
+from typing import Any, NamedTuple, assert_never
 
 from msgspec.structs import replace
 
@@ -15,7 +14,6 @@ from leveret.model.delivery import Receipt, Return, SessionId, Verdict
 from leveret.model.limiting.gate import (
     Answer,
     Bound,
-    BudgetBound,
     Entry,
     Exit,
     Open,
@@ -49,8 +47,14 @@ nobody in there is nothing to be careful of."""
 _WITHOUT_LIMIT = 1 << 30
 
 
-@dataclass(slots=True)
-class Holding:
+class Lost:
+    """The answer of a job whose session was reaped while it was asked about."""
+
+
+LOST = Lost()
+
+
+class Holding(NamedTuple):
     """What one run holds."""
 
     session: SessionId
@@ -102,21 +106,18 @@ class Gatekeeper:
         entries: dict[Receipt, Entry] = {}
         answers: dict[Receipt, Answer | None] = {}
         for job in jobs:
-            if not self.asks(job):
-                answers[job.receipt] = None
-                continue
+            message = job.message
             try:
-                bounds = self.rules.of(job.definition).of(job.message)
+                bounds = self.rules.of(job.definition).of(message) if self.asks(job) else ()
             except ImproperlyConfigured as error:
                 self._fail(job, error)
                 continue
-            if self._gate is None:
-                answers[job.receipt] = self._alone(job, bounds)
-            elif bounds:
-                message = job.message
-                entries[job.receipt] = Entry(id=message.id, attempt=message.attempt, bounds=bounds, task=message.task)
-            else:
+            if not bounds:
                 answers[job.receipt] = None
+            elif self._gate is None:
+                answers[job.receipt] = self._alone(bounds)
+            else:
+                entries[job.receipt] = Entry(id=message.id, attempt=message.attempt, bounds=bounds, task=message.task)
         if entries:
             answers |= await self._enter(entries)
         return self._sorted(jobs, answers, entries)
@@ -134,30 +135,25 @@ class Gatekeeper:
             log.debug("session lost before %d runs were let in: %s", len(asked), error)
             self._settler.give_back([Return(receipt=receipt) for receipt in entries])
             return answers
-        held = self._settler.held
+        held, holdings = self._settler.held, self._holdings
         for (receipt, entry), answer in zip(entries.items(), told, strict=True):
             if receipt not in held:
                 # The session was reaped while it asked: the message is somebody else's.
-                self.exits.add(Leaving(session=session, exit=exit_of(entry)))
+                self.exits.add(Leaving(session, exit_of(entry)))
                 continue
             answers[receipt] = answer
             if type(answer) is Passed:
-                # Of a start at a pace nothing is held.
-                if any(not isinstance(bound, RateBound | BudgetBound) for bound in entry.bounds):
-                    self._holdings[receipt] = Holding(session, entry)
+                if self.rules.holds(entry.bounds):
+                    holdings[receipt] = Holding(session, entry)
                 if entry.attempt:
                     self.retried.add(entry.task)
-        self._notice_breakers(entries.values(), answers.values())
+                if self._shut:
+                    self._shut.discard(entry.task)
+            elif type(answer) is Open:
+                self._shut.add(entry.task)
         return answers
 
-    def _notice_breakers(self, entries: Iterable[Entry], answers: Iterable[Answer]) -> None:
-        for entry, answer in zip(entries, answers, strict=False):
-            if type(answer) is Open:
-                self._shut.add(entry.task)
-            elif self._shut and type(answer) is Passed:
-                self._shut.discard(entry.task)
-
-    def _alone(self, job: Job, bounds: tuple[Bound, ...]) -> Wait | None:
+    def _alone(self, bounds: tuple[Bound, ...]) -> Wait | None:
         """Without a gate: `rate_limit`, of which this process has its share."""
         for bound in bounds:
             if isinstance(bound, RateBound):
@@ -171,11 +167,13 @@ class Gatekeeper:
         passed: list[Job] = []
         waiting: list[Commitment] = []
         for job in jobs:
-            if job.receipt not in answers:
+            answer = answers.get(job.receipt, LOST)
+            if answer is None or type(answer) is Passed:
+                passed.append(job)
                 continue
-            match answers[job.receipt]:
-                case None | Passed():
-                    passed.append(job)
+            match answer:
+                case Passed() | Lost():
+                    continue
                 case Open() if job.definition.fallback is not None:
                     log.info("Task %s runs its fallback: its breaker is open", _named(job))
                     # It stands in the line of those that wait for the breaker until it leaves.
@@ -226,9 +224,9 @@ class Gatekeeper:
                 self.exits.succeeded(message.task)
         holding = self._holdings.pop(job.receipt, None)
         if holding is not None and not self._runs_again(holding):
-            fell_back = self.rules.is_fallback(definition)
+            fell_back = definition.fallback is not None and self.rules.is_fallback(definition)
             left = exit_of(holding.entry, finished, says=not fell_back)
-            self._over[job.receipt] = Leaving(session=holding.session, exit=left)
+            self._over[job.receipt] = Leaving(holding.session, left)
 
     def _runs_again(self, ended: Holding) -> bool:
         """Whether the same id goes on here, and holds what it held."""
@@ -239,7 +237,7 @@ class Gatekeeper:
         for job in jobs:
             holding = self._holdings.pop(job.receipt, None)
             if holding is not None and not self._runs_again(holding):
-                self._over[job.receipt] = Leaving(session=holding.session, exit=exit_of(holding.entry))
+                self._over[job.receipt] = Leaving(holding.session, exit_of(holding.entry))
 
     def lost(self, jobs: Iterable[Job]) -> None:
         """The session was reaped: nobody settles any more what has not begun, nor what was on its way back."""
@@ -251,7 +249,7 @@ class Gatekeeper:
         """It has ended without a run, or had before: what it may hold of an earlier run, or of its sending."""
         if self._gate is not None and (bounds := self.rules.of(definition).kept(message)):
             gone = Exit(id=message.id, bounds=bounds, outcome="none")
-            self._over[receipt] = Leaving(session=self.session, exit=gone, taken_over=True)
+            self._over[receipt] = Leaving(self.session, gone, taken_over=True)
 
     def _settled(self, receipts: Sequence[Receipt]) -> None:
         if self._over:
@@ -265,7 +263,7 @@ class Gatekeeper:
         self.session = self.exits.session = session
         self._renewed = True
         gate = self._gate
-        running = [(holding, entry) for holding in self._holdings.values() if (entry := _slots_of(holding.entry))]
+        running = [(receipt, entry) for receipt, one in self._holdings.items() if (entry := _slots_of(one.entry))]
         if not running or gate is None:
             return
         entries = tuple(entry for _, entry in running)
@@ -273,10 +271,10 @@ class Gatekeeper:
             answers = await self._persist("ask for limits", lambda: gate.enter(session, entries))
         except LeaseLost:
             return
-        for (holding, _), answer in zip(running, answers, strict=True):
+        for (receipt, _), answer in zip(running, answers, strict=True):
             # Else the slot is another's by now: this run is one more than may be (guarantees.md).
-            if type(answer) is Passed:
-                holding.session = session
+            if type(answer) is Passed and (holding := self._holdings.get(receipt)) is not None:
+                self._holdings[receipt] = Holding(session, holding.entry)
 
 
 def _slots_of(entry: Entry) -> Entry | None:

@@ -6,7 +6,7 @@ from inspect import iscoroutinefunction
 
 from leveret.logic.limiting.bounds import Bounds, bounds_of
 from leveret.logic.limiting.bucket import Bucket
-from leveret.model.limiting.gate import RateBound
+from leveret.model.limiting.gate import Bound, BudgetBound, RateBound
 from leveret.model.task import TaskDefinition
 
 
@@ -21,6 +21,9 @@ class TaskRules:
         self._bounds: dict[str, tuple[TaskDefinition, Bounds]] = {}
         self._buckets: dict[str, tuple[float, Bucket]] = {}
         self._fallbacks: dict[str, tuple[TaskDefinition, TaskDefinition]] = {}
+        # Mostly it is the very same tuple again.
+        self._looked_at: tuple[Bound, ...] = ()
+        self._holds = False
 
     def steer(self, rates: Mapping[str, str]) -> None:
         if self._kept and rates != self.steered:
@@ -37,6 +40,13 @@ class TaskRules:
         bounds = bounds_of(definition, self._node, rate)
         self._bounds[name] = (definition, bounds)
         return bounds
+
+    def holds(self, bounds: tuple[Bound, ...]) -> bool:
+        """Whether anything is held by who has passed: of a start at a pace nothing is."""
+        if bounds is not self._looked_at:
+            self._looked_at = bounds
+            self._holds = any(not isinstance(bound, RateBound | BudgetBound) for bound in bounds)
+        return self._holds
 
     def share(self, bound: RateBound) -> Bucket:
         """This process's part of a node's rate."""
