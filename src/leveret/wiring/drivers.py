@@ -112,6 +112,16 @@ class Drivers:
                 return cast(Limiting, driver)
         return None
 
+    @property
+    def no_limits(self) -> str:
+        """Why there is no `limiting`, and what to do about it; for whoever declares a limit."""
+        if self.backend is None:
+            return (
+                f"{self.broker.address} keeps messages and nothing else: limits need a result_backend that can keep "
+                "them, redis:// or sqlite://"
+            )
+        return f"no limits can be kept in {self.backend.address}: set result_backend to a lone Redis or to SQLite"
+
     def gate(self) -> Gate | None:
         limiting = self.limiting()
         return None if limiting is None else limiting.gate()

@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
+from typing import Any
 
-from leveret.errors import LeaseLost
+from leveret.errors import LeaseLost, OperationalError
+from leveret.links.redis.ledger.grant import denied
+from leveret.links.redis.refusals import LEDGER_RIGHTS, LIMIT_RIGHTS, RIGHTS, Refusal
 from leveret.links.redis.scripts import Call, Value, Verb, good, run, script
 from leveret.logic.limiting.states import named
 from leveret.model.limiting.gate import (
@@ -82,7 +85,7 @@ class LimitVerbs:
 
     def enter(self, session: str, entries: Sequence[Entry]) -> Verb[tuple[Answer, ...]]:
         calls = [self._entering(session, entries[start : start + AT_ONCE]) for start in range(0, len(entries), AT_ONCE)]
-        told = yield from run(script("limits/enter"), calls)
+        told = yield from _run("limits/enter", calls)
         if any(answers == b"gone" for answers in told):
             raise LeaseLost(f"session {session} is not registered, or was reaped")
         found: list[Answer] = []
@@ -108,7 +111,7 @@ class LimitVerbs:
         ]
         if succeeded:
             calls.append(self._leaving(session, (), succeeded))
-        yield from run(script("limits/leave"), calls)
+        yield from _run("limits/leave", calls)
 
     def _leaving(self, session: str, exits: Sequence[Exit], succeeded: Mapping[str, int]) -> Call:
         sets = Sets()
@@ -128,14 +131,14 @@ class LimitVerbs:
         words: list[Value] = [self._prefix, self._sessions, repr(pending_seconds)]
         for wished in wishes:
             words += (wished.key, wished.id, repr(wished.seconds), int(wished.replace))
-        (told,) = yield from run(script("limits/wish"), [([], words)])
+        (told,) = yield from _run("limits/wish", [([], words)])
         return tuple(Grant(id=by.decode(), won=bool(won), pending=bool(pending)) for by, won, pending in told)
 
     def sent(self, wishes: Sequence[Wish], *, out: bool) -> Verb[None]:
         words: list[Value] = [self._prefix, self._sessions, int(out)]
         for wished in wishes:
             words += (wished.key, wished.id, repr(wished.seconds))
-        yield from run(script("limits/sent"), [([], words)])
+        yield from _run("limits/sent", [([], words)])
 
     # For people
 
@@ -167,6 +170,19 @@ class LimitVerbs:
     def _look(self, name: str) -> tuple[str, ...]:
         kind, own = name.partition(":")[0], f"{self._prefix}leveret:limit:{name}"
         return ("HLEN", own) if kind == "slots" else ("GET", own)
+
+
+def _run(name: str, calls: list[Call]) -> Verb[list[Any]]:
+    """A limit that cannot be kept is no limit: here missing rights are an error."""
+    try:
+        return (yield from run(script(name), calls))
+    except Refusal as refusal:
+        if not denied(refusal):
+            raise
+        raise OperationalError(
+            f"the Redis user may not keep limits ({refusal}). Grant it with: ACL SETUSER <user> ~<prefix>leveret:* "
+            f"{RIGHTS} {LEDGER_RIGHTS} {LIMIT_RIGHTS}"
+        ) from refusal
 
 
 def _paced(bounds: Bounds) -> bool:

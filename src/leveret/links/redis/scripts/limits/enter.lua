@@ -124,7 +124,7 @@ end
 
 -- As `enter` has it, for one bound where nobody waits: most that come are such. Answers nil where it is not so simple.
 local function enter_lone(id, place, bound)
-  if place.length > 0 or (place.kind == 'slots' and holder(place, id)) then return nil end
+  if waiting(place) > 0 or (place.kind == 'slots' and holder(place, id)) then return nil end
   local till, after = ask[bound.kind](place, bound, 0, false, id)
   if till then return nil end
   take(place, id, after)

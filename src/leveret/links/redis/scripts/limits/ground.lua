@@ -61,17 +61,8 @@ end
 read.budget = read.rate
 
 function read.slots(place)
-  local facts = redis.call('HGET', place.own, '')
   place.mean, place.freed, place.looked, place.pending, place.seen = 0, 0, 0, {}, {}
-  place.known = facts and true
   place.held = redis.call('HLEN', place.own)
-  if facts then
-    local mean, freed, looked = string.match(facts, '^(%S+) (%S+) (%S+)$')
-    place.mean, place.freed, place.looked = tonumber(mean), tonumber(freed), tonumber(looked)
-    place.held = place.held - 1
-  end
-  place.shown = place.held > 0
-  place.empty = not place.shown
 end
 
 function read.breaker(place)
@@ -83,25 +74,30 @@ function read.breaker(place)
   end
 end
 
--- `line_only`: nothing is asked of it but who waits.
-local function open(kind, key, line_only)
+local function open(kind, key)
   local name = kind .. ':' .. key
   local place = places[name]
   if place then return place end
   place = {kind = kind, key = key, own = P .. name, line = P .. 'line:' .. name, told = P .. 'told:' .. name}
-  place.length = redis.call('ZCARD', place.line)
-  place.stale = true
-  if place.length > 0 then prune(place) end
-  if not line_only then read[kind](place) end
-  place.shown = place.shown or place.length > 0
+  read[kind](place)
   places[name] = place
   opened[#opened + 1] = place
   return place
 end
 
+-- How many wait; looked up when first asked for.
+local function waiting(place)
+  if not place.length then
+    place.length = redis.call('ZCARD', place.line)
+    place.began, place.stale = place.length, true
+    if place.length > 0 then prune(place) end
+  end
+  return place.length
+end
+
 -- Its place among those who wait, and whether it is one of them.
 local function standing(place, id)
-  if place.length == 0 then return 0, false end
+  if waiting(place) == 0 then return 0, false end
   local rank = redis.call('ZRANK', place.line, id)
   if rank then return rank, true end
   return place.length, false
@@ -110,7 +106,7 @@ end
 local function join(place, id, till, member)
   if not member then
     if not place.last then
-      local last = place.length > 0 and redis.call('ZRANGE', place.line, -1, -1, 'WITHSCORES') or {}
+      local last = waiting(place) > 0 and redis.call('ZRANGE', place.line, -1, -1, 'WITHSCORES') or {}
       place.last = tonumber(last[2] or 0)
     end
     place.last = place.last + 1
@@ -121,7 +117,7 @@ local function join(place, id, till, member)
 end
 
 local function quit(place, id)
-  if place.length == 0 or redis.call('ZREM', place.line, id) == 0 then return false end
+  if waiting(place) == 0 or redis.call('ZREM', place.line, id) == 0 then return false end
   redis.call('ZREM', place.told, id)
   place.length = place.length - 1
   place.stale = true
@@ -130,12 +126,26 @@ end
 
 -- Slots
 
--- Looks up at once who of ARGV's ids holds a slot: from `first` to `last`, each `step`th.
+-- Reads what is known of slots, and who of ARGV's ids holds one: from `first` to `last`, each `step`th. To be called before
+-- anything else is asked of them.
 local function look_up(place, first, last, step)
-  if place.empty then return end
-  local ids = {}
-  for i = first, last, step do ids[#ids + 1] = ARGV[i] end
-  for n, session in ipairs(redis.call('HMGET', place.own, unpack(ids))) do place.seen[ids[n]] = session end
+  local wanted = {}
+  if not place.read then wanted[1] = '' end
+  if place.held > 1 or place.read then
+    for i = first, last, step do wanted[#wanted + 1] = ARGV[i] end
+  end
+  if place.held > 0 and not place.empty then
+    for n, value in ipairs(redis.call('HMGET', place.own, unpack(wanted))) do place.seen[wanted[n]] = value end
+  end
+  if place.read then return end
+  place.read = true
+  if place.seen[''] then
+    local mean, freed, looked = string.match(place.seen[''], '^(%S+) (%S+) (%S+)$')
+    place.mean, place.freed, place.looked = tonumber(mean), tonumber(freed), tonumber(looked)
+    place.known, place.held = true, place.held - 1
+  end
+  place.shown = place.held > 0
+  place.empty = not place.shown
 end
 
 local function holder(place, id)
@@ -239,17 +249,21 @@ end
 
 local function close_all()
   for _, place in ipairs(opened) do
-    local shown = write[place.kind](place) or place.length > 0
+    local kept = write[place.kind](place)
+    -- Mostly it is as it was, and nobody need look who waits.
+    local same = (kept or false) == (place.shown or false) and not place.length
+    local shown = not same and (waiting(place) > 0 or kept)
+    local before = not same and (place.shown or place.began > 0)
     if place.moved and place.length > 0 then
       local last = redis.call('ZRANGE', place.told, -1, -1, 'WITHSCORES')
-      local kept = milliseconds(math.max(last[2] - NOW, 0) + OVERDUE_SECONDS + 1)
-      redis.call('PEXPIRE', place.line, kept)
-      redis.call('PEXPIRE', place.told, kept)
+      local term = milliseconds(math.max(last[2] - NOW, 0) + OVERDUE_SECONDS + 1)
+      redis.call('PEXPIRE', place.line, term)
+      redis.call('PEXPIRE', place.told, term)
     end
-    if shown and not place.shown then
+    if shown and not before then
       if math.floor(NOW * 1000) % 16 == 0 then sweep() end
       redis.call('SADD', INDEX, place.kind .. ':' .. place.key)
-    elseif place.shown and not shown then
+    elseif before and not shown then
       redis.call('SREM', INDEX, place.kind .. ':' .. place.key)
     end
   end

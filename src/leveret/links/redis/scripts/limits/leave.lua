@@ -71,8 +71,7 @@ local function leave(id, outcome, final, seconds, set)
       end
       -- Of what has run nothing waits.
       if outcome == 'none' then
-        local paced = bound.kind == 'rate' or bound.kind == 'budget'
-        waited = quit(open(bound.kind, bound.key, paced), id) or waited
+        waited = quit(open(bound.kind, bound.key), id) or waited
       end
     end
   end
