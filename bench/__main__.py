@@ -1,4 +1,4 @@
-"""`python -m bench [all|sqlite|rabbitmq|redis|canvas|startup|backlog|mixed|longshort|million|schedules|latency|telling|table]`; without a name: all, as `make bench`."""
+"""`python -m bench [all|sqlite|rabbitmq|redis|canvas|startup|backlog|mixed|longshort|million|schedules|latency|telling|limits|table]`; without a name: all, as `make bench`."""
 
 import argparse
 import signal
@@ -8,7 +8,7 @@ from bench import table
 from bench.against import canvas, rabbitmq, redis, sqlite
 from bench.against.measurement import Selection
 from bench.brokers import ServerMissing
-from bench.drills import backlog, latency, longshort, million, mixed, schedules, startup, telling
+from bench.drills import backlog, latency, limited, longshort, million, mixed, schedules, startup, telling
 from bench.raw.load import NoCompiler
 
 WHAT = (
@@ -25,6 +25,7 @@ WHAT = (
     "schedules",
     "latency",
     "telling",
+    "limits",
     "table",
 )
 
@@ -51,10 +52,11 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--broker",
         default="sqlite",
-        help="of mixed, longshort and schedules: sqlite, rabbitmq or redis (private ones), a URL",
+        help="of mixed, longshort, schedules and limits: sqlite, rabbitmq or redis (private ones), a URL",
     )
     parser.add_argument("--tasks", type=int, default=1_000_000, help="of million")
     parser.add_argument("--long-seconds", type=float, default=60.0, help="of longshort")
+    parser.add_argument("--before", help="of limits: the `src` of another checkout, to compare with")
     return parser.parse_args()
 
 
@@ -88,6 +90,8 @@ def dispatch(options: argparse.Namespace) -> None:
             latency.run(options.rounds)
         case "telling":
             telling.run(options.rounds, options.broker)
+        case "limits":
+            limited.run(options.rounds, options.broker, options.before)
         case "table":
             print(table.markdown())
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-MUTANTS = ("rabbit-mutants", "redis-mutants")
+MUTANTS = ("rabbit-mutants", "redis-mutants", "limits-mutants")
 """Of the drills on a broker: each is run in CI size with what it watches broken, and must fail."""
 RABBIT = ("restarts", "cuts", "replies", "alarms", "queue_deleted", "host_lost", "give_backs", "cluster", "schedules")
 REDIS = ("restarts", "cuts", "host_lost", "stopped", "frozen", "failover", "full", "story")
@@ -43,6 +43,9 @@ DRILLS: dict[str, list[str]] = {
     "beat": ["-m", "pytest", "tests/interop/rabbitmq/test_beat.py", "-s"],
     "revoke": ["-m", "pytest", "tests/e2e/test_revoke.py", "-k", "revoked", "-s"],
     "terminate": ["-m", "pytest", "tests/e2e/test_revoke.py", "-k", "terminate", "-s"],
+    "limits": ["-m", "pytest", "tests/e2e/limits/test_limits.py", "-s"],
+    "dependency": ["-m", "pytest", "tests/e2e/limits/test_dependency.py", "-s"],
+    "limits-mutants": ["-m", "pytest", "tests/e2e/limits/test_mutants.py", "-s"],
     "producers": ["-m", "pytest", "tests/e2e/test_producers.py", "-s"],
 }
 

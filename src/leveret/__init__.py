@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from leveret.client.tasks.eager_result import EagerResult
     from leveret.client.tasks.inside import get_task_logger, uuid
     from leveret.model import state as states
+    from leveret.model.limiting.declared import CircuitBreaker, Concurrency, Rate, RetryBudget
     from leveret.model.queue import Broadcast, Exchange, Queue, binding
 
 __version__ = "0.1.0"
@@ -29,12 +30,16 @@ __version__ = "0.1.0"
 __all__ = [
     "AsyncResult",
     "Broadcast",
+    "CircuitBreaker",
+    "Concurrency",
     "EagerResult",
     "Exchange",
     "GroupResult",
     "Leveret",
     "Queue",
+    "Rate",
     "ResultSet",
+    "RetryBudget",
     "Signature",
     "Task",
     "binding",
@@ -87,6 +92,10 @@ _HOMES = {
     "EagerResult": "leveret.client.tasks.eager_result",
     "get_task_logger": "leveret.client.tasks.inside",
     "uuid": "leveret.client.tasks.inside",
+    "CircuitBreaker": "leveret.model.limiting.declared",
+    "Concurrency": "leveret.model.limiting.declared",
+    "Rate": "leveret.model.limiting.declared",
+    "RetryBudget": "leveret.model.limiting.declared",
     "Broadcast": "leveret.model.queue",
     "Exchange": "leveret.model.queue",
     "Queue": "leveret.model.queue",

@@ -19,6 +19,7 @@ from leveret.client.extending.face import Extended
 from leveret.client.frameworks.adapting import adapt
 from leveret.client.frameworks.surroundings import Surroundings
 from leveret.client.groups import GroupResult, ResultSet
+from leveret.client.limiting.uniqueness import Call, marked
 from leveret.client.options import CallOptions, Seconds
 from leveret.client.project import file_of
 from leveret.client.registry import TaskRegistry
@@ -33,7 +34,6 @@ from leveret.client.tasks.making import TaskOptions, make_task, refuse_other, ta
 from leveret.client.tasks.moments import Moment
 from leveret.config.configuration import Configuration
 from leveret.config.settings import Settings
-from leveret.model.message import Message
 from leveret.model.task import TaskDefinition
 
 if TYPE_CHECKING:
@@ -133,31 +133,28 @@ class Sending:
         """Send many calls in one publish: all are durable when it returns."""
         if self.client.options.always_eager:
             return [one.apply_async() for one in signatures]
-        messages = self._messages(signatures)
-        sending.submit(self.client, messages, {"timeout": timeout})
-        return sending.handles(self.client, messages)
+        return sending.send_calls(self.client, self._calls(signatures), {"timeout": timeout})
 
     async def asend_many(self, signatures: Iterable[Signature[R]], timeout: Seconds | None = None) -> list[Result[R]]:
         if self.client.options.always_eager:
             return [await one.aapply_async() for one in signatures]
-        messages = self._messages(signatures)
-        await sending.asubmit(self.client, messages, {"timeout": timeout})
-        return sending.handles(self.client, messages)
+        return await sending.asend_calls(self.client, self._calls(signatures), {"timeout": timeout})
 
-    def _messages(self, signatures: Iterable[Signature[Any]]) -> list[Message]:
+    def _calls(self, signatures: Iterable[Signature[Any]]) -> list[Call]:
         settings = self.conf.settings
         compose, tasks = self._client_under(settings).compose, self.tasks
-        messages = []
+        found = []
         for one in signatures:
             name = one["task"]
             task = tasks.peek(name)
             if task is None or one.get("subtask_type"):
-                messages.append(one.message())
+                found.append(Call(one.message()))
             else:
                 args = tuple(one["args"])
                 task.check(args, one["kwargs"])
-                messages.append(compose(name, args, one["kwargs"], one["options"], tasks.find_under(settings, name)))
-        return messages
+                definition = tasks.find_under(settings, name)
+                found.append(marked(compose(name, args, one["kwargs"], one["options"], definition), definition))
+        return found
 
     def signature(self, *args: Any, **kwargs: Any) -> Signature[Any]:
         """A signature of this app."""

@@ -141,6 +141,17 @@ class TaskRevokedError(TaskError):
     """The task was revoked or expired before it ran."""
 
 
+class TaskAlreadySent(TaskError):
+    """A unique task with `on_conflict="raise"` was sent while another with the same key has not ended."""
+
+    def __init__(self, task: str, key: str, id: str) -> None:
+        super().__init__(f"{task} was not sent: {id} has its unique key {key!r}")
+        self.task, self.key, self.id = task, key, id
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.task, self.key, self.id)
+
+
 class MaxRetriesExceededError(TaskError):
     """`self.retry()` was called when no retry is left."""
 

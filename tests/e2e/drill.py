@@ -22,6 +22,16 @@ def size(full: T, ci: T) -> T:
     return full if FULL else ci
 
 
+def keep_part(name: str, part: str, figures: Mapping[str, Any]) -> None:
+    """As `keep`, for one part of a drill: beside the others in one file."""
+    path = ROOT / "bench" / "results" / f"{name}.json"
+    print(f"\n{name} {part}: {json.dumps(figures)}")
+    if FULL:
+        known = json.loads(path.read_text()) if path.exists() else {}
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps({**known, "seed": SEED, "size": "full", part: dict(figures)}, indent=2) + "\n")
+
+
 def keep(name: str, figures: Mapping[str, Any]) -> None:
     """Print a drill's figures; in full size write them down too."""
     told = {"seed": SEED, "size": "full" if FULL else "ci", **figures}

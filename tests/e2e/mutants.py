@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from tests.e2e.limits.mutants import LIMITS
 from tests.e2e.redis.mutants import REDIS
 
 from leveret.brokers.amqp import driver, settling
@@ -168,7 +169,7 @@ MUTANTS: dict[str, Callable[[Patch], None]] = {
         uncharged, unreaped, everybody, sluggish, unconfirmed, unfenced, forgetful, faithful, behind, deaf, mute, plain,
         heedless,
     )
-} | REDIS  # fmt: skip
+} | REDIS | LIMITS  # fmt: skip
 
 
 def mutate(name: str, patch: Patch = setattr) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 from leveret.client.client import NO_OPTIONS, Client
 from leveret.client.events import publishing
+from leveret.client.limiting.publishing import apublish, publish
+from leveret.client.limiting.uniqueness import Call, marked
 from leveret.client.loops import running_loop
 from leveret.client.options import seconds
 from leveret.client.result import AsyncResult
@@ -38,11 +40,6 @@ def adopted(result: Any, options: Mapping[str, Any] = NO_OPTIONS) -> Any:
     return result
 
 
-def handles(client: Client, messages: Sequence[Message]) -> list[AsyncResult[Any]]:
-    """The results of many messages, in order."""
-    return [handle(client, message) for message in messages]
-
-
 def send(
     client: Client,
     name: str,
@@ -53,6 +50,8 @@ def send(
 ) -> AsyncResult[Any]:
     """Send one call from the calling thread."""
     message = client.compose(name, args, kwargs, options, definition)
+    if definition is not None and definition.unique is not None:
+        return send_calls(client, (marked(message, definition),), options)[0]
     submit(client, (message,), options)
     return handle(client, message, options)
 
@@ -67,8 +66,43 @@ async def asend(
 ) -> AsyncResult[Any]:
     """Send one call on the running loop's connection."""
     message = client.compose(name, args, kwargs, options, definition)
+    if definition is not None and definition.unique is not None:
+        return (await asend_calls(client, (marked(message, definition),), options))[0]
     await asubmit(client, (message,), options)
     return handle(client, message, options)
+
+
+def send_calls(
+    client: Client, calls: Sequence[Call], options: Mapping[str, Any] = NO_OPTIONS
+) -> list[AsyncResult[Any]]:
+    """Send many calls in one publish, those of unique tasks only where their key is free; the results in order, of
+    those that were not sent the result of the one that has their key."""
+    kept: Mapping[str, str] = {}
+    if any(call.unique is not None for call in calls):
+        kept = publish(client, calls, _timeout(options), lambda messages: submit(client, messages, options))
+    else:
+        submit(client, [call.message for call in calls], options)
+    return [_handle(client, call.message, kept, options) for call in calls]
+
+
+async def asend_calls(
+    client: Client, calls: Sequence[Call], options: Mapping[str, Any] = NO_OPTIONS
+) -> list[AsyncResult[Any]]:
+    """As `send_calls`, on the running loop's connection."""
+    kept: Mapping[str, str] = {}
+    if any(call.unique is not None for call in calls):
+        kept = await apublish(client, calls, _timeout(options), lambda messages: asubmit(client, messages, options))
+    else:
+        await asubmit(client, [call.message for call in calls], options)
+    return [_handle(client, call.message, kept, options) for call in calls]
+
+
+def _handle(client: Client, message: Message, kept: Mapping[str, str], options: Mapping[str, Any]) -> AsyncResult[Any]:
+    by = kept.get(message.id)
+    if by is None:
+        return handle(client, message, options)
+    # Another sender's child.
+    return AsyncResult.sent(client, by, message.task, message.queue, message.ignore_result is True)
 
 
 def submit(client: Client, messages: Sequence[Message], options: Mapping[str, Any] = NO_OPTIONS) -> None:

@@ -8,6 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 from leveret.model.endpoint import Url
+from leveret.model.limiting.declared import RetryBudget
+from leveret.model.limiting.pace import per_second
 
 _TRUE = frozenset({"1", "true", "yes", "on", "y", "t"})
 _FALSE = frozenset({"0", "false", "no", "off", "n", "f", ""})
@@ -20,6 +22,14 @@ class Kind:
 
     expected: str
     read: Callable[[Any], Any]
+
+
+def budget(value: Any) -> RetryBudget | bool:
+    return value if isinstance(value, RetryBudget) else boolean(value)
+
+
+def rate(value: Any) -> str | None:
+    return str(value) if per_second(value) else None
 
 
 def boolean(value: Any) -> bool:
@@ -185,6 +195,8 @@ def delivery_mode(value: Any) -> int:
 
 DELIVERY_MODE = Kind('1 ("transient") or 2 ("persistent")', delivery_mode)
 BOOLEAN = Kind("true or false", boolean)
+BUDGET = Kind("true, false or a RetryBudget(...)", budget)
+RATE = Kind('"10/s", "10/m", "10/h" or a number a second', rate)
 SECONDS = Kind("seconds (a number, 0 or more) or a timedelta", number)
 POSITIVE_SECONDS = Kind("seconds (a number above 0) or a timedelta", positive)
 TEXT = Kind("text", text)

@@ -13,6 +13,7 @@ from leveret.config import kinds
 from leveret.config.kinds import Kind, optional
 from leveret.errors import ImproperlyConfigured
 from leveret.model.endpoint import Url
+from leveret.model.limiting.declared import RetryBudget
 
 DAY = 86_400.0
 LOG_FORMAT = "[%(asctime)s: %(levelname)s/%(processName)s] %(message)s"
@@ -63,7 +64,9 @@ class Settings:
     task_track_started: bool = _option(False, kinds.BOOLEAN)
     task_time_limit: float | None = _option(None, optional(kinds.POSITIVE_SECONDS))
     task_soft_time_limit: float | None = _option(None, optional(kinds.POSITIVE_SECONDS))
-    task_default_rate_limit: str | None = _option(None, optional(Kind('text such as "10/m"', str)))
+    task_default_rate_limit: str | None = _option(None, optional(kinds.RATE))
+    task_retry_budget: RetryBudget | bool | None = _option(None, optional(kinds.BUDGET))
+    """None: on, except under the celery profile."""
     task_default_priority: int | None = _option(None, optional(kinds.PRIORITY))
     task_default_queue: str = _option("", kinds.TEXT)
     """Empty: `default`, or `celery` under that profile."""
@@ -119,6 +122,7 @@ class Settings:
     control_key: tuple[str, ...] = _option((), kinds.SECRETS)
     """Keys that sign commands; the first signs, all are accepted. Empty: nothing is signed or refused."""
     worker_enable_remote_control: bool = _option(True, kinds.BOOLEAN)
+    worker_disable_rate_limits: bool = _option(False, kinds.BOOLEAN)
     worker_pool_restarts: bool = _option(False, kinds.BOOLEAN)
     worker_send_task_events: bool = _option(False, kinds.BOOLEAN)
     task_send_sent_event: bool = _option(False, kinds.BOOLEAN)
@@ -179,6 +183,14 @@ class Settings:
             raise ImproperlyConfigured(
                 f"task_soft_time_limit is {soft:g} s, after task_time_limit at {hard:g} s: it must come before"
             )
+
+    @property
+    def retry_budget(self) -> RetryBudget | None:
+        """Of tasks that say none themselves."""
+        said = self.task_retry_budget
+        if isinstance(said, RetryBudget):
+            return said
+        return RetryBudget() if (self.profile != "celery" if said is None else said) else None
 
     @property
     def high_first(self) -> bool:

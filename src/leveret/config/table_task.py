@@ -4,7 +4,10 @@ from leveret.config.row import Row, differs, later, ours, unneeded, works
 
 _CONFIRMED = "every publish is confirmed, and resent safely until `publish_timeout`"
 _LATE = "a message is settled once its outcome is stored, whatever the outcome"
-_LIMITS = "enforced once rate limits come; until then one warning at start"
+_LIMITS = (
+    "starts a second (m: minute, h: hour) of a task on each node, by all its processes together; without a store that "
+    "keeps limits each process has its share"
+)
 
 TASK: tuple[Row, ...] = (
     differs(
@@ -30,6 +33,11 @@ TASK: tuple[Row, ...] = (
     works("task_time_limit", "seconds after which a run is stopped; in every pool"),
     works("task_soft_time_limit", "seconds after which SoftTimeLimitExceeded is raised in the task; in every pool"),
     differs("task_default_rate_limit", _LIMITS),
+    ours(
+        "task_retry_budget",
+        "retries of a task beyond 10 % of the last minute's successes and 10 a second wait; True, False or a "
+        "`RetryBudget`; None: on, except under the celery profile",
+    ),
     differs("task_default_priority", "9 is the most urgent on every broker (under the celery profile on Redis: 0)"),
     differs("task_default_queue", '"default"; "celery" under that profile'),
     works("task_default_exchange", "exchange of the queues that name none; None: named as the default queue"),
@@ -114,7 +122,7 @@ WORKER: tuple[Row, ...] = (
         "worker_cancel_long_running_tasks_on_connection_loss", "the node's lease outlives a lost connection", False
     ),
     works("worker_direct", "on RabbitMQ: a queue `<node>.dq2` for each node, as Celery has it"),
-    later("worker_disable_rate_limits", "comes with rate limits", False),
+    works("worker_disable_rate_limits", "no `rate_limit` is kept; `limits` of tasks are"),
     unneeded("worker_deduplicate_successful_tasks", "always: a stored outcome is replayed, never run again", False),
     works("worker_enable_remote_control", "whether nodes answer `leveret inspect` and obey `leveret control`"),
     unneeded("worker_lost_wait", "a lost process is noticed at once", 10.0),

@@ -100,6 +100,11 @@ def admit(
     return Run(message)
 
 
+def superseded(message: Message, by: str, definition: TaskDefinition, rules: Rules, now: float) -> Settlement:
+    """The end of a unique task whose key is another's by now."""
+    return _revoked(message, f"another task, {by}, has its unique key", definition, rules, now)
+
+
 def conclude(message: Message, finished: Finished, definition: TaskDefinition, rules: Rules, now: float) -> Settlement:
     """All that follows one run."""
     match finished.outcome:

@@ -89,6 +89,10 @@ FIRST_ATTEMPT = "first_attempt"
 other's ended, because (id, attempt) names one run; its tries begin anew."""
 
 
+UNIQUE = "unique"
+"""The setting of a message that was sent as a unique task: its key."""
+
+
 def tries(message: Message) -> int:
     """How often this very call was tried before: what `request.retries` shows and a retry policy counts."""
     first = message.settings.get(FIRST_ATTEMPT) if message.settings else None

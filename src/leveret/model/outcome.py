@@ -40,6 +40,8 @@ class Retried(Struct, frozen=True, kw_only=True):
     args: tuple[Any, ...] | None = None
     kwargs: Mapping[str, Any] | None = None
     options: Mapping[str, Any] = {}
+    expected: bool = False
+    """As of `Failed`: the reason says nothing of what the task calls."""
 
 
 class Replaced(Struct, frozen=True):

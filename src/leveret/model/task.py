@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from leveret.model.limiting.declared import CircuitBreaker, Concurrency, Rate, RetryBudget, Unique
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
@@ -42,6 +44,13 @@ class TaskDefinition:
     time_limit: float | None = None
     soft_time_limit: float | None = None
     rate_limit: str | None = None
+    """For each node; what holds for the cluster is in `limits`."""
+    limits: tuple[Rate | Concurrency, ...] = ()
+    unique: Unique | None = None
+    breaker: CircuitBreaker | None = None
+    fallback: Callable[..., Any] | None = None
+    """Run in the task's place while its breaker is open."""
+    retry_budget: RetryBudget | None = None
     priority: int | None = None
     queue: str | None = None
     serializer: str = "json"
@@ -56,6 +65,12 @@ class TaskDefinition:
     a bound task, as with Celery."""
     hooks: frozenset[str] = frozenset()
     """The hook names the task's class overrides; the runner calls only these."""
+    limited: bool = field(init=False, default=False)
+    """Whether somebody is asked before each of its runs."""
+
+    def __post_init__(self) -> None:
+        limited = bool(self.limits or self.unique or self.breaker or self.rate_limit)
+        object.__setattr__(self, "limited", limited)
 
 
 class Registry(Protocol):

@@ -52,7 +52,8 @@ class InPlaceExecutor:
         return False
 
     def idle(self) -> int:
-        return 0 if self._current is not None or self._jobs else 1
+        # What nobody has fetched yet fills it too: a worker that rang for more meanwhile would let time pass.
+        return 0 if self._current is not None or self._jobs or self._ended else 1
 
     def close(self) -> None:
         self._jobs.clear()

@@ -24,6 +24,7 @@ from leveret.wiring.client import build_router
 from leveret.wiring.clock import hours_west
 from leveret.wiring.codec import build_codec
 from leveret.wiring.drivers import Drivers, chord_timeout, driver_options, open_drivers
+from leveret.wiring.limiting import check_limited
 from leveret.wiring.memory import resident_kibibytes
 from leveret.wiring.zone import naive_zone
 from leveret.worker.context import WorkerParts
@@ -58,8 +59,9 @@ def join_worker(
     node, alone = options.node, page is None
     runner = Runner(codec=codec, clock=clock, page=page, hostname=node.name)
     executor = make_executor(runner) if make_executor else build_executor(options, runner, clock)
-    tombstone = driver_options(settings).tombstone_expires
-    broker = drivers.broker.broker()
+    broker, gate = drivers.broker.broker(), drivers.gate()
+    if gate is None:
+        check_limited(registry, drivers.results_address)
     made = WorkerParts(
         broker=broker,
         leases=drivers.broker.leases(),
@@ -71,7 +73,7 @@ def join_worker(
             following=build_following(settings, drivers, registry),
             worker=node.name,
             result_expires=settings.result_expires,
-            tombstone_expires=tombstone,
+            tombstone_expires=driver_options(settings).tombstone_expires,
             extended=settings.result_extended,
             joins=drivers.joins,
             sizes_known=bool(getattr(drivers.backend, "shares_joins", False)),
@@ -83,6 +85,8 @@ def join_worker(
         commit=drivers.commit(),
         chores=drivers.chores() if alone else None,
         revocations=None if drivers.claims_look else drivers.revocations(),
+        gate=gate,
+        rate_limits=not settings.worker_disable_rate_limits,
         outbox=None if drivers.remembering is None else drivers.remembering.outbox(),
         page=page,
         events=drivers.events(),

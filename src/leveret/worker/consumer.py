@@ -204,6 +204,7 @@ class Consumer:
         log.warning("session %s was reaped; registering again", self.session.id)
         self._dispatcher.lose()
         await self.register(fresh=True)
+        await self._dispatcher.gatekeeper.renew(self.session.id)
 
     async def register(self, *, fresh: bool) -> None:
         """Announce the session, under a new id if the old one is gone."""

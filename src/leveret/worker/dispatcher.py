@@ -10,12 +10,13 @@ import msgspec
 from leveret.logic.credit import RETRACT_SECONDS, Credit
 from leveret.model.delivery import Delivery, Posting, Receipt, Return, Verdict
 from leveret.model.options import WorkerOptions
-from leveret.model.outcome import Finished, Outcome, Succeeded, Unstarted
+from leveret.model.outcome import Finished, Outcome, Retried, Succeeded, Unstarted
 from leveret.model.settlement import Commitment
 from leveret.ports.executor import Job
 from leveret.worker.commitments import concluded, sent_again, witness
 from leveret.worker.context import WorkerParts
 from leveret.worker.intake import Early, Intake
+from leveret.worker.limiting.gatekeeper import Gatekeeper
 from leveret.worker.limits import Limits, too_long
 from leveret.worker.persist import Persistent
 from leveret.worker.settler import Settler
@@ -41,11 +42,13 @@ class Dispatcher:
         self.limits = Limits(
             options=options, executor=parts.executor, exceeded=self._exceeded, soft_struck=self._soft_struck
         )
-        self.intake, self._early = Intake(parts, settler, persist, teller), Early(parts, settler, persist)
+        self.gatekeeper = Gatekeeper(parts, options.processes, settler, persist, teller)
+        self.intake = Intake(parts, settler, persist, teller, self.gatekeeper)
+        self._early = Early(parts, settler, persist)
         self.waiting: deque[Job] = deque()
         """Admitted, not given to the executor yet: from the first job on that needs a step of its own to start."""
         self._starting = 0
-        """Jobs in that step: acknowledged early, or announced as STARTED."""
+        """Jobs in that step: asked of the gate, acknowledged early, or announced as STARTED."""
         self.under_way = 0
         """Jobs with the executor."""
         self._dropped: set[Receipt] = set()
@@ -70,6 +73,8 @@ class Dispatcher:
         """How many deliveries to claim now; 0 while anything is unstarted, no slot is idle, or outcomes pile up."""
         page = self._parts.page
         if self.waiting or self._starting or self._settler.crowded() or (page is not None and page.hold):
+            return 0
+        if self.gatekeeper.exits.crowded():
             return 0
         idle = self._executor.idle()
         return min(idle * self._credit.per_slot, max(idle, MOST_AT_ONCE))
@@ -102,7 +107,9 @@ class Dispatcher:
             self._give_back(jobs)
             return
         self._credit.begin({job.message.task for job in jobs})
-        self._teller.received(jobs)
+        if self._teller.hears():
+            # What the gate may send back is not received before it has passed.
+            self._teller.received([job for job in jobs if not self.gatekeeper.asks(job)])
         self.waiting.extend(jobs)
         self._pump()
 
@@ -114,19 +121,34 @@ class Dispatcher:
             return
         waiting = self.waiting
         plain: list[Job] = []
-        while waiting and not _has_own_step(waiting[0]):
+        while waiting and not self._has_own_step(waiting[0]):
             plain.append(waiting.popleft())
         if plain:
             self._start(tuple(plain))
-        idle = self._executor.idle()
-        slow: list[Job] = []
-        while waiting and len(slow) < idle and _has_own_step(waiting[0]):
-            slow.append(waiting.popleft())
+        slow = self._next_with_own_step(self._executor.idle()) if waiting else []
         if slow:
             self._starting = len(slow)
             task = asyncio.get_running_loop().create_task(self._start_slowly(tuple(slow)))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    def _has_own_step(self, job: Job) -> bool:
+        return _waits_for_store(job) or self.gatekeeper.asks(job)
+
+    def _next_with_own_step(self, idle: int) -> list[Job]:
+        """As many as slots are idle, of those that only the gate is asked about as many as it allows."""
+        waiting, slow, known, most = self.waiting, list[Job](), None, idle
+        while idle and waiting:
+            job = waiting[0]
+            if job.definition is not known or job.message.attempt:
+                if not self._has_own_step(job):
+                    break
+                known = None if job.message.attempt else job.definition
+                most = idle if _waits_for_store(job) else self.gatekeeper.ahead(job, idle)
+            if len(slow) >= most:
+                break
+            slow.append(waiting.popleft())
+        return slow
 
     def _start(self, jobs: tuple[Job, ...]) -> None:
         self.under_way += len(jobs)
@@ -135,8 +157,11 @@ class Dispatcher:
             self._arm(RETRACT_SECONDS)
 
     async def _start_slowly(self, jobs: tuple[Job, ...]) -> None:
-        """Acknowledge at-most-once jobs and announce tracked ones, then start them at once: the slots are idle."""
+        """Ask the gate about limited jobs, acknowledge at-most-once jobs and announce tracked ones, then start them at
+        once: the slots are idle."""
         try:
+            if any(map(self.gatekeeper.asks, jobs)):
+                jobs = await self._let_in(jobs)
             jobs = await self._early.acknowledge(jobs)
             await self._early.announce(jobs)
         finally:
@@ -145,6 +170,15 @@ class Dispatcher:
             self._start(jobs)
         self._pump()
         self.changed.set()
+
+    async def _let_in(self, jobs: tuple[Job, ...]) -> tuple[Job, ...]:
+        passed = await self.gatekeeper.admit(jobs)
+        if self.closed:
+            self._give_back(list(passed))
+            return ()
+        if self._teller.hears():
+            self._teller.received([job for job in passed if self.gatekeeper.asks(job)])
+        return passed
 
     # Outcomes out
 
@@ -171,6 +205,8 @@ class Dispatcher:
             if type(outcome) is not Succeeded:
                 outcome = self.limits.named(job, outcome)
                 finished = msgspec.structs.replace(finished, outcome=outcome)
+            if job.definition.limited or job.message.attempt or self.gatekeeper.retried or type(outcome) is Retried:
+                self.gatekeeper.ended(job, finished)
             self.ended += 1
             self._credit.ran(job.message.task, finished.runtime)
             self._spent += finished.runtime
@@ -201,6 +237,7 @@ class Dispatcher:
     def lose(self) -> None:
         """The session was reaped: what has not begun belongs to others; what runs goes on."""
         unstarted = self._take_back()
+        self.gatekeeper.lost(unstarted)
         self._settler.forget()
         if self._parts.severable is not None:
             # It keeps account of what goes on of a lost connection: this does not.
@@ -212,6 +249,7 @@ class Dispatcher:
         self.retract()
         running = self.running()
         self._dropped.update(job.receipt for job, _ in running)
+        self.gatekeeper.returned([job for job, _ in running])
         self.under_way = 0
         late = [Return(receipt=job.receipt, counted=True) for job, _ in running if job.definition.acks_late]
         if late:
@@ -227,6 +265,7 @@ class Dispatcher:
 
     def _give_back(self, jobs: list[Job]) -> None:
         if jobs:
+            self.gatekeeper.returned(jobs)
             self._settler.give_back([Return(receipt=job.receipt) for job in jobs])
             self.changed.set()
 
@@ -283,5 +322,5 @@ def _settles_again(job: Job, commitment: Commitment, parts: WorkerParts) -> Post
     return witness(job, commitment, parts.rules.codec) if parts.outbox is not None else None
 
 
-def _has_own_step(job: Job) -> bool:
+def _waits_for_store(job: Job) -> bool:
     return not job.definition.acks_late or job.definition.track_started

@@ -18,6 +18,7 @@ from leveret.model.settlement import Commitment, Committed, Record, Settlement
 from leveret.ports.executor import Job
 from leveret.worker.commitments import commitment, sent_again, skipped
 from leveret.worker.context import WorkerParts
+from leveret.worker.limiting.gatekeeper import Gatekeeper
 from leveret.worker.persist import Persistent
 from leveret.worker.settler import Settler
 from leveret.worker.telling.teller import Teller
@@ -31,8 +32,11 @@ MOST_BEATS = 1000
 class Intake:
     """Owned by the I/O loop."""
 
-    def __init__(self, parts: WorkerParts, settler: Settler, persist: Persistent, teller: Teller) -> None:
+    def __init__(
+        self, parts: WorkerParts, settler: Settler, persist: Persistent, teller: Teller, gatekeeper: Gatekeeper
+    ) -> None:
         self._parts, self._settler, self._persist, self._teller = parts, settler, persist, teller
+        self._gatekeeper = gatekeeper
         self.revoked: frozenset[str] = frozenset()
         """Marks of remote control: what was claimed before they were written does not begin either."""
         self.total: Counter[str] = Counter()
@@ -67,6 +71,8 @@ class Intake:
             if not isinstance(admission, Run):
                 self._tell(delivery, message, admission.settlement)
                 self._teller.skipped(message, admission.settlement, definition, now)
+                if definition is not None and definition.limited and _is_over(admission.settlement, facts.stored):
+                    self._gatekeeper.skipped(delivery.receipt, message, definition)
                 settled.append(skipped(admission.settlement, delivery.receipt, message, rules.codec))
             elif definition is not None:
                 if is_member(message) and not is_counted(message, rules):
@@ -158,6 +164,12 @@ class Intake:
             log.info("Task %s ends without a run: %s", name, settlement.record.state)
         else:
             log.info("Task %s had ended before: settled again", name)
+
+
+def _is_over(settlement: Settlement, stored: Record | None) -> bool:
+    """Whether the task has ended for good, now or before."""
+    record = settlement.record or stored
+    return record is not None and record.terminal
 
 
 def _is_fresh(delivery: Delivery, message: Message, fresh: frozenset[str]) -> bool:

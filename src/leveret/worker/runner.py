@@ -9,6 +9,8 @@ from functools import partial
 from inspect import isawaitable
 from typing import Any
 
+from msgspec.structs import replace
+
 from leveret.errors import Cancel, EncodeError, Ignore, MaxRetriesExceededError, Reject, Retry, Snooze
 from leveret.logic import retry as retries
 from leveret.logic.canvas.errbacks import ERRBACK, told
@@ -247,7 +249,7 @@ class Runner:
     def _retried(self, outcome: Retried, error: BaseException, message: Message, definition: TaskDefinition) -> Outcome:
         if definition.hooks:
             self._after(message, definition, "on_retry", RETRY, error, ExceptionInfo(error, _info(error)[1]))
-        return outcome
+        return replace(outcome, expected=True) if isinstance(error, definition.throws) else outcome
 
     def _failure(self, error: BaseException, message: Message, definition: TaskDefinition) -> Outcome:
         info, text = _info(error)

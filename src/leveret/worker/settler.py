@@ -6,7 +6,7 @@ busy one a hundred.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from leveret.errors import LeaseLost
 from leveret.model.delivery import Posting, Receipt, Return, Verdict
@@ -40,6 +40,8 @@ class Settler:
         self._bare: set[asyncio.Task[None]] = set()
         self.on_room: Callable[[], None] = lambda: None
         """Told when it is not crowded any more."""
+        self.on_settled: Callable[[Sequence[Receipt]], None] = lambda receipts: None
+        """Told what this process does not answer for any more."""
         self._pending: list[Commitment] = []
         self._acked: list[Commitment] = []
         self._returns: list[Return] = []
@@ -151,7 +153,7 @@ class Settler:
             await self._persist("give back", lambda: self._broker.give_back(returns))
         except LeaseLost:
             log.debug("session lost before %d messages were given back", len(returns))
-        self.held.difference_update([back.receipt for back in returns])
+        self._let_go([back.receipt for back in returns])
 
     async def _guarded(self, batch: tuple[Commitment, ...], *, settled: bool) -> None:
         """One impossible commitment must not hold up the others: a batch that fails is tried one by one."""
@@ -168,8 +170,8 @@ class Settler:
         """It cannot be settled, now or ever (a link's exchange is not there): a dead letter, which is seen, instead of
         a run without end."""
         log.error("settlement failed; its message is parked as a dead letter", exc_info=error)
-        self.held.discard(commitment.receipt)
         if settled:
+            self._let_go([commitment.receipt])
             return
         reason = f"could not be settled: {error}"
         parked = Commitment(receipt=commitment.receipt, verdict=Verdict.REJECT, reason=reason)
@@ -178,6 +180,7 @@ class Settler:
         except Exception:
             # It stays claimed; whoever reconciles the session gives it back, as we no longer hold it.
             log.exception("the message could not be parked; it will be handed over again")
+            self._let_go([commitment.receipt])
 
     async def _settle(self, batch: tuple[Commitment, ...], *, settled: bool) -> None:
         try:
@@ -190,10 +193,14 @@ class Settler:
         except LeaseLost as error:
             answers = (Stale(str(error)),) * len(batch)
         self.committed += len(batch)
-        self.held.difference_update([commitment.receipt for commitment in batch])
+        self._let_go([commitment.receipt for commitment in batch])
         for commitment, answer in zip(batch, answers, strict=True):
             if not isinstance(answer, Committed):
                 self._refused(commitment, answer, settled)
+
+    def _let_go(self, receipts: Sequence[Receipt]) -> None:
+        self.held.difference_update(receipts)
+        self.on_settled(receipts)
 
     async def _commit_alone(self, batch: tuple[Commitment, ...]) -> tuple[Committed | Stale, ...]:
         commit = self._fused

@@ -153,6 +153,8 @@ class Worker:
 
     def _background(self) -> list[Coroutine[Any, Any, None]]:
         work = [self._settler.run(), self._pulse(), self._reconcile(), self._emitter.run()]
+        if self._parts.gate is not None:
+            work.append(self._dispatcher.gatekeeper.exits.run())
         if self._parts.chores is not None:
             work.append(ChoreRunner(self._parts.chores, self._parts.clock).run())
         if self._parts.outbox is not None:
@@ -271,6 +273,7 @@ class Worker:
     async def _leave(self) -> None:
         parts, session = self._parts, self._consumer.session
         await self._settler.flushed()
+        await self._dispatcher.gatekeeper.exits.flushed()
         await self._emitter.flush()
         try:
             if parts.keeps_lease:

@@ -38,7 +38,6 @@ def plan_of(found: Found) -> Plan:
         notices=(
             *app.conf.remarks(),
             *unmatched_routes(settings.task_routes, tasks),
-            *unlimited_rates(app),
             *unknown_tasks(entries, tasks),
         ),
     )
@@ -96,13 +95,6 @@ def unknown_tasks(entries: Iterable[Entry], tasks: Iterable[str]) -> tuple[str, 
 def _nearest(name: str, known: Iterable[str]) -> str:
     near = get_close_matches(name, known, n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
-
-
-def unlimited_rates(app: Leveret) -> tuple[str, ...]:
-    """One line for all tasks whose rate limit is not kept."""
-    definitions = [definition for name in app.tasks if (definition := app.tasks.find(name)) is not None]
-    names = [definition.name for definition in definitions if definition.rate_limit]
-    return (f"rate limits are not enforced yet: {', '.join(names)}",) if names else ()
 
 
 def _routes(routes: Any) -> list[tuple[Any, str | None]]:

@@ -1,5 +1,6 @@
 """What all compositions share: they are values in Celery's JSON, planned as data (`logic.canvas`) and sent at once."""
 
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -14,12 +15,13 @@ from leveret.client.client import Client
 from leveret.client.current import App
 from leveret.client.signature import Signature, maybe_signature
 from leveret.client.specs import from_spec, to_spec
-from leveret.errors import ImproperlyConfigured
+from leveret.errors import ImproperlyConfigured, LeveretWarning
 from leveret.logic.canvas.plan import How, freeze, ids_in, needs_join, start
 from leveret.logic.canvas.signatures import MAPS
 from leveret.logic.following import with_begun
 from leveret.model.message import Message
 from leveret.model.signature import SignatureSpec
+from leveret.model.task import TaskDefinition
 
 T = TypeVar("T")
 
@@ -180,6 +182,7 @@ class Composer:
         if found is None:
             task = self._app.tasks.peek(spec.task)
             found = self._known[spec.task] = (task, self._app.definition(spec.task))
+            _warn_of_unique(found[1])
         task, definition = found
         if task is not None:
             task.check(spec.args, spec.kwargs)
@@ -192,6 +195,16 @@ class Composer:
             message = msgspec.structs.replace(message, task=spec.task)
         fresh = self._chosen is not None and message.id not in self._chosen
         return msgspec.structs.replace(message, derived=False) if fresh else message
+
+
+def _warn_of_unique(definition: TaskDefinition | None) -> None:
+    if definition is not None and definition.unique is not None:
+        warnings.warn(
+            f"{definition.name} is unique (unique_for=...), and is sent all the same as a part of a composition: each "
+            "of its parts must run, or those behind it would wait for ever. Send it alone where it has to be unique",
+            LeveretWarning,
+            stacklevel=2,
+        )
 
 
 def read_parts(kwargs: dict[str, Any], name: str, app: App | None) -> list[Signature[Any]]:

@@ -13,6 +13,7 @@ import msgspec
 from leveret.client import options as calls
 from leveret.client.canvas.composition import NO_JOINS, Composition
 from leveret.client.client import Client
+from leveret.client.limiting.uniqueness import marked
 from leveret.client.schedules.timings import BaseSchedule, maybe_schedule
 from leveret.client.signature import Signature
 from leveret.client.specs import plain, to_spec
@@ -194,6 +195,8 @@ class Declarations:
         if expires is None and definition is not None:
             expires = definition.expires
         message = self._client.compose(name, positional, named, {"reply_to": NOBODY, **options}, definition)
+        # A run of the schedule asks nobody before it is sent: it ends without a run where another has its key.
+        message = marked(message, definition).message
         fixed = calls.deadline(expires, _never, self._naive_zone) if isinstance(expires, datetime) else None
         after = None if expires is None or fixed is not None else calls.seconds(_duration("expires", expires))
         return Call(msgspec.structs.replace(message, expires=fixed), after, calls.seconds(countdown or 0.0))

@@ -47,6 +47,19 @@ class Declared:
     time_limit: Seconds | None = None
     soft_time_limit: Seconds | None = None
     rate_limit: Any = None
+    """Starts on each node: "10/s", "10/m", "10/h", or a number a second."""
+    limits: Any = ()
+    """`Rate`, `Concurrency`, or several of them: for the whole cluster."""
+    unique_for: Seconds | None = None
+    """A second call is not sent while the first has not ended, for so long at most."""
+    unique_until: str = "success"
+    on_conflict: str = "keep"
+    unique_by: Callable[..., Any] | None = None
+    """Called with the arguments; None: all of them."""
+    breaker: Any = None
+    fallback: Callable[..., Any] | None = None
+    retry_budget: Any = True
+    """A `RetryBudget`; True: the app's setting; None: none."""
     priority: int | None = None
     queue: Any = None
     serializer: str | None = None

@@ -5,8 +5,10 @@ import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
+from leveret.client.limiting.declaring import check_rate, read_limiting
 from leveret.client.options import Seconds, seconds
 from leveret.client.tasks.arguments import by_position
+from leveret.model.limiting.declared import RetryBudget
 from leveret.model.task import RetryPolicy, TaskDefinition
 
 HOOKS = ("before_start", "on_success", "on_failure", "on_retry", "after_return")
@@ -32,6 +34,10 @@ class TaskDefaults(Protocol):
     @property
     def task_default_rate_limit(self) -> str | None: ...
     @property
+    def worker_disable_rate_limits(self) -> bool: ...
+    @property
+    def retry_budget(self) -> RetryBudget | None: ...
+    @property
     def task_default_priority(self) -> int | None: ...
     @property
     def task_serializer(self) -> str: ...
@@ -44,6 +50,9 @@ class TaskDefaults(Protocol):
 def define(task: Any, settings: TaskDefaults) -> TaskDefinition:
     """Make the definition of one task under these settings."""
     own = _OwnWord(task, annotations(settings.task_annotations, task.name))
+    limiting = read_limiting(task.name, task.run, own.raw)
+    rate_limit = own.text("rate_limit", settings.task_default_rate_limit)
+    rated = check_rate(task.name, rate_limit) and not settings.worker_disable_rate_limits
     return TaskDefinition(
         name=task.name,
         run=task.runnable(),
@@ -58,7 +67,12 @@ def define(task: Any, settings: TaskDefaults) -> TaskDefinition:
         track_started=own("track_started", settings.task_track_started),
         time_limit=own.seconds("time_limit", settings.task_time_limit),
         soft_time_limit=own.seconds("soft_time_limit", settings.task_soft_time_limit),
-        rate_limit=own.text("rate_limit", settings.task_default_rate_limit),
+        rate_limit=rate_limit if rated else None,
+        limits=limiting.limits,
+        unique=limiting.unique,
+        breaker=limiting.breaker,
+        fallback=limiting.fallback,
+        retry_budget=settings.retry_budget if limiting.retry_budget is True else limiting.retry_budget,
         priority=own("priority", settings.task_default_priority),
         queue=own.text("queue", None),
         serializer=own("serializer", settings.task_serializer),
@@ -79,8 +93,11 @@ class _OwnWord:
     def __init__(self, task: Any, noted: Mapping[str, Any]) -> None:
         self._task, self._noted = task, noted
 
+    def raw(self, name: str) -> Any:
+        return self._noted[name] if name in self._noted else getattr(self._task, name)
+
     def __call__(self, name: str, default: Any) -> Any:
-        value = self._noted[name] if name in self._noted else getattr(self._task, name)
+        value = self.raw(name)
         return default if value is None else value
 
     def seconds(self, name: str, default: float | None) -> float | None:

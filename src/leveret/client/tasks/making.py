@@ -2,13 +2,14 @@
 
 import dis
 import warnings
-from collections.abc import Callable, Mapping
-from typing import Any, TypedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, TypedDict
 
 from leveret.client.options import Seconds
 from leveret.client.project import module_name
 from leveret.client.tasks.definition import check_task_options
 from leveret.errors import AlreadyRegistered, LeveretWarning
+from leveret.model.limiting.declared import CircuitBreaker, Concurrency, Rate, RetryBudget
 
 
 class TaskOptions(TypedDict, total=False):
@@ -32,6 +33,14 @@ class TaskOptions(TypedDict, total=False):
     time_limit: Seconds | None
     soft_time_limit: Seconds | None
     rate_limit: Any
+    limits: Rate | Concurrency | Sequence[Rate | Concurrency]
+    unique_for: Seconds | None
+    unique_until: Literal["start", "success"]
+    on_conflict: Literal["keep", "replace", "raise"]
+    unique_by: Callable[..., Any] | None
+    breaker: CircuitBreaker | None
+    fallback: Callable[..., Any] | None
+    retry_budget: RetryBudget | bool | None
     priority: int | None
     queue: Any
     serializer: str | None

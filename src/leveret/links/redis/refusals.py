@@ -39,7 +39,7 @@ BROKER_RIGHTS = (
     "+get +mget +set +del +exists +persist +pexpire +incr +incrby +time "
     "+hset +hsetnx +hget +hmget +hgetall +hlen +hkeys +hexists +hdel +hincrby +hscan "
     "+lpush +rpush +rpop +brpop +llen +lindex +lrange +sadd +srem +spop +smembers +sismember "
-    "+zadd +zcard +zrem +zrange +zrangebyscore +zremrangebyscore +zscore +zmscore "
+    "+zadd +zcard +zrem +zrange +zrangebyscore +zremrangebyscore +zrank +zscore +zmscore "
     "+eval +evalsha +publish +subscribe +unsubscribe +ping +select +info +client|tracking +client|caching"
 )
 """Of a worker or a client with Redis as broker, results included; `docs/reference/redis-keys.md` says on which keys."""
@@ -48,6 +48,8 @@ LEDGER_RIGHTS = (
     "+zrem +zscore +zrangebyscore +zremrangebyscore +time"
 )
 """What ledger and outbox need besides, where another server is the broker."""
+LIMIT_RIGHTS = "+zrank +spop +hincrby +hkeys +pexpire +lpush +rpop +lindex"
+"""What limits need besides those, where another server is the broker."""
 _CLUSTER = "It is a node of a Redis Cluster: results may be kept there (redis-cluster://), a queue may not"
 _ADVICE = {
     "WRONGPASS": "The user or the password in the URL is wrong",

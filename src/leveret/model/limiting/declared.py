@@ -1,8 +1,12 @@
 """What a task may be declared with: `@app.task(limits=Rate("100/m"), breaker=CircuitBreaker(), ...)`."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+from leveret.errors import ImproperlyConfigured
+from leveret.model.limiting.pace import counted
 
 Key = Callable[..., Any]
 """Called with a task's own arguments; calls for which it answers the same (as text) share the limit."""
@@ -20,6 +24,19 @@ class Rate:
     key: Key | None = None
     burst: int | None = None
 
+    def __post_init__(self) -> None:
+        try:
+            count, _ = counted(self.limit)
+        except (ValueError, TypeError):
+            count = 0.0
+        if not count:
+            raise ImproperlyConfigured(
+                f'Rate({self.limit!r}): expected "10/s", "10/m", "10/h" or a number a second, above 0'
+            )
+        _check_key("Rate", self.key)
+        if self.burst is not None and not _whole(self.burst):
+            raise ImproperlyConfigured(f"Rate(burst={self.burst!r}): expected a whole number of at least 1")
+
 
 @dataclass(frozen=True, slots=True)
 class Concurrency:
@@ -27,6 +44,11 @@ class Concurrency:
 
     limit: int
     key: Key | None = None
+
+    def __post_init__(self) -> None:
+        if not _whole(self.limit):
+            raise ImproperlyConfigured(f"Concurrency({self.limit!r}): expected a whole number of at least 1")
+        _check_key("Concurrency", self.key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +64,16 @@ class CircuitBreaker:
     recover: float = 30.0
     key: Key | None = None
 
+    def __post_init__(self) -> None:
+        if not _whole(self.failures):
+            raise ImproperlyConfigured(
+                f"CircuitBreaker(failures={self.failures!r}): expected a whole number of at least 1"
+            )
+        for name in ("within", "recover"):
+            if not _positive(getattr(self, name)):
+                raise ImproperlyConfigured(f"CircuitBreaker({name}={getattr(self, name)!r}): expected seconds, above 0")
+        _check_key("CircuitBreaker", self.key)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryBudget:
@@ -50,6 +82,13 @@ class RetryBudget:
 
     share: float = 0.1
     per_second: float = 10.0
+
+    def __post_init__(self) -> None:
+        if not _number(self.share) or self.share < 0:
+            raise ImproperlyConfigured(f"RetryBudget(share={self.share!r}): expected a share of successes, 0 or more")
+        if not _positive(self.per_second):
+            # With 0 a task that has had no success for a minute would never be tried again.
+            raise ImproperlyConfigured(f"RetryBudget(per_second={self.per_second!r}): expected a number above 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,3 +111,23 @@ class Batch:
 
     size: int = 100
     within: float = 2.0
+
+
+def _check_key(what: str, key: Any) -> None:
+    if key is not None and not callable(key):
+        raise ImproperlyConfigured(
+            f"{what}(key={key!r}): expected a function that is called with the task's arguments, "
+            "such as key=lambda to, **_: to"
+        )
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _positive(value: Any) -> bool:
+    return _number(value) and value > 0

@@ -29,7 +29,7 @@ class Steering(Struct, frozen=True, kw_only=True):
     added: tuple[Added, ...] = ()
     limits: Mapping[str, Limit] = {}
     rates: Mapping[str, str] = {}
-    """Noted, not kept yet."""
+    """Rate limits by task, instead of its own `rate_limit`; 0: none."""
     revoked: tuple[str, ...] = ()
     """Marks (`logic.remote.marks`) that were told lately: what was claimed before they were written does not begin."""
 

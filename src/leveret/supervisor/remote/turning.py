@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from leveret.logic.pools.scaling import Limits
-from leveret.logic.remote.rates import per_second
+from leveret.model.limiting.pace import per_second
 from leveret.model.remote.steering import Added, Limit
 from leveret.supervisor.remote.crew import Crew
 
@@ -101,8 +101,8 @@ class Turning:
             return nok(f"Invalid rate limit string: {error!r}")
         if task_name not in self._crew.node.tasks:
             return nok("unknown task")
-        rates = {name: rate for name, rate in self._crew.steering.rates.items() if name != task_name}
-        self._crew.steer(rates={**rates, task_name: str(rate_limit)} if rate_limit else rates)
+        # 0 takes away the limit that the task itself has.
+        self._crew.steer(rates={**self._crew.steering.rates, task_name: str(rate_limit or 0)})
         return ok("new rate limit set successfully" if rate_limit else "rate limit disabled successfully")
 
     async def _time_limit(self, task_name: str = "", hard: Any = None, soft: Any = None, **_: Any) -> Reply:

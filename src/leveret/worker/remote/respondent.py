@@ -42,6 +42,7 @@ class Respondent:
         """Go by this from now on."""
         self._consumer.queues = self._own_queues if steering.queues is None else steering.queues
         self._dispatcher.limits.steered = steering.limits
+        self._dispatcher.gatekeeper.rules.steer(steering.rates)
         revoked = frozenset(steering.revoked)
         fresh, self._dispatcher.intake.revoked = revoked - self._dispatcher.intake.revoked, revoked
         if fresh and any(not fresh.isdisjoint(of_message(job.message)) for job in self._unstarted()):

@@ -24,6 +24,10 @@ class Teller:
     def __init__(self, log: TaskLog, emitter: Emitter, speaker: Speaker, counter: Counter) -> None:
         self._log, self.emitter, self.speaker, self.counter = log, emitter, speaker, counter
 
+    def hears(self) -> bool:
+        """Whether anybody is told of what is received."""
+        return bool(self._log.info or self.emitter.on or task_received.receivers)
+
     def received(self, jobs: Sequence[Job]) -> None:
         if self._log.info:
             for job in jobs:

@@ -8,7 +8,7 @@ from leveret.logic.remote.commands import BUILT_IN, KNOWN
 from leveret.logic.remote.matching import is_for
 from leveret.logic.remote.plain import plain
 from leveret.logic.remote.queues import queue_as_dict
-from leveret.logic.remote.rates import per_second
+from leveret.model.limiting.pace import per_second
 from leveret.model.message import Message, TaskId
 from leveret.model.queue import Exchange, Queue, binding
 from leveret.model.remote.command import Command

@@ -16,6 +16,11 @@ _SIGNS = ("NOPERM", "ACL failure in script", "The user executing the script can'
 """Redis 7 and 6 say it differently inside a script."""
 
 
+def denied(refusal: Refusal) -> bool:
+    """Whether the user lacks a right."""
+    return any(sign in str(refusal) for sign in _SIGNS)
+
+
 class Grant:
     """One for each driver. Without the rights results work, and the broker is on its own as it is without a store."""
 
@@ -31,7 +36,7 @@ class Grant:
         try:
             return (yield from verb)
         except Refusal as refusal:
-            if not any(sign in str(refusal) for sign in _SIGNS):
+            if not denied(refusal):
                 raise
             self._close(refusal)
             return otherwise
