@@ -170,6 +170,9 @@ class MemoryAdmin:
     async def find(self, ids: tuple[str, ...]) -> tuple[Whereabouts | None, ...]:
         return self._server.find(ids)
 
+    async def trace(self, id: str, depth: int) -> Whereabouts | None:
+        return self._server.trace(id, depth)
+
     async def purge(self, queues: tuple[str, ...]) -> int:
         return self._server.purge(queues)
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable
 
+from msgspec.structs import replace
+
 from leveret.errors import LeaseLost
 from leveret.links.memory.bells import Bells
 from leveret.links.memory.queues import LEVELS, QueueState, Row, take
@@ -226,6 +228,33 @@ class Messages:
                 return row.whereabouts("" if row.session is None else self._holding(row.session).session.node)
         letter = self._dead[id][0] if id in self._dead else None
         return None if letter is None else Whereabouts(place=Place.DEAD, queue=letter.queue, reason=letter.reason)
+
+    def trace(self, id: str, now: float, depth: int) -> Whereabouts | None:
+        rows = self._live.get(id, ())
+        # A retry stands beside the attempt that it follows until that is settled: who holds one tells more.
+        for row in sorted(rows, key=lambda row: row.session is None):
+            held = row.session is not None
+            found = row.traced(self._holding(row.session).session.node if row.session is not None else "", now)
+            if held or found.place is Place.DELAYED:
+                return found
+            if depth:
+                return replace(found, ahead=self._before(row, now))
+        if id not in self._dead:
+            return None
+        letter = self._dead[id][0]
+        return Whereabouts(
+            place=Place.DEAD, queue=letter.queue, reason=letter.reason, since=letter.at, encoded=letter.encoded,
+            charges=letter.charges,
+        )  # fmt: skip
+
+    def _before(self, row: Row, now: float) -> int:
+        rank = self._levels.index
+        own = (rank(row.level), row.seq)
+        return sum(
+            one.receipt is None and one.due <= now and one.suspect == row.suspect
+            and one.posting.queue == row.posting.queue and (rank(one.level), one.seq) < own
+            for one in self._rows()
+        )  # fmt: skip
 
     def redrive(self, id: str, now: float) -> bool:
         parked = self._dead.pop(id, None)

@@ -210,6 +210,10 @@ class MemoryServer:
             now = self.clock.now()
             return tuple(self.messages.find(key, now) for key in ids)
 
+    def trace(self, id: str, depth: int) -> Whereabouts | None:
+        with self.lock:
+            return self.messages.trace(id, self.clock.now(), depth)
+
     def purge(self, queues: tuple[str, ...]) -> int:
         with self.lock:
             return self.messages.purge(frozenset(queues))
