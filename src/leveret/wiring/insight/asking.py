@@ -153,6 +153,23 @@ class Asker:
         return None
 
     async def _revoked(self, told: tuple[str, ...]) -> Revoked | None:
+        """By which of its marks, and who said so; the marks are looked up in order: id, group, stamps."""
+        drivers = self._drivers
+        revocations = drivers.revocations()
+        if revocations is None or not drivers.remembers:
+            return None
+        standing = await revocations.among(told)
+        backend = drivers.backend_beside(drivers.broker.broker(inline=False))
+        for mark in told:
+            order = (await backend.get((marks.of_order(mark),)))[0]
+            known = None if order is None else stored_facts(order, self._codec)[1]
+            if known is not None and isinstance(known.result, dict):
+                kind, name = marks.named(mark)
+                by, at = known.result.get("by"), _number(known.result.get("at"))
+                return Revoked(kind=kind, name=name, by=str(by or ""), at=at)
+            if mark in standing and mark is not told[0]:
+                kind, name = marks.named(mark)
+                return Revoked(kind=kind, name=name)
         return None
 
 

@@ -1,5 +1,8 @@
 """Joins whoever steers nodes: what is revoked goes into the store, commands to the nodes."""
 
+import getpass
+import os
+import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -23,6 +26,8 @@ from leveret.wiring.drivers import Drivers, open_drivers
 
 REVOKED_SECONDS = 30 * 86_400.0
 """How long a revocation is remembered, whatever becomes of the task's result: a task may wait for weeks."""
+ORDER = "ORDER"
+"""The state of what is kept of a revocation; no reader takes it for a result."""
 REVOKED_ERROR = ErrorInfo(type="TaskRevokedError", module="leveret.errors", args=("revoked",), text="revoked")
 
 
@@ -41,7 +46,7 @@ class Remote:
         backend = drivers.backend_beside(broker)
         try:
             revoker = Revoker(drivers, backend, build_codec(self._settings), self._clock, self._settings.result_expires)
-            return await revoker.revoke(marks)
+            return await revoker.revoke(marks, by=author())
         finally:
             await broker.close()
             await backend.close()
@@ -68,6 +73,16 @@ def required_mailbox(drivers: Drivers) -> Mailbox:
     return mailbox
 
 
+def author() -> str:
+    """`user@host`, of this process."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        # A container's user that has no name.
+        user = f"uid {os.getuid()}" if hasattr(os, "getuid") else "somebody"
+    return f"{user}@{socket.gethostname()}"
+
+
 class Revoker:
     """Writes what is revoked: marks, where a claim looks, and the outcome of tasks that have not begun."""
 
@@ -75,11 +90,13 @@ class Revoker:
         self._revocations, self._backend = drivers.revocations(), backend
         self._codec, self._clock, self._expires = codec, clock, expires
 
-    async def revoke(self, marks: Sequence[str]) -> bool:
-        """False where there is no store: then only the nodes remember."""
+    async def revoke(self, marks: Sequence[str], by: str = "") -> bool:
+        """False where there is no store: then only the nodes remember. `by`: who says so, for `explain`; empty for a
+        node that heard it by remote control."""
         if self._revocations is None or not marks:
             return False
         await self._revocations.revoke(marks, REVOKED_SECONDS)
+        await self._backend.store(tuple(self._order(mark, by) for mark in marks))
         ids = marked.ids_among(marks)
         stored = await self._backend.get(ids)
         records = tuple(
@@ -90,6 +107,21 @@ class Revoker:
         if records:
             await self._backend.store(records)
         return True
+
+    def _order(self, mark: str, by: str) -> Record:
+        """Who revoked by a mark. A node that only heard of it does not overwrite what who asked has written: the fence
+        keeps the later attempt."""
+        name = marked.of_order(mark)
+        told = {"by": by or "remote control", "at": self._clock.now()}
+        return Record(
+            id=TaskId(name),
+            attempt=1 if by else 0,
+            state=ORDER,
+            tombstone=True,
+            meta=write_meta(self._codec, id=name, status=ORDER, result=told),
+            content_type=self._codec.result_serializer.content_type,
+            expires_after=REVOKED_SECONDS,
+        )
 
     def _record(self, name: str, attempt: int) -> Record:
         meta = write_meta(self._codec, id=name, status=REVOKED, error=REVOKED_ERROR, date_done=self._clock.now())
