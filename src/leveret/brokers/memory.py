@@ -3,6 +3,7 @@
 from leveret.errors import LeaseLost
 from leveret.links.memory.bells import LoopWaiter
 from leveret.links.memory.events import MemoryBlockingEvents, MemoryEvents
+from leveret.links.memory.gate import MemoryAsyncKeys, MemoryGate, MemoryInsight, MemoryKeys
 from leveret.links.memory.mailbox import MemoryMailbox
 from leveret.links.memory.server import MemoryServer, server_at
 from leveret.links.memory.store import MemoryBackend, MemoryBlockingBackend, MemoryRevocations
@@ -211,6 +212,18 @@ class MemoryDriver:
 
     def revocations(self) -> MemoryRevocations:
         return MemoryRevocations(self.server)
+
+    def gate(self) -> MemoryGate:
+        return MemoryGate(self.server)
+
+    def insight(self) -> MemoryInsight:
+        return MemoryInsight(self.server)
+
+    def keys(self) -> MemoryKeys:
+        return MemoryKeys(self.server)
+
+    def async_keys(self, *, inline: bool = True) -> MemoryAsyncKeys:
+        return MemoryAsyncKeys(self.server)
 
     def mailbox(self) -> MemoryMailbox:
         return MemoryMailbox(self.server.boxes)

@@ -27,6 +27,7 @@ from leveret.model.task import TaskDefinition
 from leveret.ports.backend import Backend, BlockingBackend
 from leveret.ports.broker import BlockingBroker, Broker
 from leveret.ports.clock import Clock
+from leveret.ports.limiting.gate import AsyncKeys, Keys
 from leveret.ports.operations.events import BlockingEventBus, EventBus
 from leveret.ports.outbox import BlockingOutbox, Outbox
 
@@ -48,6 +49,8 @@ class AsyncParts:
     """Publishes; raises TimeoutError when it is not known after that many seconds. The broker's own, or made of its
     `publish`."""
     outbox: Outbox | None = None
+    keys: AsyncKeys | None = None
+    """Where unique tasks are asked for; None: nobody knows of any."""
     events: EventBus | None = None
 
 
@@ -74,6 +77,8 @@ class ClientParts:
     atell_nodes: TellNodes | None = None
     outbox: BlockingOutbox | None = None
     """Where compositions are written down before they are sent; None: a publish is all or nothing, or nobody can."""
+    keys: Keys | None = None
+    """Where unique tasks are asked for; None: nobody knows of any."""
     events: BlockingEventBus | None = None
     """None: there are none on this broker."""
     utcoffset: int = 0

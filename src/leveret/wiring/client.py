@@ -31,6 +31,7 @@ def build_client(settings: Settings, clock: Clock | None = None) -> Client:
     clock = clock or SystemClock()
     drivers = open_drivers(settings, clock)
     broker = drivers.broker.blocking()
+    limiting = drivers.limiting()
     codec = build_codec(settings)
 
     async def ask(awaited: "Awaited") -> "Explanation | None":
@@ -51,6 +52,7 @@ def build_client(settings: Settings, clock: Clock | None = None) -> Client:
         tell_nodes=_anywhere(tell := _teller(settings, drivers)),
         atell_nodes=tell,
         outbox=None if drivers.remembering is None else drivers.remembering.blocking_outbox(),
+        keys=None if limiting is None else limiting.keys(),
         aexplain=ask,
         events=drivers.blocking_events(),
         utcoffset=hours_west(),
@@ -133,7 +135,15 @@ def connector(drivers: Drivers) -> Callable[[], AsyncParts]:
         backend = drivers.backend_beside(broker) if drivers.results else None
         within = getattr(broker, "publish_within", None) or _with_deadline(broker)
         outbox = None if drivers.remembering is None else drivers.remembering.outbox(inline=False)
-        return AsyncParts(broker=broker, backend=backend, publish_within=within, outbox=outbox, events=drivers.events())
+        limiting = drivers.limiting()
+        return AsyncParts(
+            broker=broker,
+            backend=backend,
+            publish_within=within,
+            outbox=outbox,
+            keys=None if limiting is None else limiting.async_keys(inline=False),
+            events=drivers.events(),
+        )
 
     return connect
 

@@ -24,6 +24,7 @@ from leveret.ports.driver import (
     Steerable,
 )
 from leveret.ports.leases import Chores
+from leveret.ports.limiting.gate import Gate, Limiting
 from leveret.ports.operations.events import BlockingEventBus, EventBus, Eventful
 from leveret.ports.operations.mailbox import Mailbox
 from leveret.ports.operations.revocations import Revocations
@@ -103,6 +104,17 @@ class Drivers:
     def claims_look(self) -> bool:
         """Whether a claim itself tells what is revoked."""
         return hasattr(self.broker, "revocations")
+
+    def limiting(self) -> Limiting | None:
+        """Where limits are kept: the broker's server, else where outcomes are; None where neither can."""
+        for driver in (self.broker, self.backend):
+            if hasattr(driver, "gate"):
+                return cast(Limiting, driver)
+        return None
+
+    def gate(self) -> Gate | None:
+        limiting = self.limiting()
+        return None if limiting is None else limiting.gate()
 
     def mailbox(self) -> Mailbox | None:
         """None where this broker carries no commands."""

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from leveret.links.memory.bells import Bells
 from leveret.links.memory.events import Ears
+from leveret.links.memory.limits import Limits
 from leveret.links.memory.mailbox import Boxes
 from leveret.links.memory.messages import Messages
 from leveret.links.memory.nodes import Nodes
@@ -69,6 +70,7 @@ class MemoryServer:
         self.boxes = Boxes()
         self.revoked: dict[str, float] = {}
         """Marks, and until when they are kept."""
+        self.limits = Limits(lambda session: self.messages.session(SessionId(session)) is not None)
         self.ears = Ears()
         """Who watches events; it has a guard of its own."""
 
@@ -191,6 +193,7 @@ class MemoryServer:
             self.messages.promote(now)
             for mark in [mark for mark, until in self.revoked.items() if until <= now]:
                 del self.revoked[mark]
+            self.limits.prune(now)
             more = self.records.expire(now, UPKEEP_STEP)
             more = self.messages.expire_dead(now, UPKEEP_STEP) or more
             return 0.0 if more else UPKEEP_SECONDS

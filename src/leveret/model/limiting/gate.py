@@ -54,7 +54,11 @@ class Entry(Struct, frozen=True, kw_only=True):
 
 
 class Passed(Struct, frozen=True, tag=True):
-    """It may begin and holds what it needs. Told again (a lost reply, the same id in another session) it still does."""
+    """It may begin and holds what it needs. Told again (a lost reply, the same id in another session) it still does.
+
+    But each start counts for a rate and for a retry budget, and nobody can tell a lost reply from a start that was
+    never seen to end: who holds no slot in that session asks them anew, and may be told to wait.
+    """
 
 
 class Wait(Struct, frozen=True, tag=True):
@@ -83,7 +87,7 @@ Answer = Passed | Wait | Open | Superseded
 
 
 class Exit(Struct, frozen=True, kw_only=True):
-    """A run that had passed is over (or has not begun after all, and was given back)."""
+    """A run that had passed is over (or has not begun after all, and was given back); or who waits will not come."""
 
     id: str
     bounds: tuple[Bound, ...]

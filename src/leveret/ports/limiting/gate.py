@@ -15,7 +15,9 @@ class Gate(Protocol):
     """For worker processes."""
 
     async def enter(self, session: SessionId, entries: tuple[Entry, ...]) -> tuple[Answer, ...]:
-        """All bounds of an entry or none. Idempotent by id: who holds what it asks for still does."""
+        """All bounds of an entry or none. Idempotent by id: who holds what it asks for still does.
+
+        Raises `LeaseLost` where the session is not registered, or was reaped: its slots would be free at once."""
         ...
 
     async def leave(self, session: SessionId, exits: tuple[Exit, ...], succeeded: Mapping[str, int]) -> None:

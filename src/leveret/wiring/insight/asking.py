@@ -1,5 +1,6 @@
 """What broker, store and nodes know of one call: asked for once per silent wait, or when somebody wants to know why."""
 
+import asyncio
 from typing import Any
 
 from leveret.client.waiting import Awaited
@@ -10,7 +11,8 @@ from leveret.logic.ids import made_at
 from leveret.logic.insight.explain import explain
 from leveret.logic.remote import marks
 from leveret.model.delivery import Place, QueueCounts, Whereabouts
-from leveret.model.insight.call import CallFacts, Explanation, Held, Revoked, Stored
+from leveret.model.insight.call import CallFacts, Explanation, Held, Paused, Revoked, Stored
+from leveret.model.limiting.gate import Reason
 from leveret.model.node import Node
 from leveret.model.remote.command import CALL_SECONDS, Command
 from leveret.model.state import REVOKED, STARTED
@@ -77,6 +79,8 @@ class Asker:
             waiting=counts[0].ready if counts else None,
             consumers=self._consumers(serving, counts) if queue else None,
             tasks=frozenset(name for node in serving for name in node.tasks),
+            reason=await self._reason(awaited.id),
+            pauses=await self._pauses(queue, task),
             before=awaited.before,
             made=made_at(awaited.id),
             keeps=self._settings.result_expires,
@@ -84,6 +88,25 @@ class Asker:
             ignored=awaited.ignored,
             looked_through=depth,
             sees=self._sees,
+        )
+
+    async def _reason(self, id: str) -> Reason | None:
+        """The limit it waits for, as it was decided."""
+        limiting = self._drivers.limiting()
+        if limiting is None:
+            return None
+        return (await asyncio.to_thread(limiting.insight().reasons, (id,)))[0]
+
+    async def _pauses(self, queue: str, task: str) -> tuple[Paused, ...]:
+        find = getattr(self._drivers, "pauses", None)
+        pauses = None if find is None else find()
+        if pauses is None:
+            return ()
+        wanted = {("queue", queue), ("task", task)}
+        return tuple(
+            Paused(kind=one.kind, name=one.name, since=one.since, by=one.by)
+            for one in await pauses.all()
+            if (one.kind, one.name) in wanted
         )
 
     @property
