@@ -21,7 +21,7 @@ from leveret.logic.insight.codes import NOTHING, UNREACHABLE
 def command(ids: tuple[str, ...], as_json: bool) -> int:
     """Say why the tasks IDS are not running, or what happened to them; exit code 1 where nothing is known of one."""
     app = target_app()
-    found = [_explained(app, id) for id in ids]
+    found = [_explained(app, name) for name in ids]
     if as_json:
         print_json([_plain(one) for one in found])
     else:
