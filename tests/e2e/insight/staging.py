@@ -119,11 +119,6 @@ def in_a_row(stage: Stage) -> Any:
     return [stage.tasks.add.apply_async((n,), queue="full") for n in range(4)][-1]
 
 
-def first_in_a_row(stage: Stage) -> Any:
-    result = stage.tasks.add.apply_async((0,), queue="strange", priority=0)
-    return result
-
-
 def unknown(stage: Stage) -> Any:
     return stage.app.send_task(f"{TASKS}.ad", (1,), queue="strange")
 

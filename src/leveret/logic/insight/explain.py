@@ -47,10 +47,11 @@ def _nothing(facts: CallFacts) -> Explanation:
     if stored is not None:
         text = f"its task said {stored.state} last, and its message is on its way or runs"
         return Explanation(code=codes.RUNNING, text=text, facts={"state": stored.state})
-    if not facts.sees and (facts.queue or facts.consumers):
-        text = "it runs, or waits for its time: this broker does not tell"
-        return Explanation(code=codes.NOTHING, text=text, facts={"queue": facts.queue})
-    return Explanation(code=codes.NOTHING, text=f"nothing is known of it, because {_because(facts)}")
+    unseen = "" if facts.sees else "it runs or waits for its time, which this broker does not show; or "
+    return Explanation(
+        code=codes.NOTHING, text=f"{unseen}nothing is known of it, because {_because(facts)}",
+        facts={"queue": facts.queue or None},
+    )  # fmt: skip
 
 
 def _because(facts: CallFacts) -> str:
