@@ -5,9 +5,11 @@ from leveret.links.redis.ledger.grant import Grant
 from leveret.links.redis.ledger.ledger import LedgerChores, NoChores, RedisLedger
 from leveret.links.redis.ledger.outbox import OutboxVerbs, RedisBlockingOutbox, RedisOutbox
 from leveret.links.redis.location import locate
+from leveret.links.redis.looking.examining import examine
 from leveret.links.redis.results.backend import RedisBackend, RedisBlockingBackend, Store
 from leveret.links.redis.results.revocations import RedisRevocations
 from leveret.model.endpoint import Url
+from leveret.model.insight.finding import Finding, Needs
 from leveret.model.options import DriverOptions
 from leveret.ports.clock import Clock
 
@@ -49,3 +51,8 @@ class RedisBackendDriver:
     def chores(self) -> LedgerChores | NoChores:
         """Only a ledger that somebody asked for is kept up."""
         return NoChores() if self._ledger is None else LedgerChores(self._ledger)
+
+    async def examine(self, needs: Needs) -> tuple[Finding, ...]:
+        fleet = f"{self._prefix}leveret:ledger:"
+        leases = (f"{fleet}leases", f"{fleet}nodes")
+        return await examine(self._store.hubs, self.address, needs, self._store.clock, leases)

@@ -174,6 +174,9 @@ class MemoryAdmin:
     async def trace(self, id: str, depth: int) -> Whereabouts | None:
         return self._server.trace(id, depth)
 
+    async def sample(self, limit: int) -> tuple[tuple[str, str], ...]:
+        return self._server.sample(limit)
+
     async def purge(self, queues: tuple[str, ...]) -> int:
         return self._server.purge(queues)
 

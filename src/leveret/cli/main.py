@@ -20,6 +20,7 @@ VERBS = {
     "call": ("leveret.cli.verbs.call", "Send a task, and wait for its result if asked."),
     "result": ("leveret.cli.verbs.result", "Show a task's state and result."),
     "explain": ("leveret.cli.insight.explain", "Say why a task is not running, or what happened to it."),
+    "doctor": ("leveret.cli.insight.doctor", "Look for settings and states that will hurt."),
     "graph": ("leveret.cli.verbs.graph", "Show where a workflow stands and what it waits for."),
     "status": ("leveret.cli.verbs.status", "Show the nodes that are alive."),
     "inspect": ("leveret.cli.remote.inspect", "Ask nodes what they are doing: active, stats, stack ..."),

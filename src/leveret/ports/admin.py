@@ -22,6 +22,10 @@ class Admin(Protocol):
         through at most about `depth` ready messages of each queue (0: none of them); None where it is not found."""
         ...
 
+    async def sample(self, limit: int) -> tuple[tuple[str, str], ...]:
+        """(queue, task) of about so many messages that wait, ready or delayed; none where a broker cannot show them."""
+        ...
+
     async def purge(self, queues: tuple[str, ...]) -> int:
         """Forget what waits (ready and delayed, not what is claimed); answers how many."""
         ...

@@ -89,6 +89,9 @@ class AmqpAdmin:
                             return _traced(letter)
         return None
 
+    async def sample(self, limit: int) -> tuple[tuple[str, str], ...]:
+        return ()
+
     async def purge(self, queues: tuple[str, ...]) -> int:
         total = 0
         async with self._connection() as connection:

@@ -20,11 +20,13 @@ from leveret.brokers.redis.publishing import Desk
 from leveret.errors import ImproperlyConfigured
 from leveret.links.redis.ledger.grant import Grant
 from leveret.links.redis.location import locate_broker, results_prefix
+from leveret.links.redis.looking.examining import examine
 from leveret.links.redis.names import Names
 from leveret.links.redis.results.backend import RedisBackend, RedisBlockingBackend, Store
 from leveret.links.redis.results.records import Keys
 from leveret.links.redis.results.revocations import RedisRevocations
 from leveret.model.endpoint import Url
+from leveret.model.insight.finding import Finding, Needs
 from leveret.model.options import DriverOptions
 from leveret.ports.clock import Clock
 
@@ -93,6 +95,11 @@ class RedisDriver:
 
     def blocking_events(self) -> RedisBlockingEvents:
         return RedisBlockingEvents(self._store.pool, self._channels)
+
+    async def examine(self, needs: Needs) -> tuple[Finding, ...]:
+        name = self._desk.names.key
+        leases = (name("leveret:leases"), name("leveret:nodes"))
+        return await examine(self._store.hubs, self.address, needs, self._clock, leases)
 
     def recovery(self) -> RedisRecovery:
         return RedisRecovery(self._store.hubs, self._desk.names.prefix, self._options.transport, self._clock)

@@ -39,6 +39,10 @@ class SqlAdmin:
     async def trace(self, id: str, depth: int) -> Whereabouts | None:
         return self._database.read(lambda connection: trace(connection, id, depth))
 
+    async def sample(self, limit: int) -> tuple[tuple[str, str], ...]:
+        rows = self._database.read(lambda connection: connection.execute("sample_waiting", (limit,)).fetchall())
+        return tuple((queue, str(messages.read_encoded(blob).headers.get("task", "?"))) for queue, blob in rows)
+
     async def purge(self, queues: tuple[str, ...]) -> int:
         """In steps, so that workers of other queues go on."""
         gone = 0

@@ -9,8 +9,10 @@ from leveret.links.loopback.watchers import LoopbackBlockingEvents, LoopbackEven
 from leveret.links.sql.backend import SqlBackend, SqlBlockingBackend
 from leveret.links.sql.database import Database
 from leveret.links.sql.fleet.chores import SqlChores
+from leveret.links.sql.fleet.examining import examine
 from leveret.links.sql.fleet.revocations import SqlRevocations
 from leveret.model.endpoint import Url
+from leveret.model.insight.finding import Finding, Needs
 from leveret.model.options import DriverOptions
 from leveret.ports.clock import Clock
 
@@ -71,6 +73,9 @@ class SqlDriver:
 
     def blocking_events(self) -> LoopbackBlockingEvents:
         return LoopbackBlockingEvents(self._database.path)
+
+    async def examine(self, needs: Needs) -> tuple[Finding, ...]:
+        return examine(self._database, self._clock)
 
     def close(self) -> None:
         """Close the connections; the next use opens them again."""

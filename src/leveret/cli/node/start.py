@@ -89,6 +89,7 @@ def worker_options(plan: Plan, settings: Settings, request: Request) -> WorkerOp
         slots=processes * slots,
         pool=settings.worker_pool,
         started=clock.now(),
+        version=__version__,
     )
     return WorkerOptions(
         node=node,

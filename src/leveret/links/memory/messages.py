@@ -1,6 +1,7 @@
 """Live messages, who holds them, and the dead letters of one in-process broker."""
 
 from collections.abc import Callable, Iterable
+from itertools import islice
 
 from msgspec.structs import replace
 
@@ -238,23 +239,12 @@ class Messages:
             if held or found.place is Place.DELAYED:
                 return found
             if depth:
-                return replace(found, ahead=self._before(row, now))
-        if id not in self._dead:
-            return None
-        letter = self._dead[id][0]
-        return Whereabouts(
-            place=Place.DEAD, queue=letter.queue, reason=letter.reason, since=letter.at, encoded=letter.encoded,
-            charges=letter.charges,
-        )  # fmt: skip
+                return replace(found, ahead=_before(row, self._rows(), self._levels, now))
+        return _parked(self._dead[id][0]) if id in self._dead else None
 
-    def _before(self, row: Row, now: float) -> int:
-        rank = self._levels.index
-        own = (rank(row.level), row.seq)
-        return sum(
-            one.receipt is None and one.due <= now and one.suspect == row.suspect
-            and one.posting.queue == row.posting.queue and (rank(one.level), one.seq) < own
-            for one in self._rows()
-        )  # fmt: skip
+    def sample(self, limit: int) -> tuple[tuple[str, str], ...]:
+        waiting = (row.posting for row in self._rows() if row.session is None)
+        return tuple((one.queue, str(one.encoded.headers.get("task", "?"))) for one in islice(waiting, limit))
 
     def redrive(self, id: str, now: float) -> bool:
         parked = self._dead.pop(id, None)
@@ -311,3 +301,27 @@ class Messages:
         rows.remove(row)
         if not rows:
             del self._live[row.posting.id]
+
+
+def _parked(letter: DeadLetter) -> Whereabouts:
+    return Whereabouts(
+        place=Place.DEAD,
+        queue=letter.queue,
+        reason=letter.reason,
+        since=letter.at,
+        encoded=letter.encoded,
+        charges=letter.charges,
+    )
+
+
+def _before(row: Row, rows: Iterable[Row], levels: tuple[int, ...], now: float) -> int:
+    """How many of its queue are claimed before it."""
+    own = (levels.index(row.level), row.seq)
+    return sum(
+        (levels.index(one.level), one.seq) < own
+        for one in rows
+        if one.receipt is None
+        and one.due <= now
+        and one.suspect == row.suspect
+        and one.posting.queue == row.posting.queue
+    )

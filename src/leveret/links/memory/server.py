@@ -217,6 +217,10 @@ class MemoryServer:
         with self.lock:
             return self.messages.trace(id, self.clock.now(), depth)
 
+    def sample(self, limit: int) -> tuple[tuple[str, str], ...]:
+        with self.lock:
+            return self.messages.sample(limit)
+
     def purge(self, queues: tuple[str, ...]) -> int:
         with self.lock:
             return self.messages.purge(frozenset(queues))

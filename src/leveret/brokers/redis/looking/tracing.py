@@ -90,6 +90,27 @@ def _ready_in(names: Names, queue: str, lists: Sequence[str], id: str, depth: in
     return None
 
 
+def sample(names: Names, limit: int) -> Verb[tuple[tuple[str, str], ...]]:
+    """Some of each queue's ready messages, and some of those that are delayed."""
+    answers = yield [("SMEMBERS", names.key("leveret:queues"))]
+    queues = sorted(name.decode() for name in good(answers[0]))
+    share = max(1, limit // (len(queues) + 1))
+    found: list[tuple[str, str]] = []
+    for queue in queues:
+        answers = yield [("LRANGE", names.key(name), -share, -1) for name in names.lists(queue)]
+        found += [(queue, _task(raw)) for raws in map(good, answers) for raw in raws]
+    answers = yield [("HSCAN", names.key("leveret:delayed:messages"), 0, "COUNT", share)]
+    flat = good(answers[0])[1]
+    for member, raw in zip(flat[::2], flat[1::2], strict=True):
+        found.append((queue_of(read_field(SessionId(""), member).list), _task(raw)))
+    return tuple(found)
+
+
+def _task(raw: bytes) -> str:
+    found = envelope.read(raw)
+    return "?" if found is None else str(found.headers.get("task", "?"))
+
+
 def is_of(raw: bytes, id: str) -> bool:
     """Most are told apart without being read."""
     if id.encode() not in raw:

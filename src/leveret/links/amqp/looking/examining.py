@@ -1,0 +1,155 @@
+"""What of RabbitMQ will hurt, as far as an ordinary user can see it: no management plugin is needed.
+
+How a queue was made is learnt by declaring it as a worker would: what differs is refused by name (406), and nothing is
+changed. Only queues that are there are asked about.
+"""
+
+import asyncio
+import re
+
+from leveret.errors import BrokerError
+from leveret.links.amqp import declaring
+from leveret.links.amqp.address import Failover
+from leveret.links.amqp.aio import AsyncConnection, Deaf, connect
+from leveret.links.amqp.protocol import frames, methods
+from leveret.links.amqp.protocol.errors import ChannelClosed
+from leveret.links.amqp.publisher import follow
+from leveret.model.insight.finding import ERROR, NOTE, WARNING, Finding, Needs
+from leveret.model.options import DriverOptions
+
+OLDEST = (3, 8)
+FEW_CHANNELS = 16
+LOW_DELIVERY_LIMIT = 20
+"""A message that is given back so often is dropped by the broker: each killed process counts, each restart does."""
+ALARM_SECONDS = 0.5
+PROBE = "leveret.doctor"
+_DIFFERS = re.compile(
+    r"inequivalent arg '(?P<name>[\w-]+)' for queue .*?: received (?P<ours>.*?) but current is (?P<theirs>.*)",
+    re.DOTALL,
+)
+
+
+async def examine(failover: Failover, options: DriverOptions, needs: Needs) -> tuple[Finding, ...]:
+    connection = await connect(failover)
+    where = f"RabbitMQ at {failover.shown}"
+    try:
+        found = [*_server(where, connection), *await _rights(where, connection)]
+        found += await _alarms(where, connection)
+        for queue in needs.queues:
+            found += await _queue(connection, options, queue)
+        return tuple(found)
+    finally:
+        await connection.close()
+
+
+def _server(where: str, connection: AsyncConnection) -> list[Finding]:
+    version = connection.server.get("version", "")
+    text = version.decode() if isinstance(version, bytes) else str(version)
+    parts = tuple(int(part) for part in text.split(".")[:2] if part.isdigit())
+    if not parts or parts >= OLDEST:
+        return []
+    return [
+        Finding(
+            severity=ERROR, check="server-old", where=where, text=f"it is {text}: it has no quorum queues",
+            change="update RabbitMQ to 3.13 or 4",
+        )
+    ]  # fmt: skip
+
+
+async def _rights(where: str, connection: AsyncConnection) -> list[Finding]:
+    """Whether this user may make, write and read a queue of ours."""
+    name = f"{PROBE}.{id(connection):x}"
+    channel = await connection.channel(Deaf())
+    for doing, right, method in (
+        ("make", "configure", methods.Queue.Declare(queue=name, exclusive=True, auto_delete=True)),
+        ("read from", "read", methods.Basic.Get(queue=name, no_ack=True)),
+    ):
+        try:
+            await connection.call(channel, method)
+        except ChannelClosed as closed:
+            return [_refused(where, doing, right, closed)]
+    return []
+
+
+def _refused(where: str, doing: str, right: str, closed: ChannelClosed) -> Finding:
+    return Finding(
+        severity=ERROR, check="permissions", where=where, text=f"this user may not {doing} queues ({right}): {closed}",
+        change="rabbitmqctl set_permissions -p <vhost> <user> '.*' '.*' '.*'",
+    )  # fmt: skip
+
+
+async def _alarms(where: str, connection: AsyncConnection) -> list[Finding]:
+    """The broker says so to whoever publishes: one message to nobody is sent."""
+    channel = await connection.channel(Deaf())
+    connection.write(frames.publish_method(channel, "", f"{PROBE}.nobody", False))
+    connection.write(frames.content(channel, b"\x00\x00", b"", connection.frame_max))
+    await _settled(connection)
+    if connection.blocked is None:
+        return []
+    return [
+        Finding(
+            severity=ERROR, check="alarm", where=where,
+            text=f"it takes no messages now: {connection.blocked}",
+            change="vm_memory_high_watermark, disk_free_limit  # or drain queues, free its disk",
+        )
+    ]  # fmt: skip
+
+
+async def _settled(connection: AsyncConnection) -> None:
+    end = asyncio.get_running_loop().time() + ALARM_SECONDS
+    while connection.blocked is None and asyncio.get_running_loop().time() < end:
+        await asyncio.sleep(0.02)
+
+
+async def _queue(connection: AsyncConnection, options: DriverOptions, name: str) -> list[Finding]:
+    if await follow(connection, declaring.look(name)) is None:
+        return []
+    topology = options.topology
+    queue = topology.queue(name)
+    arguments = declaring.queue_arguments(queue, topology)
+    channel = await connection.channel(Deaf())
+    try:
+        await connection.call(
+            channel,
+            methods.Queue.Declare(queue=name, durable=queue.durable, exclusive=queue.exclusive,
+                                  auto_delete=queue.auto_delete, arguments=arguments),
+        )  # fmt: skip
+    except ChannelClosed as closed:
+        return _differs(name, closed)
+    except BrokerError as error:
+        return [
+            Finding(severity=WARNING, check="queue", where=f"queue {name}", text=str(error), change="look into its log")
+        ]
+    return []
+
+
+def _differs(name: str, closed: ChannelClosed) -> list[Finding]:
+    where = f"queue {name}"
+    found = _DIFFERS.search(str(closed))
+    if found is None:
+        return []
+    argument, ours, theirs = (found[part].strip(" '\"\n") for part in ("name", "ours", "theirs"))
+    again = f"drain it, `rabbitmqctl delete_queue {name}`, and let a worker make it again"
+    match argument:
+        case "x-queue-type":
+            text = f"it is {theirs} and not {ours}: a classic queue is lost with the one broker node that has it"
+            return [Finding(severity=WARNING, check="classic-queue", where=where, text=text, change=again)]
+        case "durable":
+            text = "it is transient: what waits in it is gone when the broker restarts"
+            return [Finding(severity=ERROR, check="transient-queue", where=where, text=text, change=again)]
+        case "x-delivery-limit":
+            return _limit(where, theirs, again)
+        case _:
+            text = f"its {argument} is {theirs}, and this app would make it with {ours}; it is used as it is"
+            return [Finding(severity=NOTE, check="queue-differs", where=where, text=text, change=again)]
+
+
+def _limit(where: str, theirs: str, again: str) -> list[Finding]:
+    number = re.search(r"\d+", theirs)
+    if number is None or int(number[0]) >= LOW_DELIVERY_LIMIT:
+        return []
+    text = (
+        f"its delivery limit is {number[0]}: the broker drops a message that was given back so often, and each restart "
+        "of a worker may count"
+    )
+    return [Finding(severity=WARNING, check="delivery-limit", where=where, text=text, change=again)]
