@@ -4,6 +4,8 @@ a broker that is another server, what that cannot remember."""
 from leveret.links.redis.ledger.grant import Grant
 from leveret.links.redis.ledger.ledger import LedgerChores, NoChores, RedisLedger
 from leveret.links.redis.ledger.outbox import OutboxVerbs, RedisBlockingOutbox, RedisOutbox
+from leveret.links.redis.limits.faces import RedisAsyncKeys, RedisGate, RedisInsight, RedisKeys
+from leveret.links.redis.limits.verbs import LimitVerbs
 from leveret.links.redis.location import locate
 from leveret.links.redis.looking.examining import examine
 from leveret.links.redis.results.backend import RedisBackend, RedisBlockingBackend, Store
@@ -25,6 +27,7 @@ class RedisBackendDriver:
         self._options = options
         self._prefix, self._grant = location.prefix, Grant(location.shown)
         self._outbox = OutboxVerbs(location.prefix, self._grant)
+        self._limits = LimitVerbs(location.prefix, "leveret:ledger:sessions")
         self._ledger: RedisLedger | None = None
         self.address = location.shown
 
@@ -42,6 +45,18 @@ class RedisBackendDriver:
 
     def revocations(self) -> RedisRevocations:
         return RedisRevocations(self._store.hubs, f"{self._prefix}leveret:revoked", self._store.clock, self._grant)
+
+    def gate(self) -> RedisGate:
+        return RedisGate(self._store.hubs, self._limits)
+
+    def insight(self) -> RedisInsight:
+        return RedisInsight(self._store.pool, self._limits)
+
+    def keys(self) -> RedisKeys:
+        return RedisKeys(self._store.pool, self._limits)
+
+    def async_keys(self, *, inline: bool = True) -> RedisAsyncKeys:
+        return RedisAsyncKeys(self._store.hubs, self._limits)
 
     def ledger(self) -> RedisLedger:
         if self._ledger is None:

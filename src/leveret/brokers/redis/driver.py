@@ -19,6 +19,8 @@ from leveret.brokers.redis.leases import Attendants, RedisLeases
 from leveret.brokers.redis.publishing import Desk
 from leveret.errors import ImproperlyConfigured
 from leveret.links.redis.ledger.grant import Grant
+from leveret.links.redis.limits.faces import RedisAsyncKeys, RedisGate, RedisInsight, RedisKeys
+from leveret.links.redis.limits.verbs import LimitVerbs
 from leveret.links.redis.location import locate_broker, results_prefix
 from leveret.links.redis.looking.examining import examine
 from leveret.links.redis.names import Names
@@ -52,6 +54,7 @@ class RedisDriver:
         self._endings = Endings(self._desk, self._store.verbs, options, self._store.channels)
         self._bell = Bell(self._store.hubs, names)
         self._checks = Checks(location)
+        self._limits = LimitVerbs(names.prefix, "leveret:claims")
         self._options, self._clock, self._grant = options, clock, Grant(location.shown)
         self._worker: RedisBroker | None = None
         self.address = location.shown
@@ -85,6 +88,18 @@ class RedisDriver:
 
     def revocations(self) -> RedisRevocations:
         return RedisRevocations(self._store.hubs, self._store.verbs.revoked_key, self._clock, self._grant)
+
+    def gate(self) -> RedisGate:
+        return RedisGate(self._store.hubs, self._limits)
+
+    def insight(self) -> RedisInsight:
+        return RedisInsight(self._store.pool, self._limits)
+
+    def keys(self) -> RedisKeys:
+        return RedisKeys(self._store.pool, self._limits)
+
+    def async_keys(self, *, inline: bool = True) -> RedisAsyncKeys:
+        return RedisAsyncKeys(self._store.hubs, self._limits)
 
     def mailbox(self) -> RedisMailbox:
         namespace = self._options.control.namespace

@@ -196,12 +196,13 @@ def leave(book: Book, over: Exit, session: str, now: float) -> None:
                     book.put(BREAKER, key, after if after != BreakerState() else None)
             case UniqueBound(key=key):
                 book.put(UNIQUE, key, unique.ended(book.state(UNIQUE, key, KeyState), over, session))
-                continue
             case RateBound() | BudgetBound():
                 pass
             case other:
                 assert_never(other)
-        waited = book.line(bound).quit(over.id) or waited
+        # Of what has run nothing waits.
+        if over.outcome == "none":
+            waited = book.line(bound).quit(over.id) or waited
     if waited:
         book.forget(over.id)
 

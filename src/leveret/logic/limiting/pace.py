@@ -10,6 +10,9 @@ from leveret.logic.limiting.states import BudgetState, Full, PaceState, Room, St
 from leveret.model.limiting.gate import BudgetBound, RateBound
 
 LEAST_SECONDS = 0.01
+ROUNDING = 1e-5
+"""Seconds: a float of today's time is exact to a quarter of a millionth, and a burst adds many. Less than an interval too
+early is never one start too many."""
 MOST_SECONDS = 3600.0
 """Limits change: nobody is told to stay away for longer."""
 PATIENCE_SECONDS = 1.0
@@ -39,7 +42,7 @@ def _ask(full_at: float, interval: float, burst: int, standing: Standing, now: f
     # A newcomer passes when nobody in line is due, or when those who are have let the whole bucket fill up.
     patience = max(min(PATIENCE_SECONDS, interval) - spare, 0.0)
     waited_for = standing.first is not None and standing.first <= now < full_at + patience
-    if now >= full_at - spare and (standing.member or not waited_for):
+    if now + ROUNDING >= full_at - spare and (standing.member or not waited_for):
         return max(full_at, now) + interval
     turn = max(full_at - spare, now) + standing.ahead * interval
     return Full(min(max(turn, now + LEAST_SECONDS), now + MOST_SECONDS))

@@ -1,0 +1,76 @@
+-- The rules, as `logic/limiting` has them: each answers nil where one more may pass, else the moment to ask again, and what
+-- becomes of the state when it passes. Included by `enter`, after `ground`.
+local ROUNDING = 1e-5
+
+local function ask_pace(place, interval, burst, ahead, member)
+  local spare = (burst - 1) * interval
+  if now() + ROUNDING >= place.full_at - spare then
+    local first = not member and any_told(place)
+    local patience = math.max(math.min(1, interval) - spare, 0)
+    if not (first and first <= now() and now() < place.full_at + patience) then
+      return nil, math.max(place.full_at, now()) + interval
+    end
+  end
+  local turn = math.max(place.full_at - spare, now()) + ahead * interval
+  return math.min(math.max(turn, now() + 0.01), now() + 3600)
+end
+
+local ask = {}
+
+function ask.rate(place, bound, ahead, member)
+  return ask_pace(place, bound.a, bound.b, ahead, member)
+end
+
+local BUCKETS = 12
+
+function ask.budget(place, bound, ahead, member)
+  if not place.successes then
+    local bucket, fields, sum = math.floor(now() / 5), {}, 0
+    for n = 0, BUCKETS - 1 do fields[n + 1] = string.format('%d', bucket - n) end
+    for _, count in ipairs(redis.call('HMGET', P .. 'successes:' .. place.key, unpack(fields))) do
+      sum = sum + tonumber(count or 0)
+    end
+    place.successes = sum
+  end
+  local pace = bound.b + bound.a * place.successes / (BUCKETS * 5)
+  if pace <= 0 then return now() + 60 end
+  return ask_pace(place, 1 / pace, math.max(math.floor(pace), 1), ahead, member)
+end
+
+-- Free what the dead hold.
+local function look(place)
+  local held, found = redis.call('HGETALL', place.own), false
+  for i = 1, #held, 2 do
+    if held[i] ~= '' and place.pending[held[i]] == nil and not alive(held[i + 1]) then
+      found = true
+      free(place, held[i])
+    end
+  end
+  if found then place.freed = now() end
+  place.looked, place.dirty = now(), true
+end
+
+function ask.slots(place, bound, ahead, member, id)
+  if holder(place, id) then return nil end
+  local since = now() - place.looked
+  if place.held >= bound.a and not (since >= 0 and since < 0.5) then look(place) end
+  local mean = place.mean ~= 0 and place.mean or 1
+  local turn = mean / bound.a
+  local soon = math.max(0.05, 0.1 * turn)
+  if place.held < bound.a then
+    if member then return nil end
+    local first, patience = any_told(place), math.max(soon, math.min(0.25, mean))
+    if not (first and first <= now() + soon and now() < place.freed + patience) then return nil end
+  end
+  if ahead == 0 then return now() + math.min(soon, 60) end
+  local half = math.max(0.05, turn * (ahead + 1) / 2)
+  return now() + math.min(half, math.max(60, ahead / 50))
+end
+
+function ask.breaker(place, bound, ahead, member, id)
+  if not place.till then return nil end
+  local spread = ahead * 0.002
+  if now() < place.till then return place.till + spread end
+  if not place.probe or place.probe == '' or place.probe == id or not alive(place.session) then return nil, id end
+  return now() + math.min(bound.c, 1) + spread
+end
