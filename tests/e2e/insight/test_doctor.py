@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 import time
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import amqp
 import pytest
 from tests.e2e.harness import ROOT
 from tests.e2e.insight.staging import SEEMING, Stage, _session
@@ -88,14 +90,14 @@ def test_it_is_silent_on_a_healthy_set_up(healthy: Stage) -> None:
         ("timeout 60", "idle-timeout", "timeout 0"),
         ("maxclients 40", "connections", "maxclients"),
         ("replicaof 127.0.0.1 1", "replica", "redis://127.0.0.1:1/0"),
-        ("maxmemory 2mb", "memory", "maxmemory"),
+        ("maxmemory 4mb", "memory", "maxmemory"),
     ],
 )
 def test_a_redis_that_was_set_up_wrongly(conf: str, check: str, change: str) -> None:
     lines = (conf,) if conf.startswith("appendonly") else ("appendonly yes", conf)
     with RedisServer(RedisOptions(conf=lines)) as server:
         if check == "memory":
-            server.call("SET", "ballast", "x" * 1_300_000)
+            fill(server)
         if check == "connections":
             processes(server.url, 20)
 
@@ -105,6 +107,13 @@ def test_a_redis_that_was_set_up_wrongly(conf: str, check: str, change: str) -> 
         assert change in findings[check].change
         others = {name for name in findings if findings[name].severity == "error"} - {check, "unreachable"}
         assert not others or check == "replica"
+
+
+def fill(server: RedisServer) -> None:
+    """To nine tenths of what it may use."""
+    before = int(re.search(r"used_memory:(\d+)", server.call("INFO", "memory"))[1])  # type: ignore[index]
+    for number in range(max(1, (3_900_000 - before) // 10_000)):
+        server.call("SET", f"ballast-{number}", "x" * 9_000)
 
 
 def processes(url: str, number: int) -> None:
@@ -212,7 +221,7 @@ def test_a_schedule_that_nobody_fires(url: str) -> None:
     @app.task(name="looked-at.tick")
     def tick() -> None: ...
 
-    app.schedules.add("every-second", task=tick, schedule=1.0)
+    app.schedules.create("every-second", 1.0, tick)
     assert "schedule-without-scheduler" not in found(app)
     with_late(url)
 
@@ -265,15 +274,13 @@ async def bury_twelve(driver: Any) -> None:
 def test_a_rabbitmq_that_was_set_up_wrongly(rabbit: Any, redis: RedisServer) -> None:  # noqa: F811 - fixture
     vhost = rabbit.vhost()
     app = app_on(vhost.url, result_backend=redis.url)
-    import pika
-
-    connection = pika.BlockingConnection(pika.URLParameters(vhost.url))
+    connection = amqp.Connection(f"127.0.0.1:{rabbit.port}", virtual_host=vhost.name)
+    connection.connect()
     channel = connection.channel()
-    channel.queue_declare("classic", durable=True)
-    channel.queue_declare("transient", durable=False, auto_delete=True)
-    channel.queue_declare(
-        "short", durable=True, arguments={"x-queue-type": "quorum", "x-delivery-limit": 3, **dead_letters_of("short")}
-    )
+    short = {"x-queue-type": "quorum", "x-delivery-limit": 3, **dead_letters_of("short")}
+    channel.queue_declare("classic", durable=True, auto_delete=False)
+    channel.queue_declare("transient", durable=False, auto_delete=False)
+    channel.queue_declare("short", durable=True, auto_delete=False, arguments=short)
 
     @app.task(time_limit=3000)
     def long() -> None: ...

@@ -15,6 +15,7 @@ from leveret.links.memory.messages import Messages
 from leveret.links.memory.nodes import Nodes
 from leveret.links.memory.records import Records
 from leveret.links.memory.schedules import Schedules
+from leveret.links.memory.tracing import find, sample, trace
 from leveret.logic.remote.marks import of_headers
 from leveret.model.delivery import (
     Claim,
@@ -211,15 +212,15 @@ class MemoryServer:
     def find(self, ids: tuple[str, ...]) -> tuple[Whereabouts | None, ...]:
         with self.lock:
             now = self.clock.now()
-            return tuple(self.messages.find(key, now) for key in ids)
+            return tuple(find(self.messages, key, now) for key in ids)
 
     def trace(self, id: str, depth: int) -> Whereabouts | None:
         with self.lock:
-            return self.messages.trace(id, self.clock.now(), depth)
+            return trace(self.messages, id, self.clock.now(), depth)
 
     def sample(self, limit: int) -> tuple[tuple[str, str], ...]:
         with self.lock:
-            return self.messages.sample(limit)
+            return sample(self.messages, limit)
 
     def purge(self, queues: tuple[str, ...]) -> int:
         with self.lock:

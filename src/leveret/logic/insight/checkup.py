@@ -24,10 +24,12 @@ def no_node(house: Household) -> Iterator[Finding]:
     if house.nodes_known and not house.nodes:
         waiting = sum(count.ready for count in house.counts)
         yield Finding(
-            severity=ERROR if waiting else WARNING, check="no-node", where=house.address,
+            severity=ERROR if waiting else WARNING,
+            check="no-node",
+            where=house.address,
             text="no node is alive" + (f", and {waiting} messages wait" if waiting else ""),
             change="leveret worker -A <app>",
-        )  # fmt: skip
+        )
 
 
 def unserved(house: Household) -> Iterator[Finding]:
@@ -39,10 +41,12 @@ def unserved(house: Household) -> Iterator[Finding]:
         if count.ready and count.queue not in served and not count.consumers:
             oldest = "" if count.oldest is None else f", the oldest for {span(house.now - count.oldest)}"
             yield Finding(
-                severity=ERROR, check="queue-without-consumer", where=f"queue {count.queue}",
+                severity=ERROR,
+                check="queue-without-consumer",
+                where=f"queue {count.queue}",
                 text=f"{count.ready} messages wait{oldest}, and no node consumes it",
                 change=f"leveret worker -Q {count.queue}",
-            )  # fmt: skip
+            )
 
 
 def unrouted(house: Household) -> Iterator[Finding]:
@@ -55,10 +59,12 @@ def unrouted(house: Household) -> Iterator[Finding]:
     for queue in house.routed:
         if queue not in served and queue not in busy and queue not in consumed:
             yield Finding(
-                severity=WARNING, check="routed-queue-without-consumer", where=f"queue {queue}",
+                severity=WARNING,
+                check="routed-queue-without-consumer",
+                where=f"queue {queue}",
                 text="tasks of this app are routed to it, and no node consumes it",
                 change=f"leveret worker -Q {queue}",
-            )  # fmt: skip
+            )
 
 
 def _served(house: Household) -> set[str]:
@@ -74,11 +80,13 @@ def unknown_tasks(house: Household) -> Iterator[Finding]:
     for (queue, task), number in sorted(met.items()):
         if not task.startswith(DISCARDED):
             yield Finding(
-                severity=ERROR, check="unknown-task", where=f"queue {queue}",
-                text=f"{number} messages for task {task!r} wait, and no node that consumes it has that task: they become "
-                "dead letters after 15 minutes",
+                severity=ERROR,
+                check="unknown-task",
+                where=f"queue {queue}",
+                text=f"{number} messages for task {task!r} wait, and no node that consumes it has that task: they "
+                "become dead letters after 15 minutes",
                 change=f"add the module that defines {task} to include= (or -I), and restart the nodes of {queue}",
-            )  # fmt: skip
+            )
 
 
 def differing_nodes(house: Household) -> Iterator[Finding]:
@@ -90,23 +98,30 @@ def differing_nodes(house: Household) -> Iterator[Finding]:
             missing = {task for other in nodes for task in other.tasks} - set(node.tasks)
             if missing and not common:
                 yield Finding(
-                    severity=WARNING, check="two-apps", where=f"queue {queue}",
-                    text=f"its nodes have no task in common ({', '.join(one.name for one in nodes)}): two apps share it",
+                    severity=WARNING,
+                    check="two-apps",
+                    where=f"queue {queue}",
+                    text=f"its nodes ({_some(one.name for one in nodes)}) have no task in common: two apps share it",
                     change="give each app a queue of its own: task_default_queue = '<app>'",
-                )  # fmt: skip
+                )
                 break
             if missing:
                 yield Finding(
-                    severity=WARNING, check="nodes-differ", where=f"node {node.name}",
+                    severity=WARNING,
+                    check="nodes-differ",
+                    where=f"node {node.name}",
                     text=f"it consumes queue {queue} and lacks tasks that others there have: {_some(missing)}",
                     change=f"deploy the same code to all nodes of {queue}, or give those tasks a queue of their own",
-                )  # fmt: skip
+                )
     versions = sorted({node.version for node in house.nodes if node.version})
     if len(versions) > 1:
         yield Finding(
-            severity=WARNING, check="versions-differ", where="nodes",
-            text=f"nodes run {' and '.join(versions)}", change=f"pip install leveret=={versions[-1]} everywhere",
-        )  # fmt: skip
+            severity=WARNING,
+            check="versions-differ",
+            where="nodes",
+            text=f"nodes run {' and '.join(versions)}",
+            change=f"pip install leveret=={versions[-1]} everywhere",
+        )
 
 
 def _some(names: Iterable[str]) -> str:
@@ -117,75 +132,94 @@ def _some(names: Iterable[str]) -> str:
 def silent_nodes(house: Household) -> Iterator[Finding]:
     for name in house.silent:
         yield Finding(
-            severity=WARNING, check="node-silent", where=f"node {name}",
+            severity=WARNING,
+            check="node-silent",
+            where=f"node {name}",
             text="its lease is alive, and it does not answer: it hangs, or worker_enable_remote_control is off",
             change=f"leveret inspect ping -d {name}; leveret inspect stack -d {name}",
-        )  # fmt: skip
+        )
 
 
 def clocks(house: Household) -> Iterator[Finding]:
     for node in house.nodes:
         if node.started > house.now + AHEAD_SECONDS:
             yield Finding(
-                severity=WARNING, check="clock-skew", where=f"node {node.name}",
-                text=f"it says it started {span(node.started - house.now)} from now: its clock, or this machine's, is wrong",
+                severity=WARNING,
+                check="clock-skew",
+                where=f"node {node.name}",
+                text=f"it says it started {span(node.started - house.now)} from now: its clock is wrong, or this "
+                "machine's",
                 change="run chrony or systemd-timesyncd on every machine",
-            )  # fmt: skip
+            )
 
 
 def dead_letters(house: Household) -> Iterator[Finding]:
     total = sum(count.dead for count in house.counts)
     if house.dead_lately >= MANY_DEAD:
         yield Finding(
-            severity=WARNING, check="dead-letters", where=house.address,
+            severity=WARNING,
+            check="dead-letters",
+            where=house.address,
             text=f"{house.dead_lately} messages became dead letters within the last hour ({total} in all)",
             change="leveret dead list",
-        )  # fmt: skip
+        )
     elif total:
         yield Finding(
-            severity=NOTE, check="dead-letters", where=house.address, text=f"{total} dead letters",
+            severity=NOTE,
+            check="dead-letters",
+            where=house.address,
+            text=f"{total} dead letters",
             change="leveret dead list",
-        )  # fmt: skip
+        )
 
 
 def schedule(house: Household) -> Iterator[Finding]:
     late = [
-        entry for entry in house.schedule
+        entry
+        for entry in house.schedule
         if not entry.paused and entry.due is not None and entry.due < house.now - OVERDUE_SECONDS
-    ]  # fmt: skip
+    ]
     if late:
         first = min(late, key=lambda entry: entry.due or 0.0)
         since = f" since {span(house.now - first.due)}" if first.due else ""
         yield Finding(
-            severity=ERROR, check="schedule-without-scheduler", where=f"entry {first.name}",
+            severity=ERROR,
+            check="schedule-without-scheduler",
+            where=f"entry {first.name}",
             text=f"{len(late)} entries of the schedule are due{since}, and nobody fires them",
             change="leveret worker (without --no-beat), or leveret beat",
-        )  # fmt: skip
+        )
 
 
 def results(house: Household) -> Iterator[Finding]:
     if house.stores_results and not house.results_expire:
         yield Finding(
-            severity=WARNING, check="results-never-expire", where=house.results_address or house.address,
+            severity=WARNING,
+            check="results-never-expire",
+            where=house.results_address or house.address,
             text="results are kept for ever: the store grows with every task",
             change="result_expires = 86400  # seconds",
-        )  # fmt: skip
+        )
 
 
 def limits(house: Household) -> Iterator[Finding]:
     if house.limited and not house.keeps_limits:
         yield Finding(
-            severity=ERROR, check="limits-without-store", where=house.address,
-            text=f"{_some(house.limited)} are declared with limits that hold for the cluster, and nothing here keeps them",
+            severity=ERROR,
+            check="limits-without-store",
+            where=house.address,
+            text=f"{_some(house.limited)} are declared with limits for the whole cluster, and nothing here keeps them",
             change='result_backend = "redis://host/1"',
-        )  # fmt: skip
+        )
     for line in house.lines:
         if line.waiting >= LONG_LINE:
             yield Finding(
-                severity=WARNING, check="long-line", where=f"limit {line.key}",
+                severity=WARNING,
+                check="long-line",
+                where=f"limit {line.key}",
                 text=f"{line.waiting} messages wait for this {line.bound} limit",
                 change="raise the limit, send less, or let what waits expire (expires=)",
-            )  # fmt: skip
+            )
 
 
 def settings(house: Household) -> Iterator[Finding]:
@@ -197,14 +231,27 @@ def settings(house: Household) -> Iterator[Finding]:
 def open_files(house: Household) -> Iterator[Finding]:
     if house.open_files is not None and house.open_files < FEW_FILES:
         yield Finding(
-            severity=WARNING, check="open-files", where="this machine",
-            text=f"a process may open {house.open_files} files: a node needs a few for each worker process, a sender one "
-            "for each connection",
+            severity=WARNING,
+            check="open-files",
+            where="this machine",
+            text=f"a process may open {house.open_files} files: a node needs a few for each worker process, a "
+            "sender one for each connection",
             change="ulimit -n 65536, or LimitNOFILE=65536 in the unit",
-        )  # fmt: skip
+        )
 
 
 _CHECKS: tuple[Callable[[Household], Iterator[Finding]], ...] = (
-    no_node, unserved, unrouted, unknown_tasks, differing_nodes, silent_nodes, clocks, dead_letters, schedule, results,
-    limits, settings, open_files,
-)  # fmt: skip
+    no_node,
+    unserved,
+    unrouted,
+    unknown_tasks,
+    differing_nodes,
+    silent_nodes,
+    clocks,
+    dead_letters,
+    schedule,
+    results,
+    limits,
+    settings,
+    open_files,
+)

@@ -72,4 +72,3 @@ class Household(Struct, frozen=True, kw_only=True):
     """What the configuration says of settings that were set."""
     open_files: int | None = None
     """How many this process may open."""
-    version: str = ""

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any, TypeVar, cast
 
-from leveret import __version__
 from leveret.config.settings import Settings
 from leveret.errors import LeveretError
 from leveret.logic.insight.checkup import check_up
@@ -115,7 +114,6 @@ class Doctor:
             lines=await _lines(drivers),
             remarks=self._remarks,
             open_files=open_files(),
-            version=__version__,
         )
 
     async def _silent(self, nodes: tuple[Node, ...]) -> tuple[str, ...]:
@@ -177,6 +175,9 @@ async def _reach(address: str, work: Awaitable[T]) -> T:
 def _broken(where: str, error: Exception) -> Finding:
     text = " ".join(str(error).split()) or f"no answer within {REACH_SECONDS:g} s"
     return Finding(
-        severity=ERROR, check="unreachable", where=where, text=text,
+        severity=ERROR,
+        check="unreachable",
+        where=where,
+        text=text,
         change="start it, or name the right one: broker_url, result_backend",
-    )  # fmt: skip
+    )

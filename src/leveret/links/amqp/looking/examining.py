@@ -6,8 +6,8 @@ changed. Only queues that are there are asked about.
 
 import asyncio
 import re
+from typing import Any
 
-from leveret.errors import BrokerError
 from leveret.links.amqp import declaring
 from leveret.links.amqp.address import Failover
 from leveret.links.amqp.aio import AsyncConnection, Deaf, connect
@@ -21,8 +21,10 @@ OLDEST = (3, 8)
 FEW_CHANNELS = 16
 LOW_DELIVERY_LIMIT = 20
 """A message that is given back so often is dropped by the broker: each killed process counts, each restart does."""
-ALARM_SECONDS = 0.5
+ALARM_SECONDS = 0.3
 PROBE = "leveret.doctor"
+MOST_DIFFERENCES = 10
+_VALUE = re.compile(r"the value '(?P<value>[^']*)'")
 _DIFFERS = re.compile(
     r"inequivalent arg '(?P<name>[\w-]+)' for queue .*?: received (?P<ours>.*?) but current is (?P<theirs>.*)",
     re.DOTALL,
@@ -50,10 +52,13 @@ def _server(where: str, connection: AsyncConnection) -> list[Finding]:
         return []
     return [
         Finding(
-            severity=ERROR, check="server-old", where=where, text=f"it is {text}: it has no quorum queues",
+            severity=ERROR,
+            check="server-old",
+            where=where,
+            text=f"it is {text}: it has no quorum queues",
             change="update RabbitMQ to 3.13 or 4",
         )
-    ]  # fmt: skip
+    ]
 
 
 async def _rights(where: str, connection: AsyncConnection) -> list[Finding]:
@@ -73,9 +78,12 @@ async def _rights(where: str, connection: AsyncConnection) -> list[Finding]:
 
 def _refused(where: str, doing: str, right: str, closed: ChannelClosed) -> Finding:
     return Finding(
-        severity=ERROR, check="permissions", where=where, text=f"this user may not {doing} queues ({right}): {closed}",
+        severity=ERROR,
+        check="permissions",
+        where=where,
+        text=f"this user may not {doing} queues ({right}): {closed}",
         change="rabbitmqctl set_permissions -p <vhost> <user> '.*' '.*' '.*'",
-    )  # fmt: skip
+    )
 
 
 async def _alarms(where: str, connection: AsyncConnection) -> list[Finding]:
@@ -83,62 +91,74 @@ async def _alarms(where: str, connection: AsyncConnection) -> list[Finding]:
     channel = await connection.channel(Deaf())
     connection.write(frames.publish_method(channel, "", f"{PROBE}.nobody", False))
     connection.write(frames.content(channel, b"\x00\x00", b"", connection.frame_max))
-    await _settled(connection)
+    await asyncio.sleep(ALARM_SECONDS)
     if connection.blocked is None:
         return []
     return [
         Finding(
-            severity=ERROR, check="alarm", where=where,
+            severity=ERROR,
+            check="alarm",
+            where=where,
             text=f"it takes no messages now: {connection.blocked}",
             change="vm_memory_high_watermark, disk_free_limit  # or drain queues, free its disk",
         )
-    ]  # fmt: skip
-
-
-async def _settled(connection: AsyncConnection) -> None:
-    end = asyncio.get_running_loop().time() + ALARM_SECONDS
-    while connection.blocked is None and asyncio.get_running_loop().time() < end:
-        await asyncio.sleep(0.02)
+    ]
 
 
 async def _queue(connection: AsyncConnection, options: DriverOptions, name: str) -> list[Finding]:
+    """Each refusal names one thing that differs; asked again with that as it is, the next one is named."""
     if await follow(connection, declaring.look(name)) is None:
         return []
-    topology = options.topology
+    topology, found = options.topology, list[Finding]()
     queue = topology.queue(name)
     arguments = declaring.queue_arguments(queue, topology)
-    channel = await connection.channel(Deaf())
-    try:
-        await connection.call(
-            channel,
-            methods.Queue.Declare(queue=name, durable=queue.durable, exclusive=queue.exclusive,
-                                  auto_delete=queue.auto_delete, arguments=arguments),
-        )  # fmt: skip
-    except ChannelClosed as closed:
-        return _differs(name, closed)
-    except BrokerError as error:
-        return [
-            Finding(severity=WARNING, check="queue", where=f"queue {name}", text=str(error), change="look into its log")
-        ]
-    return []
+    for _ in range(MOST_DIFFERENCES):
+        method = methods.Queue.Declare(
+            queue=name,
+            durable=queue.durable,
+            exclusive=queue.exclusive,
+            auto_delete=queue.auto_delete,
+            arguments=arguments,
+        )
+        try:
+            await connection.call(await connection.channel(Deaf()), method)
+        except ChannelClosed as closed:
+            difference = _DIFFERS.search(closed.text)
+            if difference is None:
+                return found
+            argument, ours, theirs = (difference[part].strip() for part in ("name", "ours", "theirs"))
+            found += _judged(name, argument, ours, theirs)
+            if not argument.startswith("x-"):
+                return found
+            _adapt(arguments, argument, theirs)
+        else:
+            return found
+    return found
 
 
-def _differs(name: str, closed: ChannelClosed) -> list[Finding]:
-    where = f"queue {name}"
-    found = _DIFFERS.search(str(closed))
-    if found is None:
-        return []
-    argument, ours, theirs = (found[part].strip(" '\"\n") for part in ("name", "ours", "theirs"))
-    again = f"drain it, `rabbitmqctl delete_queue {name}`, and let a worker make it again"
+def _adapt(arguments: dict[str, Any], name: str, theirs: str) -> None:
+    """As the broker says it: `none`, or `the value '3' of type 'signedint'`."""
+    value = _VALUE.search(theirs)
+    if value is None:
+        arguments.pop(name, None)
+    else:
+        arguments[name] = int(value["value"]) if value["value"].isdigit() else value["value"]
+
+
+def _judged(name: str, argument: str, ours: str, theirs: str) -> list[Finding]:
+    where, again = f"queue {name}", f"drain it, `rabbitmqctl delete_queue {name}`, and let a worker make it again"
     match argument:
-        case "x-queue-type":
-            text = f"it is {theirs} and not {ours}: a classic queue is lost with the one broker node that has it"
+        case "x-queue-type" if "quorum" in ours:
+            kind = value[1] if (value := re.search(r"'(\w+)'", theirs)) else "classic"
+            text = f"it is {kind} and not quorum: a classic queue is lost with the one broker node that has it"
             return [Finding(severity=WARNING, check="classic-queue", where=where, text=text, change=again)]
-        case "durable":
+        case "durable" if "true" in ours:
             text = "it is transient: what waits in it is gone when the broker restarts"
             return [Finding(severity=ERROR, check="transient-queue", where=where, text=text, change=again)]
         case "x-delivery-limit":
             return _limit(where, theirs, again)
+        case "x-dead-letter-exchange" | "x-dead-letter-routing-key":
+            return []
         case _:
             text = f"its {argument} is {theirs}, and this app would make it with {ours}; it is used as it is"
             return [Finding(severity=NOTE, check="queue-differs", where=where, text=text, change=again)]

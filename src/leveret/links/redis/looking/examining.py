@@ -70,28 +70,35 @@ def _skew(answer: object, before: float, after: float) -> float:
 
 def _wrong_clock(where: str, skew: float) -> Finding:
     return Finding(
-        severity=ERROR if abs(skew) > FAR_SKEW_SECONDS else WARNING, check="clock-skew", where=where,
-        text=f"its clock is {abs(skew):.1f} s {'ahead of' if skew > 0 else 'behind'} this machine's: countdowns, limits "
-        "and expiries are off by as much",
+        severity=ERROR if abs(skew) > FAR_SKEW_SECONDS else WARNING,
+        check="clock-skew",
+        where=where,
+        text=f"its clock is {abs(skew):.1f} s {'ahead of' if skew > 0 else 'behind'} this machine's: "
+        "countdowns, limits and expiries are off by as much",
         change="run chrony or systemd-timesyncd on both machines",
-    )  # fmt: skip
+    )
 
 
 def _stuck(where: str, number: int) -> Finding:
     return Finding(
-        severity=ERROR, check="stuck-session", where=where,
+        severity=ERROR,
+        check="stuck-session",
+        where=where,
         text=f"the lease of {number} nodes ran out and nobody has given back what they held: no other node is alive",
         change="leveret worker  # any node gives it back within seconds",
-    )  # fmt: skip
+    )
 
 
 def version(where: str, facts: Facts, needs: Needs) -> Iterator[Finding]:
     parts = tuple(int(part) for part in facts.get("redis_version", "").split(".")[:2] if part.isdigit())
     if parts and parts < OLDEST and "valkey_version" not in facts:
         yield Finding(
-            severity=ERROR, check="server-old", where=where,
-            text=f"it is {facts['redis_version']}: 6.2 or newer is needed", change="update Redis, or take Valkey",
-        )  # fmt: skip
+            severity=ERROR,
+            check="server-old",
+            where=where,
+            text=f"it is {facts['redis_version']}: 6.2 or newer is needed",
+            change="update Redis, or take Valkey",
+        )
 
 
 def eviction(where: str, facts: Facts, needs: Needs) -> Iterator[Finding]:
@@ -99,31 +106,40 @@ def eviction(where: str, facts: Facts, needs: Needs) -> Iterator[Finding]:
     if policy != "noeviction":
         what = "results and limits" if needs.results_only else "tasks, and the marks that stop second runs,"
         yield Finding(
-            severity=ERROR, check="eviction", where=where,
+            severity=ERROR,
+            check="eviction",
+            where=where,
             text=f"it throws keys away when its memory is full: {what} would vanish",
             change=f"maxmemory-policy noeviction  # is {policy}",
-        )  # fmt: skip
+        )
 
 
 def persistence(where: str, facts: Facts, needs: Needs) -> Iterator[Finding]:
     if facts.get("aof_enabled") == "0":
         yield Finding(
-            severity=WARNING, check="no-append-only-file", where=where,
-            text="what was written since its last snapshot is lost when it dies", change="appendonly yes  # is no",
-        )  # fmt: skip
+            severity=WARNING,
+            check="no-append-only-file",
+            where=where,
+            text="what was written since its last snapshot is lost when it dies",
+            change="appendonly yes  # is no",
+        )
     elif facts.get("config appendfsync") == "no":
         yield Finding(
-            severity=WARNING, check="no-sync", where=where,
+            severity=WARNING,
+            check="no-sync",
+            where=where,
             text="it leaves it to the system when its file is written: half a minute may be lost",
             change="appendfsync everysec  # is no",
-        )  # fmt: skip
+        )
     for field, what in (("aof_last_write_status", "append-only file"), ("rdb_last_bgsave_status", "last snapshot")):
         if facts.get(field) == "err":
             yield Finding(
-                severity=ERROR, check="cannot-write", where=where,
+                severity=ERROR,
+                check="cannot-write",
+                where=where,
                 text=f"it could not write its {what}: it may refuse every command that changes anything",
                 change="free its disk, look into its log",
-            )  # fmt: skip
+            )
 
 
 def memory(where: str, facts: Facts, needs: Needs) -> Iterator[Finding]:
@@ -131,10 +147,12 @@ def memory(where: str, facts: Facts, needs: Needs) -> Iterator[Finding]:
     setting, limit = ("maxmemory", most) if most else ("the machine's memory", _number(facts, "total_system_memory"))
     if used and limit and used > NEARLY_FULL * limit:
         yield Finding(
-            severity=ERROR if used > FULL * limit else WARNING, check="memory", where=where,
+            severity=ERROR if used > FULL * limit else WARNING,
+            check="memory",
+            where=where,
             text=f"it uses {used >> 20} of {limit >> 20} MiB ({setting}): when it is full, no task can be sent",
             change="raise maxmemory, or let results expire sooner (result_expires)",
-        )  # fmt: skip
+        )
 
 
 def role(where: str, facts: Facts, needs: Needs) -> Iterator[Finding]:
@@ -142,30 +160,36 @@ def role(where: str, facts: Facts, needs: Needs) -> Iterator[Finding]:
         master = f"{facts.get('master_host', '?')}:{facts.get('master_port', '?')}"
         url = "result_backend" if needs.results_only else "broker_url"
         yield Finding(
-            severity=ERROR, check="replica", where=where,
+            severity=ERROR,
+            check="replica",
+            where=where,
             text="it is a replica: what is written here is refused, or lost",
             change=f'{url} = "redis://{master}/0"  # or sentinel://',
-        )  # fmt: skip
+        )
 
 
 def clients(where: str, facts: Facts, needs: Needs) -> Iterator[Finding]:
     idle = facts.get("config timeout", "0")
     if idle != "0":
         yield Finding(
-            severity=WARNING, check="idle-timeout", where=where,
+            severity=WARNING,
+            check="idle-timeout",
+            where=where,
             text=f"it closes connections that say nothing for {idle} s: workers that wait connect again and again",
             change=f"timeout 0  # is {idle}",
-        )  # fmt: skip
+        )
     most = _number(facts, "config maxclients") or _number(facts, "maxclients")
     now = _number(facts, "connected_clients")
     wanted = needs.processes * SOCKETS_A_PROCESS
     if most and max(now, wanted) > NEARLY_FULL * most:
         yield Finding(
-            severity=WARNING, check="connections", where=where,
+            severity=WARNING,
+            check="connections",
+            where=where,
             text=f"{now} clients are connected and {needs.processes} worker processes need about {wanted} sockets, of "
             f"{most} that it takes",
             change=f"maxclients {max(10_000, wanted * 4)}  # is {most}",
-        )  # fmt: skip
+        )
 
 
 def databases(where: str, facts: Facts, needs: Needs) -> Iterator[Finding]:

@@ -36,26 +36,34 @@ def _file(path: Path, wal: Path) -> list[Finding]:
         if not os.access(one, os.W_OK):
             found.append(
                 Finding(
-                    severity=ERROR, check="file-not-writable", where=str(one), text="this user may not write it",
+                    severity=ERROR,
+                    check="file-not-writable",
+                    where=str(one),
+                    text="this user may not write it",
                     change=f"chown {_user()} {one}",
                 )
-            )  # fmt: skip
+            )
     if wal.exists() and (size := wal.stat().st_size) > WAL_BYTES:
         found.append(
             Finding(
-                severity=WARNING, check="wal-grows", where=str(wal),
+                severity=WARNING,
+                check="wal-grows",
+                where=str(wal),
                 text=f"the log has {size >> 20} MiB: some process has the file open for reading and never ends",
                 change=f"fuser -v {path}  # and end what is no node",
             )
-        )  # fmt: skip
+        )
     free = shutil.disk_usage(path.parent).free
     if free < LOW_BYTES:
         found.append(
             Finding(
-                severity=ERROR if free < SHORT_BYTES else WARNING, check="disk-full", where=str(path.parent),
-                text=f"{free >> 20} MiB are free: a send fails when it is full", change="free some, or move the file",
+                severity=ERROR if free < SHORT_BYTES else WARNING,
+                check="disk-full",
+                where=str(path.parent),
+                text=f"{free >> 20} MiB are free: a send fails when it is full",
+                change="free some, or move the file",
             )
-        )  # fmt: skip
+        )
     return found
 
 
@@ -68,10 +76,13 @@ def _library(path: Path) -> list[Finding]:
         return []
     return [
         Finding(
-            severity=WARNING, check="library-old", where=f"SQLite {sqlite3.sqlite_version}",
-            text="this library is from before 2022", change="update Python or the system's libsqlite3",
+            severity=WARNING,
+            check="library-old",
+            where=f"SQLite {sqlite3.sqlite_version}",
+            text="this library is from before 2022",
+            change="update Python or the system's libsqlite3",
         )
-    ]  # fmt: skip
+    ]
 
 
 def _journal(path: Path, mode: str) -> list[Finding]:
@@ -79,18 +90,23 @@ def _journal(path: Path, mode: str) -> list[Finding]:
         return []
     return [
         Finding(
-            severity=ERROR, check="journal-mode", where=str(path),
-            text=f"its journal mode is {mode}: readers and writers stop one another", change="PRAGMA journal_mode = WAL",
+            severity=ERROR,
+            check="journal-mode",
+            where=str(path),
+            text=f"its journal mode is {mode}: readers and writers stop each other",
+            change="PRAGMA journal_mode = WAL",
         )
-    ]  # fmt: skip
+    ]
 
 
 def _lapsed(path: Path, names: tuple[str, ...]) -> list[Finding]:
     return [
         Finding(
-            severity=ERROR, check="stuck-session", where=f"node {name}",
+            severity=ERROR,
+            check="stuck-session",
+            where=f"node {name}",
             text="its lease ran out and nobody has given back what it held: no other node is alive to see it",
             change="leveret worker  # any node gives it back within seconds",
         )
         for name in names
-    ]  # fmt: skip
+    ]
