@@ -8,6 +8,7 @@ from leveret.links.sql.fleet.examining import examine
 from leveret.links.sql.fleet.ledger import SqlLedger
 from leveret.links.sql.fleet.outbox import SqlBlockingOutbox, SqlOutbox
 from leveret.links.sql.fleet.revocations import SqlRevocations
+from leveret.links.sql.limits.faces import SqlAsyncKeys, SqlGate, SqlInsight, SqlKeys
 from leveret.model.endpoint import Url
 from leveret.model.insight.finding import Finding, Needs
 from leveret.model.options import DriverOptions
@@ -41,6 +42,18 @@ class SqlBackendDriver:
 
     def revocations(self) -> SqlRevocations:
         return SqlRevocations(self._database, self._clock)
+
+    def gate(self) -> SqlGate:
+        return SqlGate(self._database, self._clock)
+
+    def insight(self) -> SqlInsight:
+        return SqlInsight(self._database, self._clock)
+
+    def keys(self) -> SqlKeys:
+        return SqlKeys(self._database, self._clock)
+
+    def async_keys(self, *, inline: bool = True) -> SqlAsyncKeys:
+        return SqlAsyncKeys(self._database, self._clock, inline=inline)
 
     def ledger(self) -> SqlLedger:
         return SqlLedger(self._database, self._options, self._clock)

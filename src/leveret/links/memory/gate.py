@@ -18,7 +18,7 @@ class MemoryGate:
     async def enter(self, session: SessionId, entries: tuple[Entry, ...]) -> tuple[Answer, ...]:
         with self._server.lock:
             limits, now = self._server.limits, self._server.clock.now()
-            if not limits.alive(session):
+            if entries and not limits.alive(session):
                 raise LeaseLost(f"session {session} is not registered, or was reaped")
             return tuple(entering.enter(limits, entry, session, now) for entry in entries)
 

@@ -11,8 +11,8 @@ from leveret.model.limiting.gate import BudgetBound, RateBound
 
 LEAST_SECONDS = 0.01
 ROUNDING = 1e-5
-"""Seconds: a float of today's time is exact to a quarter of a millionth, and a burst adds many. Less than an interval too
-early is never one start too many."""
+"""Seconds: a float of today's time is exact to a quarter of a millionth, and a burst adds many. Less than an interval
+too early is never one start too many."""
 MOST_SECONDS = 3600.0
 """Limits change: nobody is told to stay away for longer."""
 PATIENCE_SECONDS = 1.0

@@ -1,0 +1,1 @@
+SELECT key, state FROM limits WHERE kind = 'breaker'

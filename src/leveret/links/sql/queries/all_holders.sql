@@ -1,0 +1,1 @@
+SELECT key, count(*) FROM limit_holders GROUP BY key

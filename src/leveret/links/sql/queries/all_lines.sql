@@ -1,0 +1,1 @@
+SELECT kind, key, count(*) FROM limit_lines GROUP BY kind, key

@@ -1,0 +1,1 @@
+DELETE FROM limit_reasons WHERE id = ?

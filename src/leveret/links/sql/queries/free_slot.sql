@@ -1,0 +1,1 @@
+DELETE FROM limit_holders WHERE key = ? AND id = ?

@@ -1,0 +1,1 @@
+SELECT count(*) FROM limit_holders WHERE key = ?

@@ -1,0 +1,1 @@
+SELECT count(*) FROM limit_lines WHERE kind = ? AND key = ? AND no < ?

@@ -1,0 +1,1 @@
+DELETE FROM limit_lines WHERE kind = ? AND key = ? AND id = ?

@@ -1,0 +1,1 @@
+SELECT id, session FROM limit_holders WHERE key = ?

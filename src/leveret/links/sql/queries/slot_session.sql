@@ -1,0 +1,1 @@
+SELECT session FROM limit_holders WHERE key = ? AND id = ?
