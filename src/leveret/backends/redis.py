@@ -6,6 +6,7 @@ from leveret.links.redis.ledger.ledger import LedgerChores, NoChores, RedisLedge
 from leveret.links.redis.ledger.outbox import OutboxVerbs, RedisBlockingOutbox, RedisOutbox
 from leveret.links.redis.location import locate
 from leveret.links.redis.results.backend import RedisBackend, RedisBlockingBackend, Store
+from leveret.links.redis.results.pauses import RedisPauses
 from leveret.links.redis.results.revocations import RedisRevocations
 from leveret.model.endpoint import Url
 from leveret.model.options import DriverOptions
@@ -40,6 +41,9 @@ class RedisBackendDriver:
 
     def revocations(self) -> RedisRevocations:
         return RedisRevocations(self._store.hubs, f"{self._prefix}leveret:revoked", self._store.clock, self._grant)
+
+    def pauses(self) -> RedisPauses:
+        return RedisPauses(self._store.hubs, f"{self._prefix}leveret:paused", self._grant)
 
     def ledger(self) -> RedisLedger:
         if self._ledger is None:

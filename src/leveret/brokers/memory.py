@@ -5,7 +5,7 @@ from leveret.links.memory.bells import LoopWaiter
 from leveret.links.memory.events import MemoryBlockingEvents, MemoryEvents
 from leveret.links.memory.mailbox import MemoryMailbox
 from leveret.links.memory.server import MemoryServer, server_at
-from leveret.links.memory.store import MemoryBackend, MemoryBlockingBackend, MemoryRevocations
+from leveret.links.memory.store import MemoryBackend, MemoryBlockingBackend, MemoryPauses, MemoryRevocations
 from leveret.model.delivery import (
     Claim,
     DeadLetter,
@@ -208,6 +208,9 @@ class MemoryDriver:
 
     def revocations(self) -> MemoryRevocations:
         return MemoryRevocations(self.server)
+
+    def pauses(self) -> MemoryPauses:
+        return MemoryPauses(self.server)
 
     def mailbox(self) -> MemoryMailbox:
         return MemoryMailbox(self.server.boxes)

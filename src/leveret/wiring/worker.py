@@ -58,7 +58,6 @@ def join_worker(
     node, alone = options.node, page is None
     runner = Runner(codec=codec, clock=clock, page=page, hostname=node.name)
     executor = make_executor(runner) if make_executor else build_executor(options, runner, clock)
-    tombstone = driver_options(settings).tombstone_expires
     broker = drivers.broker.broker()
     made = WorkerParts(
         broker=broker,
@@ -71,7 +70,7 @@ def join_worker(
             following=build_following(settings, drivers, registry),
             worker=node.name,
             result_expires=settings.result_expires,
-            tombstone_expires=tombstone,
+            tombstone_expires=driver_options(settings).tombstone_expires,
             extended=settings.result_extended,
             joins=drivers.joins,
             sizes_known=bool(getattr(drivers.backend, "shares_joins", False)),
@@ -83,6 +82,7 @@ def join_worker(
         commit=drivers.commit(),
         chores=drivers.chores() if alone else None,
         revocations=None if drivers.claims_look else drivers.revocations(),
+        pauses=drivers.pauses(),
         outbox=None if drivers.remembering is None else drivers.remembering.outbox(),
         page=page,
         events=drivers.events(),

@@ -13,6 +13,7 @@ from leveret.ports.broker import Broker, Commit, Severable
 from leveret.ports.clock import Clock
 from leveret.ports.executor import Executor
 from leveret.ports.leases import Chores, Leases
+from leveret.ports.limiting.pauses import Pauses
 from leveret.ports.operations.events import EventBus
 from leveret.ports.operations.revocations import Revocations
 from leveret.ports.outbox import Outbox
@@ -39,6 +40,8 @@ class WorkerParts:
     chores: Chores | None = None
     revocations: Revocations | None = None
     """Where what is revoked is looked up at admission; None: a claim tells, or nobody knows."""
+    pauses: Pauses | None = None
+    """What the cluster does not start at the moment; None: nobody remembers it here."""
     outbox: Outbox | None = None
     """Where senders write down what they are about to send; None: there is nothing to finish for them."""
     page: SlotPage | None = None

@@ -6,6 +6,7 @@ from leveret.links.sql.database import Database
 from leveret.links.sql.fleet.chores import SqlChores
 from leveret.links.sql.fleet.ledger import SqlLedger
 from leveret.links.sql.fleet.outbox import SqlBlockingOutbox, SqlOutbox
+from leveret.links.sql.fleet.pauses import SqlPauses
 from leveret.links.sql.fleet.revocations import SqlRevocations
 from leveret.model.endpoint import Url
 from leveret.model.options import DriverOptions
@@ -39,6 +40,9 @@ class SqlBackendDriver:
 
     def revocations(self) -> SqlRevocations:
         return SqlRevocations(self._database, self._clock)
+
+    def pauses(self) -> SqlPauses:
+        return SqlPauses(self._database)
 
     def ledger(self) -> SqlLedger:
         return SqlLedger(self._database, self._options, self._clock)

@@ -22,6 +22,7 @@ from leveret.links.redis.ledger.grant import Grant
 from leveret.links.redis.location import locate_broker, results_prefix
 from leveret.links.redis.names import Names
 from leveret.links.redis.results.backend import RedisBackend, RedisBlockingBackend, Store
+from leveret.links.redis.results.pauses import RedisPauses
 from leveret.links.redis.results.records import Keys
 from leveret.links.redis.results.revocations import RedisRevocations
 from leveret.model.endpoint import Url
@@ -83,6 +84,9 @@ class RedisDriver:
 
     def revocations(self) -> RedisRevocations:
         return RedisRevocations(self._store.hubs, self._store.verbs.revoked_key, self._clock, self._grant)
+
+    def pauses(self) -> RedisPauses:
+        return RedisPauses(self._store.hubs, self._desk.names.key("leveret:paused"), self._grant)
 
     def mailbox(self) -> RedisMailbox:
         namespace = self._options.control.namespace

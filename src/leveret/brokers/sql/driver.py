@@ -9,6 +9,7 @@ from leveret.links.loopback.watchers import LoopbackBlockingEvents, LoopbackEven
 from leveret.links.sql.backend import SqlBackend, SqlBlockingBackend
 from leveret.links.sql.database import Database
 from leveret.links.sql.fleet.chores import SqlChores
+from leveret.links.sql.fleet.pauses import SqlPauses
 from leveret.links.sql.fleet.revocations import SqlRevocations
 from leveret.model.endpoint import Url
 from leveret.model.options import DriverOptions
@@ -53,6 +54,9 @@ class SqlDriver:
 
     def revocations(self) -> SqlRevocations:
         return SqlRevocations(self._database, self._clock)
+
+    def pauses(self) -> SqlPauses:
+        return SqlPauses(self._database)
 
     def mailbox(self) -> SqlMailbox:
         return SqlMailbox(self._database, self._clock)
