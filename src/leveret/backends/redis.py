@@ -9,6 +9,7 @@ from leveret.links.redis.limits.verbs import LimitVerbs
 from leveret.links.redis.location import locate
 from leveret.links.redis.looking.examining import examine
 from leveret.links.redis.results.backend import RedisBackend, RedisBlockingBackend, Store
+from leveret.links.redis.results.pauses import RedisPauses
 from leveret.links.redis.results.revocations import RedisRevocations
 from leveret.model.endpoint import Url
 from leveret.model.insight.finding import Finding, Needs
@@ -57,6 +58,9 @@ class RedisBackendDriver:
 
     def async_keys(self, *, inline: bool = True) -> RedisAsyncKeys:
         return RedisAsyncKeys(self._store.hubs, self._limits)
+
+    def pauses(self) -> RedisPauses:
+        return RedisPauses(self._store.hubs, f"{self._prefix}leveret:paused", self._grant)
 
     def ledger(self) -> RedisLedger:
         if self._ledger is None:

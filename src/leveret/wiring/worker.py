@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from leveret.config.settings import Settings
 from leveret.errors import ImproperlyConfigured
+from leveret.logic.codec import Codec
 from leveret.logic.following import Following
 from leveret.logic.recording import Rules
 from leveret.model.delivery import SessionId
@@ -65,16 +66,7 @@ def join_worker(
         executor=executor,
         codec=codec,
         registry=registry,
-        rules=Rules(
-            codec=codec,
-            following=build_following(settings, drivers, registry),
-            worker=node.name,
-            result_expires=settings.result_expires,
-            tombstone_expires=driver_options(settings).tombstone_expires,
-            extended=settings.result_extended,
-            joins=drivers.joins,
-            sizes_known=bool(getattr(drivers.backend, "shares_joins", False)),
-        ),
+        rules=build_rules(settings, drivers, registry, codec, node.name),
         clock=clock,
         session=new_session(options, clock),
         node=node,
@@ -83,6 +75,7 @@ def join_worker(
         chores=drivers.chores() if alone else None,
         revocations=None if drivers.claims_look else drivers.revocations(),
         gate=drivers.gate(),
+        pauses=drivers.pauses(),
         outbox=None if drivers.remembering is None else drivers.remembering.outbox(),
         page=page,
         events=drivers.events(),
@@ -92,6 +85,20 @@ def join_worker(
         keeps_lease=alone,
     )
     return Joined(parts=made, runner=runner, executor=executor, drivers=drivers)
+
+
+def build_rules(settings: Settings, drivers: Drivers, registry: Registry, codec: Codec, worker: str) -> Rules:
+    """What `admit` and `conclude` go by."""
+    return Rules(
+        codec=codec,
+        following=build_following(settings, drivers, registry),
+        worker=worker,
+        result_expires=settings.result_expires,
+        tombstone_expires=driver_options(settings).tombstone_expires,
+        extended=settings.result_extended,
+        joins=drivers.joins,
+        sizes_known=bool(getattr(drivers.backend, "shares_joins", False)),
+    )
 
 
 def build_following(settings: Settings, drivers: Drivers, registry: Registry) -> Following:

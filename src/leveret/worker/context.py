@@ -14,6 +14,7 @@ from leveret.ports.clock import Clock
 from leveret.ports.executor import Executor
 from leveret.ports.leases import Chores, Leases
 from leveret.ports.limiting.gate import Gate
+from leveret.ports.limiting.pauses import Pauses
 from leveret.ports.operations.events import EventBus
 from leveret.ports.operations.revocations import Revocations
 from leveret.ports.outbox import Outbox
@@ -42,6 +43,8 @@ class WorkerParts:
     """Where what is revoked is looked up at admission; None: a claim tells, or nobody knows."""
     gate: Gate | None = None
     """Where the cluster's limits are asked; None: nobody keeps any."""
+    pauses: Pauses | None = None
+    """What the cluster does not start at the moment; None: nobody remembers it here."""
     outbox: Outbox | None = None
     """Where senders write down what they are about to send; None: there is nothing to finish for them."""
     page: SlotPage | None = None

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from leveret.logic.claiming.appetite import Appetite
 from leveret.logic.credit import RETRACT_SECONDS, Credit
 from leveret.model.delivery import Delivery, Posting, Receipt, Return, Verdict
 from leveret.model.options import WorkerOptions
@@ -38,6 +39,7 @@ class Dispatcher:
         self._clock, self._executor, self._rules = parts.clock, parts.executor, parts.rules
         # What a quarantine child holds when it dies is convicted: it never holds more than what it runs.
         self._credit = Credit(1 if options.quarantine else options.prefetch_multiplier)
+        self._appetite = Appetite(0) if options.quarantine else Appetite()
         self.limits = Limits(
             options=options, executor=parts.executor, exceeded=self._exceeded, soft_struck=self._soft_struck
         )
@@ -50,7 +52,6 @@ class Dispatcher:
         """Jobs with the executor."""
         self._dropped: set[Receipt] = set()
         """Concluded or given back while they ran; their late outcomes mean nothing."""
-        self._spent, self._round = 0.0, 0
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.closed = False
@@ -72,7 +73,7 @@ class Dispatcher:
         if self.waiting or self._starting or self._settler.crowded() or (page is not None and page.hold):
             return 0
         idle = self._executor.idle()
-        return min(idle * self._credit.per_slot, max(idle, MOST_AT_ONCE))
+        return self._appetite.wanted(min(idle * self._credit.per_slot, max(idle, MOST_AT_ONCE)))
 
     def idle(self) -> int:
         """Slots that run nothing and have nothing queued."""
@@ -84,6 +85,7 @@ class Dispatcher:
 
     def rest(self) -> None:
         self._credit.rest()
+        self._appetite.rest()
 
     def names(self) -> tuple[str, ...]:
         """`name[id]` of what runs."""
@@ -94,17 +96,18 @@ class Dispatcher:
     async def accept(self, deliveries: tuple[Delivery, ...], fresh: frozenset[str] = frozenset()) -> None:
         """Take over a claim's deliveries: each is started, settled without a run, or given back."""
         jobs = await self.intake.take(deliveries, fresh)
-        if jobs:
-            self._queue(jobs)
+        self._appetite.took(len(deliveries), self._queue(jobs) if jobs else 0)
 
-    def _queue(self, jobs: list[Job]) -> None:
+    def _queue(self, jobs: list[Job]) -> int:
+        """Answers how many of them need a slot now."""
         if self.closed:
             self._give_back(jobs)
-            return
+            return len(jobs)
         self._credit.begin({job.message.task for job in jobs})
         self._teller.received(jobs)
         self.waiting.extend(jobs)
         self._pump()
+        return len(jobs)
 
     # Starting
 
@@ -173,8 +176,6 @@ class Dispatcher:
                 finished = msgspec.structs.replace(finished, outcome=outcome)
             self.ended += 1
             self._credit.ran(job.message.task, finished.runtime)
-            self._spent += finished.runtime
-            self._round += 1
             self._teller.ended(job, finished)
             commitment = concluded(job, finished, rules, now)
             if job.definition.acks_late:
@@ -186,11 +187,7 @@ class Dispatcher:
         if out:
             self._settler.add(out)
         self._teller.flush()
-        slots = self._executor.slots
-        if self._round and (not self.under_way or self._round >= slots * self._credit.per_slot):
-            # One batch of each slot; the sum of its run times, since the wall clock also measures our siblings.
-            self._credit.end(self._spent / min(slots, self._round))
-            self._spent, self._round = 0.0, 0
+        self._credit.end_round(self._executor.slots, all_ended=not self.under_way)
 
     # Taking back
 

@@ -21,6 +21,7 @@ from leveret.worker.consumer import Consumer
 from leveret.worker.context import WorkerHooks, WorkerParts
 from leveret.worker.dispatcher import Dispatcher
 from leveret.worker.logs import TaskLog
+from leveret.worker.pausing.watcher import PauseWatcher
 from leveret.worker.persist import Persistent
 from leveret.worker.remote.respondent import Respondent
 from leveret.worker.settler import Settler
@@ -60,6 +61,8 @@ class Worker:
         self._dispatcher = Dispatcher(parts, options, self._settler, persist, teller)
         self._consumer = Consumer(parts, options, self._dispatcher, self._settler, persist)
         self._consumer.on_registered = self._hooks.on_ready
+        self._persist = persist
+        self._pauses = None if parts.pauses is None else PauseWatcher(parts.pauses, self._consumer, self._dispatcher)
         self.respondent = Respondent(parts, self._dispatcher, self._consumer)
         self.respondent.steer(options.steering)
         self._state = WorkerState.NEW
@@ -149,12 +152,16 @@ class Worker:
         await self._consumer.register(fresh=False)
         if self._state is WorkerState.NEW:
             self._state = move(WORKER, self._state, WorkerEvent.REGISTER)
+        if self._pauses is not None:
+            await self._pauses.look(self._persist)
         await self._consumer.run()
 
     def _background(self) -> list[Coroutine[Any, Any, None]]:
         work = [self._settler.run(), self._pulse(), self._reconcile(), self._emitter.run()]
         if self._parts.chores is not None:
             work.append(ChoreRunner(self._parts.chores, self._parts.clock).run())
+        if self._pauses is not None:
+            work.append(self._pauses.run())
         if self._parts.outbox is not None:
             work.append(Sweeper(self._parts.outbox, self._parts.broker, self._parts.clock).run())
         if self._parts.severable is not None:

@@ -7,6 +7,7 @@ from leveret.links.sql.fleet.chores import SqlChores
 from leveret.links.sql.fleet.examining import examine
 from leveret.links.sql.fleet.ledger import SqlLedger
 from leveret.links.sql.fleet.outbox import SqlBlockingOutbox, SqlOutbox
+from leveret.links.sql.fleet.pauses import SqlPauses
 from leveret.links.sql.fleet.revocations import SqlRevocations
 from leveret.links.sql.limits.faces import SqlAsyncKeys, SqlGate, SqlInsight, SqlKeys
 from leveret.model.endpoint import Url
@@ -54,6 +55,9 @@ class SqlBackendDriver:
 
     def async_keys(self, *, inline: bool = True) -> SqlAsyncKeys:
         return SqlAsyncKeys(self._database, self._clock, inline=inline)
+
+    def pauses(self) -> SqlPauses:
+        return SqlPauses(self._database)
 
     def ledger(self) -> SqlLedger:
         return SqlLedger(self._database, self._options, self._clock)

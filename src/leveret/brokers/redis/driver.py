@@ -25,6 +25,7 @@ from leveret.links.redis.location import locate_broker, results_prefix
 from leveret.links.redis.looking.examining import examine
 from leveret.links.redis.names import Names
 from leveret.links.redis.results.backend import RedisBackend, RedisBlockingBackend, Store
+from leveret.links.redis.results.pauses import RedisPauses
 from leveret.links.redis.results.records import Keys
 from leveret.links.redis.results.revocations import RedisRevocations
 from leveret.model.endpoint import Url
@@ -100,6 +101,9 @@ class RedisDriver:
 
     def async_keys(self, *, inline: bool = True) -> RedisAsyncKeys:
         return RedisAsyncKeys(self._store.hubs, self._limits)
+
+    def pauses(self) -> RedisPauses:
+        return RedisPauses(self._store.hubs, self._desk.names.key("leveret:paused"), self._grant)
 
     def mailbox(self) -> RedisMailbox:
         namespace = self._options.control.namespace

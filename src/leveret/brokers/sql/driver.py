@@ -10,6 +10,7 @@ from leveret.links.sql.backend import SqlBackend, SqlBlockingBackend
 from leveret.links.sql.database import Database
 from leveret.links.sql.fleet.chores import SqlChores
 from leveret.links.sql.fleet.examining import examine
+from leveret.links.sql.fleet.pauses import SqlPauses
 from leveret.links.sql.fleet.revocations import SqlRevocations
 from leveret.links.sql.limits.faces import SqlAsyncKeys, SqlGate, SqlInsight, SqlKeys
 from leveret.model.endpoint import Url
@@ -68,6 +69,9 @@ class SqlDriver:
 
     def async_keys(self, *, inline: bool = True) -> SqlAsyncKeys:
         return SqlAsyncKeys(self._database, self._clock, inline=inline)
+
+    def pauses(self) -> SqlPauses:
+        return SqlPauses(self._database)
 
     def mailbox(self) -> SqlMailbox:
         return SqlMailbox(self._database, self._clock)

@@ -34,6 +34,7 @@ from leveret.model.options import DriverOptions
 from leveret.model.settlement import Commitment, Committed, Joined, Record, Seat, Stale
 from leveret.model.state import REVOKED
 from leveret.ports.clock import Clock
+from leveret.ports.limiting.pauses import Pause
 
 UPKEEP_SECONDS = 1.0
 UPKEEP_STEP = 200
@@ -72,6 +73,7 @@ class MemoryServer:
         self.revoked: dict[str, float] = {}
         """Marks, and until when they are kept."""
         self.limits = Limits(lambda session: self.messages.session(SessionId(session)) is not None)
+        self.pauses: dict[tuple[str, str], Pause] = {}
         self.ears = Ears()
         """Who watches events; it has a guard of its own."""
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from leveret.client.control.calling import Caller
+from leveret.client.control.terms import Known
 from leveret.config.settings import Settings
 from leveret.errors import ImproperlyConfigured
 from leveret.logic.codec import Codec
@@ -19,10 +20,13 @@ from leveret.model.settlement import Record
 from leveret.model.state import READY_STATES, REVOKED, STARTED
 from leveret.ports.backend import Backend
 from leveret.ports.clock import Clock
+from leveret.ports.limiting.pauses import Pauses
 from leveret.ports.operations.mailbox import Mailbox
+from leveret.wiring.client import build_router
 from leveret.wiring.clock import SystemClock
 from leveret.wiring.codec import build_codec
 from leveret.wiring.drivers import Drivers, open_drivers
+from leveret.wiring.topology import listed_queues
 
 REVOKED_SECONDS = 30 * 86_400.0
 """How long a revocation is remembered, whatever becomes of the task's result: a task may wait for weeks."""
@@ -50,6 +54,34 @@ class Remote:
         finally:
             await broker.close()
             await backend.close()
+
+    @asynccontextmanager
+    async def pauses(self) -> AsyncIterator[Pauses]:
+        async with self._opened() as drivers:
+            yield required_pauses(drivers)
+
+    async def known(self) -> Known:
+        settings = self._settings
+        async with self._opened() as drivers:
+            nodes = await drivers.broker.leases().nodes()
+            counts = await drivers.broker.admin().counts()
+            router = build_router(settings, drivers.broker.capabilities)
+        queues = {settings.task_default_queue, *listed_queues(settings), *router.routed_queues()}
+        queues.update(queue for node in nodes for queue in node.queues)
+        return Known(
+            frozenset(queues.union(count.queue for count in counts)),
+            frozenset(task for node in nodes for task in node.tasks),
+        )
+
+    @asynccontextmanager
+    async def _opened(self) -> AsyncIterator[Drivers]:
+        drivers = open_drivers(self._settings, self._clock)
+        broker = drivers.broker.broker(inline=False)
+        try:
+            yield drivers
+        finally:
+            await broker.close()
+            await drivers.backend_beside(broker).close()
 
     async def tell(self, ids: tuple[str, ...], terminate: bool, signal: str) -> None:
         """Revoke tasks; nobody waits for what nodes say to it."""
@@ -81,6 +113,16 @@ def author() -> str:
         # A container's user that has no name.
         user = f"uid {os.getuid()}" if hasattr(os, "getuid") else "somebody"
     return f"{user}@{socket.gethostname()}"
+
+
+def required_pauses(drivers: Drivers) -> Pauses:
+    pauses = drivers.pauses()
+    if pauses is None:
+        raise ImproperlyConfigured(
+            f"{drivers.broker.address} cannot remember what is paused, nor is there a result store that could "
+            f"(results: {drivers.results_address}): set result_backend to redis:// or sqlite://"
+        )
+    return pauses
 
 
 class Revoker:

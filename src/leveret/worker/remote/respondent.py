@@ -82,6 +82,7 @@ class Respondent:
     def _stats(self, arguments: Mapping[str, Any]) -> Any:
         return {
             "total": dict(self.total),
+            "queues": dict(self._consumer.claimed),
             "running": len(self._dispatcher.running()),
             "credit": self._dispatcher.credit() + self._dispatcher.under_way,
         }
