@@ -67,6 +67,14 @@ def kill() -> None:
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
+@app.task(queue="halted")
+def in_a_halted_queue() -> None: ...
+
+
+@app.task
+def halted() -> None: ...
+
+
 @app.task
 def sleep(seconds: float) -> None:
     time.sleep(seconds)

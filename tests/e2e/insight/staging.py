@@ -186,7 +186,7 @@ def forgotten(stage: Stage) -> Any:
     return result
 
 
-def limited(bound: Any, before: int = 0, fail: bool = False) -> Callable[[Stage], Any]:
+def limited(bound: Any, before: int = 0, fail: bool = False, runs: float = 0.0) -> Callable[[Stage], Any]:
     """A task that a worker has asked the gate about, and given back for as long as it was told."""
 
     def stage_it(stage: Stage) -> Any:
@@ -196,6 +196,12 @@ def limited(bound: Any, before: int = 0, fail: bool = False) -> Callable[[Stage]
             others = tuple(Entry(id=f"{bound.key}-{n}", attempt=1, bounds=(bound,)) for n in range(before))
             session = SessionId("limiter")
             await drivers.broker.leases().register(SEEMING, (_session("limiter"),))
+            if runs:
+                # So that a slot is expected to be taken for so long.
+                first = Entry(id=f"{bound.key}-first", attempt=1, bounds=(bound,))
+                await gate.enter(session, (first,))
+                over = Exit(id=first.id, bounds=(bound,), outcome="success", seconds=runs)
+                await gate.leave(session, (over,), {})
             for other in others:
                 await gate.enter(session, (other,))
                 if fail:
@@ -212,6 +218,16 @@ def limited(bound: Any, before: int = 0, fail: bool = False) -> Callable[[Stage]
 
 def _session(name: str) -> Session:
     return Session(id=SessionId(name), node=SEEMING.name, incarnation=SEEMING.incarnation, pid=SEEMING.pid)
+
+
+def paused_queue(stage: Stage) -> Any:
+    stage.app.control.pause(queue="halted", by="ann, for the move")
+    return stage.tasks.in_a_halted_queue.delay()
+
+
+def paused_task(stage: Stage) -> Any:
+    stage.app.control.pause(task=stage.tasks.halted)
+    return stage.tasks.halted.delay()
 
 
 def of(name: str, *args: Any) -> Callable[[Stage], Any]:
@@ -243,6 +259,12 @@ SITUATIONS: dict[str, Situation] = {
         "no-consumer", r"no worker consumes queue 'nobody'",
         lambda stage: stage.tasks.add.apply_async((1,), queue="nobody"),
     ),
+    "paused queue": Situation(
+        "paused-queue", rf"queue 'halted' is paused by ann, for the move since {AT}", paused_queue
+    ),
+    "paused task": Situation(
+        "paused-task", rf"tasks of type '\S+.halted' are paused by .+@.+ since {AT}", paused_task
+    ),
     "in a row": Situation("queued", r"3 ahead of it in queue 'full'", in_a_row, everywhere=False),
     "unknown task": Situation("unknown-task", r"has a task '\S+.ad' \(the nearest they have: \S+.add", unknown),
     "replaced": Situation("no-consumer", r"no worker consumes queue 'nobody'", of("replaced"), everywhere=False),
@@ -264,7 +286,7 @@ LIMITED: dict[str, Situation] = {
         limited(RateBound(key="mail", interval=60.0), before=3),
     ),
     "slots": Situation(
-        "concurrency", r"waits for a concurrency slot of `shop:7` until", limited(SlotBound(key="shop:7", slots=1), before=1)
+        "concurrency", r"waits for a concurrency slot of `shop:7` until", limited(SlotBound(key="shop:7", slots=1), before=1, runs=900)
     ),
     "breaker": Situation(
         "breaker", rf"the breaker of `charge` is open until {AT}",

@@ -1,12 +1,11 @@
 """The half of `app.control` that pauses queues and task types, for the whole cluster and until they are resumed."""
 
-import getpass
-import socket
 import time
 from collections.abc import Callable, Collection
 from difflib import get_close_matches
 from typing import Any
 
+from leveret.client.control.author import author
 from leveret.client.control.terms import App, Sender, Steering, names_of
 from leveret.errors import NotRegistered, QueueNotFound
 from leveret.ports.limiting.pauses import Pause
@@ -24,7 +23,7 @@ class OfPauses(Sender):
         steering = self._connect(self._app.conf.settings)
         async with steering.pauses() as pauses:
             await _check(steering, self._app, queues, tasks)
-            since, who = time.time(), by or _me()
+            since, who = time.time(), by or author()
             made = [Pause(kind=QUEUE, name=name, since=since, by=who) for name in queues]
             made += [Pause(kind=TASK, name=name, since=since, by=who) for name in tasks]
             await pauses.pause(tuple(made))
@@ -82,10 +81,3 @@ async def _check(steering: Steering, app: App, queues: tuple[str, ...], tasks: t
 def _near(name: str, known: Collection[str]) -> str:
     near = get_close_matches(name, known, n=3)
     return f"; did you mean {' or '.join(near)}?" if near else f"; there are: {', '.join(sorted(known)) or 'none'}"
-
-
-def _me() -> str:
-    try:
-        return f"{getpass.getuser()}@{socket.gethostname()}"
-    except (OSError, KeyError):  # no such user in this container
-        return socket.gethostname()

@@ -13,8 +13,10 @@ def clock(at: float, now: float) -> str:
 
 
 def span(seconds: float) -> str:
-    """`0.25 s`, `42 s`, `7 min`, `3.5 h`, `12 days`."""
+    """`3 ms`, `0.25 s`, `42 s`, `7 min`, `3.5 h`, `12 days`."""
     seconds = max(0.0, seconds)
+    if seconds < 0.01:
+        return f"{seconds * 1000:.2g} ms"
     if seconds < 10:
         return f"{seconds:.2g} s"
     if seconds < 120:
@@ -25,5 +27,5 @@ def span(seconds: float) -> str:
 
 
 def until(at: float, now: float) -> str:
-    """`until 12:03:07 (in 42 s)`; `now` where it is over."""
-    return f"until {clock(at, now)} (in {span(at - now)})" if at > now else f"since {clock(at, now)} it may"
+    """`until 12:03:07 (in 42 s)`, or that this is over."""
+    return f"until {clock(at, now)} ({f'in {span(at - now)}' if at > now else 'over, and asked for again'})"

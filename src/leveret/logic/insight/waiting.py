@@ -10,8 +10,8 @@ from leveret.model.limiting.gate import Reason
 from leveret.model.state import RETRY
 
 UNKNOWN_MINUTES = 15
-LATE_SECONDS = 1.0
-"""A message may be so late to be ready again."""
+LATE_SECONDS = 30.0
+"""After what it was told a message may be so late to be asked for again: its queue may be long."""
 _BOUNDS = {
     "rate": (codes.RATE, "waits for rate limit {key}"),
     "slots": (codes.SLOTS, "waits for a concurrency slot of {key}"),
@@ -64,7 +64,7 @@ def _headers(place: Whereabouts) -> dict[str, object]:
 def limited(facts: CallFacts) -> Explanation | None:
     reason = facts.reason
     if reason is None or reason.until < facts.now - LATE_SECONDS:
-        # Its time has come: it is ready, and asked for again by whoever claims it.
+        # Its time came long ago: what it waits for now is its turn in the queue.
         return None
     code, words = _BOUNDS.get(reason.bound, (reason.bound, f"waits for {reason.bound} {{key}}"))
     ahead = f", {reason.ahead} ahead of it in that line" if reason.ahead else ""

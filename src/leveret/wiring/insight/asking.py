@@ -98,8 +98,7 @@ class Asker:
         return (await asyncio.to_thread(limiting.insight().reasons, (id,)))[0]
 
     async def _pauses(self, queue: str, task: str) -> tuple[Paused, ...]:
-        find = getattr(self._drivers, "pauses", None)
-        pauses = None if find is None else find()
+        pauses = self._drivers.pauses()
         if pauses is None:
             return ()
         wanted = {("queue", queue), ("task", task)}

@@ -1,11 +1,9 @@
 """Joins whoever steers nodes: what is revoked goes into the store, commands to the nodes."""
 
-import getpass
-import os
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+from leveret.client.control.author import author
 from leveret.client.control.calling import Caller
 from leveret.client.control.terms import Known
 from leveret.config.settings import Settings
@@ -103,16 +101,6 @@ def required_mailbox(drivers: Drivers) -> Mailbox:
     if mailbox is None:
         raise ImproperlyConfigured(f"{drivers.broker.address} carries no commands to nodes: remote control needs that")
     return mailbox
-
-
-def author() -> str:
-    """`user@host`, of this process."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError, ImportError):
-        # A container's user that has no name.
-        user = f"uid {os.getuid()}" if hasattr(os, "getuid") else "somebody"
-    return f"{user}@{socket.gethostname()}"
 
 
 def required_pauses(drivers: Drivers) -> Pauses:
