@@ -240,7 +240,7 @@ def named(id: str) -> Callable[[Stage], Any]:
 
 AT = r"\d\d:\d\d:\d\d"
 SITUATIONS: dict[str, Situation] = {
-    "succeeded": Situation("succeeded", rf"^succeeded at {AT} on real@here in .* s, .* after it was sent", of("add", 1)),
+    "succeeded": Situation("succeeded", rf"^succeeded at {AT} on real@here in .* m?s, .* after it was sent", of("add", 1)),
     "failed": Situation("failed", rf"failed at {AT} on real@here.*: ValueError: no good$", of("fail")),
     "retry": Situation("retry", rf"attempt 2 of 5 at {AT} \(in .*\), after ValueError: not yet", of("again")),
     "rejected": Situation("dead-letter", r"dead letter of queue 'served'.*rejected: not for me", of("reject")),

@@ -7,6 +7,8 @@ from leveret.model.limiting.gate import BoundState
 from leveret.model.node import Node
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
+ALARM = "alarm"
+"""The check of a broker that takes no messages: nodes cannot be asked anything then."""
 
 
 class Finding(Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from typing import Any, TypeVar, cast
 from leveret.config.settings import Settings
 from leveret.errors import LeveretError
 from leveret.logic.insight.checkup import check_up
-from leveret.model.insight.finding import ERROR, Finding, Household, Needs, Scheduled
+from leveret.model.insight.finding import ALARM, ERROR, Finding, Household, Needs, Scheduled
 from leveret.model.limiting.gate import BoundState
 from leveret.model.node import Node
 from leveret.model.remote.command import CALL_SECONDS, Command
@@ -70,7 +70,9 @@ class Doctor:
         if not drivers.fused and drivers.backend is not None and str(drivers.backend.address) != address:
             results = Needs(results_only=True, processes=needs.processes)
             found += await _look_at(drivers.backend, drivers.backend.address, results)
-        return [*found, *check_up(await _reach(address, self._household(drivers, nodes)))]
+        asked = () if any(finding.check == ALARM for finding in found) else nodes
+        silent = await _reach(address, self._silent(asked))
+        return [*found, *check_up(await _reach(address, self._household(drivers, nodes, silent)))]
 
     def _needs(self, nodes: tuple[Node, ...]) -> Needs:
         longest, task = self._longest()
@@ -91,7 +93,7 @@ class Doctor:
         longest, task = max(limits)
         return (longest or None), task
 
-    async def _household(self, drivers: Drivers, nodes: tuple[Node, ...]) -> Household:
+    async def _household(self, drivers: Drivers, nodes: tuple[Node, ...], silent: tuple[str, ...]) -> Household:
         admin, now = drivers.broker.admin(), self._clock.now()
         counts = await admin.counts()
         letters = await admin.dead(None, 100) if any(count.dead for count in counts) else ()
@@ -100,7 +102,7 @@ class Doctor:
             address=drivers.broker.address,
             results_address=drivers.results_address,
             nodes=nodes,
-            silent=await self._silent(nodes),
+            silent=silent,
             nodes_known=Capability.LEASE in drivers.broker.capabilities or drivers.remembers,
             counts=counts,
             routed=self._queues,

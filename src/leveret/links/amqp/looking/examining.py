@@ -14,7 +14,7 @@ from leveret.links.amqp.aio import AsyncConnection, Deaf, connect
 from leveret.links.amqp.protocol import frames, methods
 from leveret.links.amqp.protocol.errors import ChannelClosed
 from leveret.links.amqp.publisher import follow
-from leveret.model.insight.finding import ERROR, NOTE, WARNING, Finding, Needs
+from leveret.model.insight.finding import ALARM, ERROR, NOTE, WARNING, Finding, Needs
 from leveret.model.options import DriverOptions
 
 OLDEST = (3, 8)
@@ -32,11 +32,11 @@ _DIFFERS = re.compile(
 
 
 async def examine(failover: Failover, options: DriverOptions, needs: Needs) -> tuple[Finding, ...]:
-    connection = await connect(failover)
     where = f"RabbitMQ at {failover.shown}"
+    found = await _alarms(where, failover)
+    connection = await connect(failover)
     try:
-        found = [*_server(where, connection), *await _rights(where, connection)]
-        found += await _alarms(where, connection)
+        found += [*_server(where, connection), *await _rights(where, connection)]
         for queue in needs.queues:
             found += await _queue(connection, options, queue)
         return tuple(found)
@@ -86,20 +86,26 @@ def _refused(where: str, doing: str, right: str, closed: ChannelClosed) -> Findi
     )
 
 
-async def _alarms(where: str, connection: AsyncConnection) -> list[Finding]:
-    """The broker says so to whoever publishes: one message to nobody is sent."""
-    channel = await connection.channel(Deaf())
-    connection.write(frames.publish_method(channel, "", f"{PROBE}.nobody", False))
-    connection.write(frames.content(channel, b"\x00\x00", b"", connection.frame_max))
-    await asyncio.sleep(ALARM_SECONDS)
-    if connection.blocked is None:
+async def _alarms(where: str, failover: Failover) -> list[Finding]:
+    """The broker says so to whoever publishes, and from then on reads nothing more of that connection: one message to
+    nobody is sent, on a connection of its own."""
+    connection = await connect(failover)
+    try:
+        channel = await connection.channel(Deaf())
+        connection.write(frames.publish_method(channel, "", f"{PROBE}.nobody", False))
+        connection.write(frames.content(channel, b"\x00\x00", b"", connection.frame_max))
+        await asyncio.sleep(ALARM_SECONDS)
+        reason = connection.blocked
+    finally:
+        connection.abort()
+    if reason is None:
         return []
     return [
         Finding(
             severity=ERROR,
-            check="alarm",
+            check=ALARM,
             where=where,
-            text=f"it takes no messages now: {connection.blocked}",
+            text=f"it takes no messages now: {reason}",
             change="vm_memory_high_watermark, disk_free_limit  # or drain queues, free its disk",
         )
     ]
