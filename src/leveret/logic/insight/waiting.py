@@ -120,8 +120,15 @@ def tried_again(facts: CallFacts) -> Explanation | None:
     return Explanation(
         code=codes.RETRY,
         text=f"is tried again: {_attempt(facts)} at {clock(at, facts.now)} (in {span(at - facts.now)}){after}",
+        also=_nobody(facts),
         facts={"attempt": attempt_of(facts), "until": at, "max_retries": stored.max_retries, "error": stored.error},
     )
+
+
+def _nobody(facts: CallFacts) -> tuple[str, ...]:
+    """That its time will be of no use."""
+    found = unserved(facts)
+    return () if found is None else (f"and {found.text}",)
 
 
 def _attempt(facts: CallFacts) -> str:
@@ -150,6 +157,7 @@ def delayed(facts: CallFacts) -> Explanation | None:
     return Explanation(
         code=codes.DELAYED,
         text=f"delayed {until(due, facts.now)}, by its countdown or ETA",
+        also=_nobody(facts),
         facts={"until": due, "queue": facts.queue},
     )
 
