@@ -1,6 +1,7 @@
 """The limits' verbs on the wire of their scripts (`scripts/limits/`): one script for a batch."""
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 
 from leveret.errors import LeaseLost
 from leveret.links.redis.scripts import Call, Value, Verb, good, run, script
@@ -84,13 +85,20 @@ class LimitVerbs:
         told = yield from run(script("limits/enter"), calls)
         if any(answers == b"gone" for answers in told):
             raise LeaseLost(f"session {session} is not registered, or was reaped")
-        return tuple(PASSED if answer == 1 else _answer(answer) for answers in told for answer in answers)
+        found: list[Answer] = []
+        for number, answers in enumerate(told):
+            if answers == 1:
+                found += [PASSED] * min(AT_ONCE, len(entries) - number * AT_ONCE)
+            else:
+                found += [PASSED if answer == 1 else _answer(answer) for answer in answers]
+        return tuple(found)
 
     def _entering(self, session: str, entries: Sequence[Entry]) -> Call:
         sets = Sets()
         words: list[Value] = []
-        for entry in entries:
-            words += (entry.id, entry.attempt, sets.number(entry.bounds))
+        for key, group in groupby(entries, lambda entry: (sets.number(entry.bounds), int(entry.attempt > 0))):
+            ids = [entry.id for entry in group]
+            words += (*key, len(ids), *ids)
         return [], [self._prefix, self._sessions, session, *sets.words(), *words]
 
     def leave(self, session: str, exits: Sequence[Exit], succeeded: Mapping[str, int]) -> Verb[None]:
@@ -104,12 +112,15 @@ class LimitVerbs:
 
     def _leaving(self, session: str, exits: Sequence[Exit], succeeded: Mapping[str, int]) -> Call:
         sets = Sets()
-        words: list[Value] = [len(exits)]
-        for over in exits:
-            words += (over.id, over.outcome, int(over.final), repr(over.seconds), sets.number(over.bounds))
-        for key, count in succeeded.items():
-            words += (key, count)
-        return [], [self._prefix, self._sessions, session, *sets.words(), *words]
+        words: list[Value] = []
+        groups = 0
+        for key, group in groupby(exits, lambda over: (sets.number(over.bounds), over.outcome, int(over.final))):
+            runs = [word for over in group for word in (over.id, repr(over.seconds))]
+            words += (*key, len(runs) // 2, *runs)
+            groups += 1
+        for name, count in succeeded.items():
+            words += (name, count)
+        return [], [self._prefix, self._sessions, session, *sets.words(), groups, *words]
 
     # Unique keys
 

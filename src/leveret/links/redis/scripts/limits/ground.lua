@@ -6,6 +6,7 @@ local INDEX = ARGV[1] .. 'leveret:limits'
 local OVERDUE_SECONDS = 60
 local KEPT_SECONDS = 3600
 --#include clock
+local NOW = now()
 
 -- As in `place`: what ends work, or begins it, frees more than it takes.
 local function even_when_full()
@@ -42,8 +43,8 @@ end
 -- Those who are overdue have lost their place.
 local function prune(place)
   local first = any_told(place)
-  while first and first < now() - OVERDUE_SECONDS do
-    local late = redis.call('ZRANGEBYSCORE', place.told, '-inf', '(' .. text(now() - OVERDUE_SECONDS), 'LIMIT', 0, 100)
+  while first and first < NOW - OVERDUE_SECONDS do
+    local late = redis.call('ZRANGEBYSCORE', place.told, '-inf', '(' .. text(NOW - OVERDUE_SECONDS), 'LIMIT', 0, 100)
     redis.call('ZREM', place.told, unpack(late))
     place.length = place.length - redis.call('ZREM', place.line, unpack(late))
     place.stale = true
@@ -61,7 +62,7 @@ read.budget = read.rate
 
 function read.slots(place)
   local facts = redis.call('HGET', place.own, '')
-  place.mean, place.freed, place.looked, place.pending = 0, 0, 0, {}
+  place.mean, place.freed, place.looked, place.pending, place.seen = 0, 0, 0, {}, {}
   place.known = facts and true
   place.held = redis.call('HLEN', place.own)
   if facts then
@@ -70,6 +71,7 @@ function read.slots(place)
     place.held = place.held - 1
   end
   place.shown = place.held > 0
+  place.empty = not place.shown
 end
 
 function read.breaker(place)
@@ -128,16 +130,24 @@ end
 
 -- Slots
 
+-- Looks up at once who of ARGV's ids holds a slot: from `first` to `last`, each `step`th.
+local function look_up(place, first, last, step)
+  if place.empty then return end
+  local ids = {}
+  for i = first, last, step do ids[#ids + 1] = ARGV[i] end
+  for n, session in ipairs(redis.call('HMGET', place.own, unpack(ids))) do place.seen[ids[n]] = session end
+end
+
 local function holder(place, id)
   local session = place.pending[id]
   if session ~= nil then return session end
-  if place.held == 0 then return false end
-  return redis.call('HGET', place.own, id)
-end
-
-local function hold(place, id, session)
-  if not holder(place, id) then place.held = place.held + 1 end
-  place.pending[id] = session
+  if place.empty then return false end
+  session = place.seen[id]
+  if session == nil then
+    session = redis.call('HGET', place.own, id)
+    place.seen[id] = session
+  end
+  return session
 end
 
 local function free(place, id)
@@ -150,8 +160,8 @@ end
 -- What is kept of why something waits. Not of what passes at once.
 
 local function note(id, place, till, ahead)
-  local facts = place.kind .. ' ' .. text(till) .. ' ' .. text(now()) .. ' ' .. ahead .. ' ' .. place.key
-  redis.call('SET', P .. 'why:' .. id, facts, 'PX', milliseconds(till - now() + OVERDUE_SECONDS))
+  local facts = place.kind .. ' ' .. text(till) .. ' ' .. text(NOW) .. ' ' .. ahead .. ' ' .. place.key
+  redis.call('SET', P .. 'why:' .. id, facts, 'PX', milliseconds(till - NOW + OVERDUE_SECONDS))
 end
 
 local function forget(id)
@@ -164,7 +174,7 @@ local write = {}
 
 function write.rate(place)
   if place.dirty then
-    redis.call('SET', place.own, text(place.full_at), 'PX', milliseconds(place.full_at - now() + 1))
+    redis.call('SET', place.own, text(place.full_at), 'PX', milliseconds(place.full_at - NOW + 1))
   end
   return false
 end
@@ -204,7 +214,7 @@ function write.breaker(place)
   if place.dirty then
     if place.till then
       local facts = text(place.till) .. ' ' .. (place.session or '-') .. ' ' .. (place.probe or '')
-      redis.call('SET', place.own, facts, 'PX', milliseconds(place.till - now() + KEPT_SECONDS))
+      redis.call('SET', place.own, facts, 'PX', milliseconds(place.till - NOW + KEPT_SECONDS))
     else
       redis.call('DEL', place.own)
     end
@@ -232,12 +242,12 @@ local function close_all()
     local shown = write[place.kind](place) or place.length > 0
     if place.moved and place.length > 0 then
       local last = redis.call('ZRANGE', place.told, -1, -1, 'WITHSCORES')
-      local kept = milliseconds(math.max(last[2] - now(), 0) + OVERDUE_SECONDS + 1)
+      local kept = milliseconds(math.max(last[2] - NOW, 0) + OVERDUE_SECONDS + 1)
       redis.call('PEXPIRE', place.line, kept)
       redis.call('PEXPIRE', place.told, kept)
     end
     if shown and not place.shown then
-      if math.floor(now() * 1000) % 16 == 0 then sweep() end
+      if math.floor(NOW * 1000) % 16 == 0 then sweep() end
       redis.call('SADD', INDEX, place.kind .. ':' .. place.key)
     elseif place.shown and not shown then
       redis.call('SREM', INDEX, place.kind .. ':' .. place.key)
@@ -262,7 +272,11 @@ local function bounds_at(at)
   at = at + 1
   for i = 1, count do
     local set = {}
-    for n = 1, tonumber(ARGV[at]) do set[n] = bounds[tonumber(ARGV[at + n])] end
+    for n = 1, tonumber(ARGV[at]) do
+      local bound = bounds[tonumber(ARGV[at + n])]
+      set[n] = bound
+      set[bound.kind] = bound
+    end
     at = at + 1 + #set
     sets[i] = set
   end

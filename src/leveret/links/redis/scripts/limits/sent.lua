@@ -9,7 +9,7 @@ for i = 4, #ARGV, 3 do
   -- A message may have run already: then its key is gone, and stays so.
   if state and state.id == ARGV[i + 1] and state.pending then
     if ARGV[3] == '1' then
-      state.till, state.pending = now() + tonumber(ARGV[i + 2]), false
+      state.till, state.pending = NOW + tonumber(ARGV[i + 2]), false
       keep(ARGV[i], state)
     else
       give_up(ARGV[i], state)

@@ -20,12 +20,12 @@ local function keep(key, state)
   end
   redis.call('HSET', key_of(key), 'id', state.id, 'until', text(state.till), 'pending', state.pending and '1' or '0',
     'seconds', text(state.seconds), 'session', state.session, 'started', state.started)
-  local kept = state.till - now() + (state.pending and KEPT_SECONDS or 0)
+  local kept = state.till - NOW + (state.pending and KEPT_SECONDS or 0)
   redis.call('PEXPIRE', key_of(key), milliseconds(kept))
 end
 
 local function holder_of(state)
-  return state and state.till > now() and state.id or ''
+  return state and state.till > NOW and state.id or ''
 end
 
 local function give_up(key, state)

@@ -11,7 +11,7 @@ local function wish(key, id, seconds, replaces)
   end
   if by ~= id or state.pending then
     local started = state and state.started or ''
-    local till = now() + tonumber(ARGV[3])
+    local till = NOW + tonumber(ARGV[3])
     keep(key, {id = id, till = till, pending = true, seconds = tonumber(seconds), session = '', started = started})
   end
   return {id, 1, 0}
