@@ -22,13 +22,17 @@ if TYPE_CHECKING:
     from leveret.client.tasks.eager_result import EagerResult
     from leveret.client.tasks.inside import get_task_logger, uuid
     from leveret.model import state as states
+    from leveret.model.limiting.calls import Call
+    from leveret.model.limiting.declared import Batch
     from leveret.model.queue import Broadcast, Exchange, Queue, binding
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AsyncResult",
+    "Batch",
     "Broadcast",
+    "Call",
     "EagerResult",
     "Exchange",
     "GroupResult",
@@ -87,6 +91,8 @@ _HOMES = {
     "EagerResult": "leveret.client.tasks.eager_result",
     "get_task_logger": "leveret.client.tasks.inside",
     "uuid": "leveret.client.tasks.inside",
+    "Call": "leveret.model.limiting.calls",
+    "Batch": "leveret.model.limiting.declared",
     "Broadcast": "leveret.model.queue",
     "Exchange": "leveret.model.queue",
     "Queue": "leveret.model.queue",

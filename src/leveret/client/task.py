@@ -59,7 +59,7 @@ class Task(Declared, OnCommit[P], Generic[P, R]):
 
     def prepare(self) -> None:
         """Look at the function's signature once."""
-        if self.typing:
+        if self.typing and self.batch is None:
             self._check = checker(self.run)
             self._counts = counts(self.run)
 

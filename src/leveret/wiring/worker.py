@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from leveret.config.settings import Settings
 from leveret.errors import ImproperlyConfigured
+from leveret.executors.batches import BatchExecutor
 from leveret.logic.codec import Codec
 from leveret.logic.following import Following
 from leveret.logic.recording import Rules
@@ -18,7 +19,7 @@ from leveret.model.task import Registry
 from leveret.ports.broker import Capability, Severable
 from leveret.ports.clock import Clock
 from leveret.ports.driver import BrokerDriver
-from leveret.ports.executor import Executor
+from leveret.ports.executor import Executor, Runs
 from leveret.ports.slots import SlotPage
 from leveret.wiring import parts
 from leveret.wiring.client import build_router
@@ -27,10 +28,11 @@ from leveret.wiring.codec import build_codec
 from leveret.wiring.drivers import Drivers, chord_timeout, driver_options, open_drivers
 from leveret.wiring.memory import resident_kibibytes
 from leveret.wiring.zone import naive_zone
+from leveret.worker.batching.runner import BatchRunner
 from leveret.worker.context import WorkerParts
 from leveret.worker.runner import Runner
 
-MakeExecutor = Callable[[Runner], Executor]
+MakeExecutor = Callable[[Runs], Executor]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +57,9 @@ def join_worker(
     keeps its own lease and does the store's chores."""
     drivers = open_drivers(settings, clock)
     check_limits(drivers.broker, registry, options)
-    codec = build_codec(settings)
-    node, alone = options.node, page is None
+    codec, node, alone = build_codec(settings), options.node, page is None
     runner = Runner(codec=codec, clock=clock, page=page, hostname=node.name)
-    executor = make_executor(runner) if make_executor else build_executor(options, runner, clock)
+    executor = executor_of(runner, options, registry, clock, make_executor)
     broker = drivers.broker.broker()
     made = WorkerParts(
         broker=broker,
@@ -82,6 +83,7 @@ def join_worker(
         utcoffset=hours_west(),
         severable=None if Capability.LEASE in broker.capabilities else cast(Severable, broker),
         resident=resident_kibibytes,
+        batches=isinstance(executor, BatchExecutor),
         keeps_lease=alone,
     )
     return Joined(parts=made, runner=runner, executor=executor, drivers=drivers)
@@ -99,6 +101,17 @@ def build_rules(settings: Settings, drivers: Drivers, registry: Registry, codec:
         joins=drivers.joins,
         sizes_known=bool(getattr(drivers.backend, "shares_joins", False)),
     )
+
+
+def executor_of(
+    runner: Runner, options: WorkerOptions, registry: Registry, clock: Clock, make: MakeExecutor | None
+) -> Executor:
+    """Apps without batch tasks go without what those need, and pay nothing for it."""
+    found = map(registry.find, registry)
+    batches = any(definition is not None and definition.batch is not None for definition in found)
+    runs: Runs = BatchRunner(runner) if batches else runner
+    executor = make(runs) if make else build_executor(options, runs, clock)
+    return BatchExecutor(executor) if batches else executor
 
 
 def build_following(settings: Settings, drivers: Drivers, registry: Registry) -> Following:
@@ -122,7 +135,7 @@ def check_limits(broker: BrokerDriver, registry: Registry, options: WorkerOption
             check(name, limit)
 
 
-def build_executor(options: WorkerOptions, runner: Runner, clock: Clock) -> Executor:
+def build_executor(options: WorkerOptions, runner: Runs, clock: Clock) -> Executor:
     """The executor of a pool, by name or `package.module:Class`."""
     if options.slots < 1:
         raise ImproperlyConfigured(f"concurrency must be at least 1, not {options.slots}")

@@ -126,7 +126,10 @@ class Consumer:
     def _share(self) -> int:
         """How many more deliveries this process may take before it is replaced."""
         most = self._options.max_tasks_per_child
-        return _WITHOUT_LIMIT if most is None else most - self._dispatcher.ended - self._dispatcher.under_way
+        return _WITHOUT_LIMIT if most is None else most - self._dispatcher.ended - self._in_hand()
+
+    def _in_hand(self) -> int:
+        return self._dispatcher.under_way + len(self._dispatcher.gathered())
 
     def _had_its_share(self) -> bool:
         """Whether this process takes nothing more: all it took has ended, or (with several slots) something of it
@@ -237,6 +240,7 @@ class Consumer:
 
     async def _nothing_left(self) -> bool:
         """Burst: nothing to claim, nothing runs, and what just ended has put nothing new into the queues."""
+        self._dispatcher.hurry()
         if self._dispatcher.busy():
             return False
         await self._settler.flushed()

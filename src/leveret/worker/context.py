@@ -56,6 +56,8 @@ class WorkerParts:
     """The broker, where a session is a connection."""
     resident: Callable[[], int] = field(default=lambda: 0)
     """KiB of memory that this process holds now."""
+    batches: bool = False
+    """Whether some tasks are batch tasks; the executor is one that knows them then."""
     keeps_lease: bool = False
     """True where no supervisor renews the node's lease: the worker beats itself and leaves at the end."""
 

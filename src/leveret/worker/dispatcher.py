@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -50,6 +50,10 @@ class Dispatcher:
         """Jobs in that step: acknowledged early, or announced as STARTED."""
         self.under_way = 0
         """Jobs with the executor."""
+        self.gathered: Callable[[], list[Job]] = list
+        """What waits for company (calls of batch tasks)."""
+        self.hurry: Callable[[], None] = lambda: None
+        """Nothing more will come: none of that is to wait longer."""
         self._dropped: set[Receipt] = set()
         """Concluded or given back while they ran; their late outcomes mean nothing."""
         self._timer: asyncio.TimerHandle | None = None
@@ -117,13 +121,13 @@ class Dispatcher:
             return
         waiting = self.waiting
         plain: list[Job] = []
-        while waiting and not _has_own_step(waiting[0]):
+        while waiting and not has_own_step(waiting[0]):
             plain.append(waiting.popleft())
         if plain:
             self._start(tuple(plain))
         idle = self._executor.idle()
         slow: list[Job] = []
-        while waiting and len(slow) < idle and _has_own_step(waiting[0]):
+        while waiting and len(slow) < idle and has_own_step(waiting[0]):
             slow.append(waiting.popleft())
         if slow:
             self._starting = len(slow)
@@ -280,5 +284,5 @@ def _settles_again(job: Job, commitment: Commitment, parts: WorkerParts) -> Post
     return witness(job, commitment, parts.rules.codec) if parts.outbox is not None else None
 
 
-def _has_own_step(job: Job) -> bool:
+def has_own_step(job: Job) -> bool:
     return not job.definition.acks_late or job.definition.track_started

@@ -16,6 +16,7 @@ from leveret.model.control import Tally
 from leveret.model.node import Reaping
 from leveret.model.options import WorkerOptions
 from leveret.ports.broker import Severable
+from leveret.worker.batching.dispatcher import BatchingDispatcher
 from leveret.worker.chores import ChoreRunner, Sweeper
 from leveret.worker.consumer import Consumer
 from leveret.worker.context import WorkerHooks, WorkerParts
@@ -58,7 +59,7 @@ class Worker:
         self.speaker = Speaker(parts.node.name)
         self._counter = Counter(on=options.metrics)
         teller = Teller(tasks or TaskLog(parts.clock), self._emitter, self.speaker, self._counter)
-        self._dispatcher = Dispatcher(parts, options, self._settler, persist, teller)
+        self._dispatcher = _dispatcher(parts, options, self._settler, persist, teller)
         self._consumer = Consumer(parts, options, self._dispatcher, self._settler, persist)
         self._consumer.on_registered = self._hooks.on_ready
         self._persist = persist
@@ -286,6 +287,14 @@ class Worker:
                 await parts.leases.reap((Reaping(session=session.id),))
         except BrokerError as error:
             log.warning("could not leave in order: %s", error)
+
+
+def _dispatcher(
+    parts: WorkerParts, options: WorkerOptions, settler: Settler, persist: Persistent, teller: Teller
+) -> Dispatcher:
+    if parts.batches:
+        return BatchingDispatcher(parts, options, settler, persist, teller, alone=options.quarantine)
+    return Dispatcher(parts, options, settler, persist, teller)
 
 
 def _call(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:

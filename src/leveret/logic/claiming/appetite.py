@@ -13,6 +13,8 @@ class Appetite:
     def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._amount = 0
+        self.room = most
+        """For what needs no slot."""
 
     def took(self, claimed: int, begun: int) -> None:
         """A claim brought so many, of which so many need a slot."""
@@ -21,9 +23,9 @@ class Appetite:
         elif claimed:
             self._amount = min(2 * claimed, self._most)
 
-    def wanted(self, credit: int, room: int = MOST) -> int:
-        """How much to claim where the slots ask for `credit` and there is `room` for what needs none."""
-        return max(credit, min(self._amount, room)) if credit else 0
+    def wanted(self, credit: int) -> int:
+        """How much to claim where the slots ask for `credit`."""
+        return max(credit, min(self._amount, self.room)) if credit else 0
 
     def rest(self) -> None:
         self._amount = 0

@@ -7,7 +7,7 @@ from typing import Any
 from leveret.logic.remote.infos import Facts, info
 from leveret.logic.remote.marks import of_message
 from leveret.model.remote.steering import Steering
-from leveret.ports.executor import Job
+from leveret.ports.executor import Job, apart
 from leveret.worker.consumer import Consumer
 from leveret.worker.context import WorkerParts
 from leveret.worker.dispatcher import Dispatcher
@@ -63,7 +63,7 @@ class Respondent:
         queued = executor.retract()
         if queued:
             executor.start(queued)
-        return (*queued, *self._dispatcher.waiting)
+        return (*queued, *apart(self._dispatcher.waiting), *self._dispatcher.gathered())
 
     def _active(self, arguments: Mapping[str, Any]) -> Any:
         safe = bool(arguments.get("safe"))
