@@ -22,14 +22,17 @@ if TYPE_CHECKING:
     from leveret.client.tasks.eager_result import EagerResult
     from leveret.client.tasks.inside import get_task_logger, uuid
     from leveret.model import state as states
-    from leveret.model.limiting.declared import CircuitBreaker, Concurrency, Rate, RetryBudget
+    from leveret.model.limiting.calls import Call
+    from leveret.model.limiting.declared import Batch, CircuitBreaker, Concurrency, Rate, RetryBudget
     from leveret.model.queue import Broadcast, Exchange, Queue, binding
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AsyncResult",
+    "Batch",
     "Broadcast",
+    "Call",
     "CircuitBreaker",
     "Concurrency",
     "EagerResult",
@@ -96,6 +99,8 @@ _HOMES = {
     "Concurrency": "leveret.model.limiting.declared",
     "Rate": "leveret.model.limiting.declared",
     "RetryBudget": "leveret.model.limiting.declared",
+    "Call": "leveret.model.limiting.calls",
+    "Batch": "leveret.model.limiting.declared",
     "Broadcast": "leveret.model.queue",
     "Exchange": "leveret.model.queue",
     "Queue": "leveret.model.queue",

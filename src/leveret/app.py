@@ -27,13 +27,14 @@ from leveret.client.result import AsyncResult as Result
 from leveret.client.schedules.adding import Periodic
 from leveret.client.signature import Signature, signature
 from leveret.client.task import CoroutineTask, Task
-from leveret.client.tasks.decorator import BindingDecorator, Decorator
+from leveret.client.tasks.decorator import BatchDecorator, BindingDecorator, Decorator
 from leveret.client.tasks.discovery import Discovery, Packages, import_related
 from leveret.client.tasks.lifespan import LifespanFunction, open_lifespan
 from leveret.client.tasks.making import TaskOptions, make_task, refuse_other, task_name
 from leveret.client.tasks.moments import Moment
 from leveret.config.configuration import Configuration
 from leveret.config.settings import Settings
+from leveret.model.limiting.declared import Batch
 from leveret.model.task import TaskDefinition
 
 if TYPE_CHECKING:
@@ -228,6 +229,8 @@ class Leveret(Sending, Periodic, Watching, Extended):
     def task(self, /, *, bind: Literal[True], **options: Unpack[TaskOptions]) -> BindingDecorator: ...
     @overload
     def task(self, /, *, bind: Literal[False] = False, **options: Unpack[TaskOptions]) -> Decorator: ...
+    @overload
+    def task(self, /, *, batch: Batch, bind: bool = False, **options: Unpack[TaskOptions]) -> BatchDecorator: ...
     def task(self, function: Any = None, /, *, bind: bool = False, **options: Any) -> Any:
         """Make a function a task: `@app.task` or `@app.task(queue="x", bind=True, ...)`."""
         if function is None:

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any, assert_type
 
-from leveret import AsyncResult, EagerResult, Leveret, Signature, Task, crontab, schedule, shared_task
+from leveret import AsyncResult, Batch, Call, EagerResult, Leveret, Signature, Task, crontab, schedule, shared_task
 
 app = Leveret("tasks", broker="memory://typing")
 
@@ -43,6 +43,23 @@ def shared(a: str) -> bool:
 @shared_task(bind=True)
 def shared_bound(self: Task[..., Any], a: str) -> bool:
     return bool(a)
+
+
+@app.task(batch=Batch(size=10, within=1.5), queue="x")
+def many(calls: list[Call]) -> None:
+    for call in calls:
+        call.succeed(call.args[0])
+
+
+@app.task(batch=Batch(), bind=True)
+async def many_bound(self: Task[..., Any], calls: list[Call]) -> list[int]:
+    return [len(call.kwargs) for call in calls]
+
+
+def test_batches() -> None:
+    assert_type(many, Task[..., Any])
+    many.delay(1, to="x")
+    many_bound.apply_async((1,), countdown=3)
 
 
 def test_calls() -> None:

@@ -9,7 +9,9 @@ from leveret import errors, testing
 
 NAMES = [
     "AsyncResult",
+    "Batch",
     "Broadcast",
+    "Call",
     "EagerResult",
     "Exchange",
     "GroupResult",

@@ -1,7 +1,7 @@
 """The in-process result store, for programs whose broker is another server."""
 
 from leveret.links.memory.server import MemoryServer, server_at
-from leveret.links.memory.store import MemoryBackend, MemoryBlockingBackend, MemoryRevocations
+from leveret.links.memory.store import MemoryBackend, MemoryBlockingBackend, MemoryPauses, MemoryRevocations
 from leveret.model.endpoint import Url
 from leveret.model.options import DriverOptions
 from leveret.ports.clock import Clock
@@ -24,3 +24,6 @@ class MemoryBackendDriver:
 
     def revocations(self) -> MemoryRevocations:
         return MemoryRevocations(self._server)
+
+    def pauses(self) -> MemoryPauses:
+        return MemoryPauses(self._server)

@@ -7,9 +7,12 @@ from leveret.links.redis.ledger.outbox import OutboxVerbs, RedisBlockingOutbox, 
 from leveret.links.redis.limits.faces import RedisAsyncKeys, RedisGate, RedisInsight, RedisKeys
 from leveret.links.redis.limits.verbs import LimitVerbs
 from leveret.links.redis.location import locate
+from leveret.links.redis.looking.examining import examine
 from leveret.links.redis.results.backend import RedisBackend, RedisBlockingBackend, Store
+from leveret.links.redis.results.pauses import RedisPauses
 from leveret.links.redis.results.revocations import RedisRevocations
 from leveret.model.endpoint import Url
+from leveret.model.insight.finding import Finding, Needs
 from leveret.model.options import DriverOptions
 from leveret.ports.clock import Clock
 
@@ -56,6 +59,9 @@ class RedisBackendDriver:
     def async_keys(self, *, inline: bool = True) -> RedisAsyncKeys:
         return RedisAsyncKeys(self._store.hubs, self._limits)
 
+    def pauses(self) -> RedisPauses:
+        return RedisPauses(self._store.hubs, f"{self._prefix}leveret:paused", self._grant)
+
     def ledger(self) -> RedisLedger:
         if self._ledger is None:
             self._ledger = RedisLedger(self._store.hubs, self._prefix, self._grant, self._options)
@@ -64,3 +70,8 @@ class RedisBackendDriver:
     def chores(self) -> LedgerChores | NoChores:
         """Only a ledger that somebody asked for is kept up."""
         return NoChores() if self._ledger is None else LedgerChores(self._ledger)
+
+    async def examine(self, needs: Needs) -> tuple[Finding, ...]:
+        fleet = f"{self._prefix}leveret:ledger:"
+        leases = (f"{fleet}leases", f"{fleet}nodes")
+        return await examine(self._store.hubs, self.address, needs, self._store.clock, leases)

@@ -6,7 +6,7 @@ from leveret.links.memory.events import MemoryBlockingEvents, MemoryEvents
 from leveret.links.memory.gate import MemoryAsyncKeys, MemoryGate, MemoryInsight, MemoryKeys
 from leveret.links.memory.mailbox import MemoryMailbox
 from leveret.links.memory.server import MemoryServer, server_at
-from leveret.links.memory.store import MemoryBackend, MemoryBlockingBackend, MemoryRevocations
+from leveret.links.memory.store import MemoryBackend, MemoryBlockingBackend, MemoryPauses, MemoryRevocations
 from leveret.model.delivery import (
     Claim,
     DeadLetter,
@@ -171,6 +171,12 @@ class MemoryAdmin:
     async def find(self, ids: tuple[str, ...]) -> tuple[Whereabouts | None, ...]:
         return self._server.find(ids)
 
+    async def trace(self, id: str, depth: int) -> Whereabouts | None:
+        return self._server.trace(id, depth)
+
+    async def sample(self, limit: int) -> tuple[tuple[str, str], ...]:
+        return self._server.sample(limit)
+
     async def purge(self, queues: tuple[str, ...]) -> int:
         return self._server.purge(queues)
 
@@ -221,6 +227,9 @@ class MemoryDriver:
 
     def async_keys(self, *, inline: bool = True) -> MemoryAsyncKeys:
         return MemoryAsyncKeys(self.server)
+
+    def pauses(self) -> MemoryPauses:
+        return MemoryPauses(self.server)
 
     def mailbox(self) -> MemoryMailbox:
         return MemoryMailbox(self.server.boxes)

@@ -7,7 +7,7 @@ The blocking face runs on the caller's own thread. There is no thread and no loo
 import builtins
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from leveret.client import options as calls
@@ -15,7 +15,7 @@ from leveret.client.events.sent import sent_teller
 from leveret.client.loops import running_loop
 from leveret.client.options import ClientOptions
 from leveret.client.specs import follows
-from leveret.client.waiting import Awaited, WaitFacts
+from leveret.client.waiting import Awaited
 from leveret.errors import EncodeError, OperationalError, PublishFailed, PublishUnknown, ResultIgnored
 from leveret.logic.codec import Codec
 from leveret.logic.following import copies
@@ -30,6 +30,9 @@ from leveret.ports.clock import Clock
 from leveret.ports.limiting.gate import AsyncKeys, Keys
 from leveret.ports.operations.events import BlockingEventBus, EventBus
 from leveret.ports.outbox import BlockingOutbox, Outbox
+
+if TYPE_CHECKING:
+    from leveret.model.insight.call import Explanation
 
 TellNodes = Callable[[tuple[str, ...], bool, str], Coroutine[Any, Any, None]]
 """(ids, whether what runs is ended, signal)."""
@@ -65,9 +68,9 @@ class ClientParts:
     """Where whoever stores a result rings, or sends it; goes into messages whose result is wanted."""
     connect: Callable[[], AsyncParts]
     """Makes fresh asynchronous parts for the loop that runs now."""
-    facts: Callable[[Awaited], WaitFacts | None] = lambda awaited: None
-    """What is known of a task somebody waits for. It may block for a round trip."""
-    afacts: Callable[[Awaited], Awaitable[WaitFacts | None]] | None = None
+    explain: Callable[[Awaited], "Explanation | None"] = lambda awaited: None
+    """Why a task that somebody waits for does not run. It may block for a few round trips."""
+    aexplain: Callable[[Awaited], Awaitable["Explanation | None"]] | None = None
     """The same for the running loop."""
     tell_nodes: Callable[[tuple[str, ...], bool, str], None] | None = None
     """Has revoked tasks remembered where claims look, and nodes hear of it. Blocks."""
@@ -90,7 +93,7 @@ class Client:
 
     def __init__(self, parts: ClientParts, options: ClientOptions) -> None:
         self.options = options
-        self.clock, self.codec, self.facts = parts.clock, parts.codec, parts.facts
+        self.clock, self.codec, self.explain = parts.clock, parts.codec, parts.explain
         self.warned_of_loop = False
         self.parts = parts
         self.sent = sent_teller(parts, options)
@@ -300,9 +303,9 @@ class Client:
         for loop in [loop for loop in self._loops if loop.is_closed()]:
             self._loops.pop(loop, None)
 
-    async def afacts(self, awaited: Awaited) -> WaitFacts | None:
-        """As `facts`, for a waiter on a loop."""
-        return None if self.parts.afacts is None else await self.parts.afacts(awaited)
+    async def aexplain(self, awaited: Awaited) -> "Explanation | None":
+        """As `explain`, for a waiter on a loop."""
+        return None if self.parts.aexplain is None else await self.parts.aexplain(awaited)
 
     def backend(self) -> BlockingBackend:
         if self.parts.backend is None:

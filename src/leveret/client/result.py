@@ -11,7 +11,7 @@ from leveret.client.results import revoking
 from leveret.client.results.joining import assert_will_not_block
 from leveret.client.results.tree import ResultTree
 from leveret.client.results.view import shown
-from leveret.client.waiting import Awaited, Patience, WaitFacts, explain
+from leveret.client.waiting import Awaited, Patience, still_waiting
 from leveret.errors import ResultIgnored, TimeoutError
 from leveret.logic.results import ResultMeta, write_meta
 from leveret.model import state as states
@@ -107,10 +107,8 @@ class AsyncResult(ResultTree, Generic[T]):
             if patience.exhausted():
                 raise TimeoutError(f"no result of {self} within {timeout:g} s ({meta.status})")
             if patience.explanation_due():
-                log.warning("%s", explain(str(self), meta.status, self._facts()))
-
-    def _facts(self) -> WaitFacts | None:
-        return self._client.facts(self._awaited())
+                found = self._client.explain(self._awaited())
+                log.warning("%s", still_waiting(str(self), meta.status, found))
 
     def _awaited(self) -> Awaited:
         return Awaited(self.id, self.task_name, self._queue or None)
@@ -159,7 +157,8 @@ class AsyncResult(ResultTree, Generic[T]):
                 seen = (meta.status, meta.result)
                 yield Progress(meta.status, shown(meta))
             if patience.explanation_due():
-                log.warning("%s", explain(str(self), meta.status, await self._client.afacts(self._awaited())))
+                found = await self._client.aexplain(self._awaited())
+                log.warning("%s", still_waiting(str(self), meta.status, found))
 
     # What one may do to a task.
 

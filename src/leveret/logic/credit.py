@@ -27,6 +27,7 @@ class Credit:
         self._amount = _START
         self._timed: set[str] = set()
         self._recent: deque[float] = deque(maxlen=_RECENT)
+        self._spent, self._round = 0.0, 0
 
     @property
     def per_slot(self) -> int:
@@ -41,6 +42,15 @@ class Credit:
         """One run ended."""
         self._timed.add(name)
         self._recent.append(seconds)
+        self._spent += seconds
+        self._round += 1
+
+    def end_round(self, slots: int, *, all_ended: bool) -> None:
+        """Some runs have ended: a batch of each slot, or all there were?"""
+        if self._round and (all_ended or self._round >= slots * self.per_slot):
+            # The sum of the run times, since the wall clock also measures our siblings.
+            self.end(self._spent / min(slots, self._round))
+            self._spent, self._round = 0.0, 0
 
     def end(self, seconds: float) -> None:
         """The batch has ended, `seconds` after it began."""

@@ -14,7 +14,8 @@ from leveret.errors import Ignore, NotRegistered, TaskRevokedError, TimeLimitExc
 from leveret.logic.canvas import joins
 from leveret.logic.canvas.plan import CHORD_TIMEOUT, SETTLE_AGAIN
 from leveret.logic.following import again, changed
-from leveret.logic.recording import Rules
+from leveret.logic.recording import NO_FIELDS, Rules
+from leveret.logic.results import MetaFields
 from leveret.model.delivery import Delivery, Verdict
 from leveret.model.message import Message, TaskId
 from leveret.model.options import CHARGES_TO_PARK
@@ -109,7 +110,7 @@ def conclude(message: Message, finished: Finished, definition: TaskDefinition, r
     """All that follows one run."""
     match finished.outcome:
         case Succeeded() as succeeded:
-            return _succeeded(message, succeeded, finished.children, definition, rules, now)
+            return _succeeded(message, succeeded, finished, definition, rules, now)
         case Failed(error):
             return _failed(message, error, definition, rules, now, finished.children)
         case Retried() as retried:
@@ -144,11 +145,12 @@ def undecodable(delivery: Delivery, error: Exception) -> Settlement:
 def _succeeded(
     message: Message,
     succeeded: Succeeded,
-    children: tuple[Any, ...],
+    finished: Finished,
     definition: TaskDefinition,
     rules: Rules,
     now: float,
 ) -> Settlement:
+    children = finished.children
     if message.embed:
         follow = rules.following.success(message, succeeded.value, now)
         # Celery's `result.children`: what the task sent and what follows it.
@@ -156,14 +158,23 @@ def _succeeded(
         seat = joins.seat(message, succeeded.encoded, rules, now)
     else:
         follow, seat = (), None
+    more = _beside(children, finished, rules) if children or rules.extended else NO_FIELDS
     return Settlement(
         id=message.id,
         attempt=message.attempt,
         verdict=Verdict.ACK,
-        record=rules.success(message, definition, succeeded.encoded, bool(follow or seat), now, children),
+        record=rules.success(message, definition, succeeded.encoded, bool(follow or seat), now, more),
         seat=seat,
         follow=follow,
     )
+
+
+def _beside(children: tuple[Any, ...], finished: Finished, rules: Rules) -> MetaFields:
+    """What goes into the document of a success besides its value."""
+    more: MetaFields = {"runtime": finished.runtime} if rules.extended else {}
+    if children:
+        more["children"] = children
+    return more
 
 
 def _failed(

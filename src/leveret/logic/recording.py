@@ -21,6 +21,9 @@ REPLACED = "REPLACED"
 """In the document of an attempt whose place another signature took; no state that anybody sees."""
 
 
+NO_FIELDS: MetaFields = {}
+
+
 def is_ignored(message: Message, definition: TaskDefinition | None) -> bool:
     """Whether nobody wants the result: per call beats per task (which holds the global default)."""
     if message.ignore_result is not None:
@@ -51,8 +54,9 @@ class Rules:
         encoded: bytes,
         follows: bool,
         now: float,
-        children: tuple[Any, ...] = (),
+        more: MetaFields = NO_FIELDS,
     ) -> Record | None:
+        """`more` goes into the document beside the value."""
         if is_ignored(message, definition):
             if not self._leaves_trace(message, follows):
                 return None
@@ -60,8 +64,8 @@ class Rules:
             meta = write_success(self.codec, message, encoded, now) if follows else b""
             return self._tombstone(message, SUCCESS, meta)
         extra: MetaFields = self._extended(message) if self.extended else {}
-        if children:
-            extra["children"] = children
+        if more:
+            extra.update(more)
         meta = write_success(self.codec, message, encoded, now, **extra)
         return self._record(message, definition, SUCCESS, meta)
 
@@ -88,7 +92,10 @@ class Rules:
         if is_ignored(message, definition):
             waited_for = bool(message.embed.chain or message.embed.chord)
             return self._tombstone(message, REVOKED) if self._leaves_trace(message, waited_for) else None
-        return self._record(message, definition, REVOKED, self._meta(message, REVOKED, now, error))
+        fields = self._fields(message)
+        fields["error"], fields["date_done"], fields["stamps"] = error, now, message.stamps or None
+        meta = write_meta(self.codec, id=message.id, status=REVOKED, **fields)
+        return self._record(message, definition, REVOKED, meta)
 
     def retry(self, message: Message, definition: TaskDefinition, retried: Retried, not_before: float) -> Record:
         """A retry always leaves a record, if only a tombstone: it fences the run that asked for it."""
@@ -100,6 +107,7 @@ class Rules:
         fields["error"] = retried.error or ErrorInfo(type="Retry", module="leveret.errors", text="will be retried")
         # A replay of this record sends the arguments that the task asked for, None: the message's own again.
         fields["args"], fields["kwargs"] = retried.args, retried.kwargs
+        fields["max_retries"] = definition.retry.max_retries
         meta = write_meta(self.codec, id=message.id, status=RETRY, **fields)
         if ignored:
             return self._tombstone(message, RETRY, meta, not_before)

@@ -47,6 +47,12 @@ class ResultMeta(Struct, frozen=True, kw_only=True):
     queue: str | None = None
     group_id: str | None = None
     parent_id: str | None = None
+    max_retries: int | None = None
+    """Of a RETRY."""
+    runtime: float | None = None
+    """Seconds; with `result_extended`."""
+    stamps: Mapping[str, Any] = {}
+    """Of a REVOKED."""
 
 
 class MetaFields(TypedDict, total=False):
@@ -65,6 +71,9 @@ class MetaFields(TypedDict, total=False):
     queue: str | None
     group_id: str | None
     parent_id: str | None
+    max_retries: int | None
+    runtime: float | None
+    stamps: Mapping[str, Any] | None
 
 
 # Writing
@@ -121,6 +130,8 @@ def _iso_second(second: int) -> str:
 
 _CHILDREN = frozenset(("children",))
 _EXTENDED = ("group_id", "parent_id", "name", "args", "kwargs", "worker", "retries", "queue")
+_OURS_ALONE = ("max_retries", "runtime", "stamps")
+"""Fields that Celery's documents do not have, for `explain`."""
 
 
 def write_meta(codec: Codec, *, id: str, status: str, result: Any = None, **fields: Unpack[MetaFields]) -> bytes:
@@ -136,7 +147,7 @@ def write_meta(codec: Codec, *, id: str, status: str, result: Any = None, **fiel
         "task_id": id,
     }
     table: Mapping[str, Any] = fields
-    document |= {name: table[name] for name in _EXTENDED if table.get(name) is not None}
+    document |= {name: table[name] for name in (*_EXTENDED, *_OURS_ALONE) if table.get(name) is not None}
     try:
         written = codec.result_serializer.dumps(document)
     except EncodeError:
@@ -230,7 +241,7 @@ def read_document(document: Any, id: str) -> ResultMeta:
         error = read_error(result, traceback or "")
         result = None if error is not None else result
     children = document.get("children")
-    retries = document.get("retries")
+    retries, most, runtime, stamps = map(document.get, ("retries", *_OURS_ALONE))
     return ResultMeta(
         task_id=_text(document, "task_id") or id,
         status=status,
@@ -247,6 +258,9 @@ def read_document(document: Any, id: str) -> ResultMeta:
         queue=_text(document, "queue"),
         group_id=_text(document, "group_id"),
         parent_id=_text(document, "parent_id"),
+        max_retries=most if type(most) is int else None,
+        runtime=runtime if type(runtime) is float else None,
+        stamps=stamps if isinstance(stamps, Mapping) else {},
     )
 
 

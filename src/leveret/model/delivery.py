@@ -124,11 +124,12 @@ class LeftBehind(Struct, frozen=True, kw_only=True):
 
 
 class Place(Enum):
-    """Where a message that cannot be claimed now is."""
+    """Where a message is; `Admin.find` does not tell of what is ready."""
 
     CLAIMED = "claimed"
     DELAYED = "delayed"
     DEAD = "dead"
+    READY = "ready"
 
 
 class Whereabouts(Struct, frozen=True, kw_only=True):
@@ -142,6 +143,15 @@ class Whereabouts(Struct, frozen=True, kw_only=True):
     """DELAYED: unix time."""
     reason: str = ""
     """DEAD: why it was parked."""
+
+    # What only `Admin.trace` tells.
+
+    since: float | None = None
+    """DEAD: when it was parked."""
+    ahead: int | None = None
+    """READY: how many are claimed before it, if nothing more urgent comes."""
+    encoded: Encoded | None = None
+    charges: tuple[Charge, ...] = ()
 
 
 class QueueCounts(Struct, frozen=True, kw_only=True):

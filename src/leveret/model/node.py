@@ -17,6 +17,8 @@ class Node(Struct, frozen=True, kw_only=True):
     slots: int = 0
     pool: str = ""
     started: float = 0.0
+    version: str = ""
+    """Of Leveret, where it tells."""
 
 
 class Session(Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from leveret.model.limiting.declared import CircuitBreaker, Concurrency, Rate, RetryBudget, Unique
+from leveret.model.limiting.declared import Batch, CircuitBreaker, Concurrency, Rate, RetryBudget, Unique
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +59,9 @@ class TaskDefinition:
     throws: tuple[type[BaseException], ...] = ()
     dead_letter: bool = False
     lane: str | None = None
+    batch: Batch | None = None
+    """`run` is a batch of one then, and `run_batch` takes a list of calls."""
+    run_batch: Callable[..., Any] | None = None
     result_expires: float | None = None
     positional: tuple[str, ...] = ()
     """Names of the parameters its function takes by position: how an error callback is told of a failure. Empty for

@@ -17,6 +17,15 @@ class Admin(Protocol):
         through all that waits. For people, not for workers: it may read everything claimed or delayed."""
         ...
 
+    async def trace(self, id: str, depth: int) -> Whereabouts | None:
+        """Where one message is, with what it carries; also if it is ready, and then how many stand before it. Looks
+        through at most about `depth` ready messages of each queue (0: none of them); None where it is not found."""
+        ...
+
+    async def sample(self, limit: int) -> tuple[tuple[str, str], ...]:
+        """(queue, task) of about so many messages that wait, ready or delayed; none where a broker cannot show them."""
+        ...
+
     async def purge(self, queues: tuple[str, ...]) -> int:
         """Forget what waits (ready and delayed, not what is claimed); answers how many."""
         ...

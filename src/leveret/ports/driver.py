@@ -13,6 +13,7 @@ from leveret.ports.backend import Backend, BlockingBackend
 from leveret.ports.broker import BlockingBroker, Broker, Capability, Commit
 from leveret.ports.leases import Chores, Leases
 from leveret.ports.ledger import Ledger
+from leveret.ports.limiting.pauses import Pauses
 from leveret.ports.operations.mailbox import Mailbox
 from leveret.ports.operations.revocations import Revocations
 from leveret.ports.outbox import BlockingOutbox, Outbox
@@ -52,6 +53,12 @@ class Revoking(Protocol):
     """Declared by a driver whose server remembers what is revoked. A broker's claims look there by themselves."""
 
     def revocations(self) -> Revocations: ...
+
+
+class Pausing(Protocol):
+    """Declared by a driver whose server remembers what is paused."""
+
+    def pauses(self) -> Pauses: ...
 
 
 class BackendDriver(Protocol):

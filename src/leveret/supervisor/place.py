@@ -1,8 +1,6 @@
 """One place of a node: at any time one child is in it. Starts it, watches it, settles its estate, starts the next."""
 
 import asyncio
-import contextlib
-import os
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -31,7 +29,7 @@ from leveret.supervisor.deaths.estate import (
     settle_estate,
 )
 from leveret.supervisor.options import SupervisorHooks, SupervisorOptions
-from leveret.supervisor.slots import SlotReader, make_page
+from leveret.supervisor.slots import SlotReader, make_page, remove_page
 from leveret.supervisor.source import ChildSource, GaveUp
 from leveret.supervisor.statuses import Statuses
 from leveret.supervisor.telling.account import Account
@@ -257,8 +255,7 @@ class Place:
         tell_of_end(parts.hooks, child, reason, ran, orderly=orderly)
         child.launched.channel.close()
         child.page.close()
-        with contextlib.suppress(OSError):
-            os.unlink(child.options.page)
+        remove_page(child.options.page, page.slots)
 
     async def _settle(self, estate: Estate) -> None:
         """Until the store has it: a charge lost is a killer that runs once more."""

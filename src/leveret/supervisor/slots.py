@@ -8,7 +8,8 @@ in it, and nothing is settled from it.
     header   magic, slots | pid | beat counter | unsettled since (unix time, 0: nothing) | hold | started
     record   sequence | CRC-32 and length of the fields | fields: attempt, started, deadline, lengths, id, receipt
 
-A sequence of 4n is an empty slot, 4n+1 is being set, 4n+2 is running.
+A sequence of 4n is an empty slot, 4n+1 is being set, 4n+2 is running. 4n+3 is running a batch: its calls are written in
+a file beside the page, before the sequence says so.
 """
 
 import mmap
@@ -27,7 +28,8 @@ from msgspec import Struct
 from leveret.errors import CallerError
 from leveret.model.delivery import Receipt
 from leveret.model.node import Running
-from leveret.ports.executor import Job
+from leveret.ports.executor import BatchJob, Job
+from leveret.supervisor.deaths.batches import read_batch, write_batch
 
 fcntl: Any
 try:
@@ -109,10 +111,18 @@ def make_page(path: Path, slots: int) -> None:
         file.truncate(HEADER_BYTES + slots * RECORD_BYTES)
 
 
+def remove_page(path: str, slots: int) -> None:
+    """With what lies beside it."""
+    for name in (path, *(f"{path}.{slot}" for slot in range(slots))):
+        with suppress(OSError):
+            os.unlink(name)
+
+
 class _Page:
     """The mapped file. `_words` and `_reals` are two views of the same bytes: item stores are single 8-byte moves."""
 
     def __init__(self, path: str | Path) -> None:
+        self._path = path
         with open(path, "r+b") as file:
             size = os.fstat(file.fileno()).st_size
             if size < HEADER_BYTES:
@@ -151,6 +161,10 @@ class SlotWriter(_Page):
         words[word] = sequence + 1
         message = job.message
         limit = message.time_limit or job.definition.time_limit or self._time_limit
+        running = 2
+        if type(job) is BatchJob:
+            write_batch(f"{self._path}.{slot}", self._of_batch(job, now))
+            running = 3
         task, receipt = message.id.encode(), job.receipt.encode()
         fields = (
             _FIELDS.pack(message.attempt, now, now + limit if limit else 0.0, len(task), len(receipt)) + task + receipt
@@ -161,7 +175,22 @@ class SlotWriter(_Page):
         at = word * 8 + _FIELDS_AT
         self._map[at : at + size] = fields
         words[word + 1] = crc32(fields) << 32 | size
-        words[word] = sequence + 2
+        words[word] = sequence + running
+
+    def _of_batch(self, job: BatchJob, now: float) -> list[Running]:
+        found = []
+        for one in job.jobs:
+            limit = one.message.time_limit or one.definition.time_limit or self._time_limit
+            found.append(
+                Running(
+                    id=one.message.id,
+                    receipt=one.receipt,
+                    attempt=one.message.attempt,
+                    started=now,
+                    deadline=now + limit if limit else None,
+                )
+            )
+        return found
 
     def end(self, slot: int) -> None:
         """Say that this slot runs nothing."""
@@ -188,11 +217,12 @@ class SlotReader(_Page):
             sequence = self._words[8 + slot * _WORDS] & 3
             if sequence == 0:
                 continue
-            record = self._record(slot) if sequence == 2 else None
-            if record is None:
+            record = self._record(slot) if sequence != 1 else None
+            batch = read_batch(f"{self._path}.{slot}", record) if record is not None and sequence == 3 else ()
+            if record is None or batch is None:
                 torn += 1
             else:
-                running.append(record)
+                running += batch or (record,)
         return PageView(
             pid=self._words[_PID],
             beats=self._words[_BEAT],

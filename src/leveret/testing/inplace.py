@@ -8,8 +8,7 @@ from typing import TypeVar
 
 from leveret.model.delivery import Receipt
 from leveret.model.outcome import Finished
-from leveret.ports.executor import Job
-from leveret.worker.runner import Runner
+from leveret.ports.executor import Job, Runs
 
 T = TypeVar("T")
 
@@ -19,7 +18,7 @@ class InPlaceExecutor:
 
     slots = 1
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Runs) -> None:
         self._runner = runner
         self._jobs: deque[Job] = deque()
         self._current: tuple[Job, float] | None = None

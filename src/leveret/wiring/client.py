@@ -1,19 +1,17 @@
 """Joins a client: codec, router, drivers, clock."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING
 
 from leveret.client.client import AsyncParts, Client, ClientParts, TellNodes
 from leveret.client.loops import running_loop
 from leveret.client.options import ClientOptions
-from leveret.client.waiting import Awaited, WaitFacts
 from leveret.config.settings import Settings
-from leveret.errors import BrokerError, OperationalError, PublishFailed, PublishUnknown
+from leveret.errors import OperationalError, PublishFailed, PublishUnknown
 from leveret.logic.routing import Abilities, Router
-from leveret.model.delivery import Place, Posting, QueueCounts, Whereabouts
-from leveret.model.node import Node
+from leveret.model.delivery import Posting
 from leveret.ports.broker import Broker, Capability
 from leveret.ports.clock import Clock
 from leveret.wiring.clock import SystemClock, hours_west
@@ -23,27 +21,39 @@ from leveret.wiring.routes import resolved_routes
 from leveret.wiring.topology import default_binding
 from leveret.wiring.zone import naive_zone
 
+if TYPE_CHECKING:
+    from leveret.client.waiting import Awaited
+    from leveret.model.insight.call import Explanation
+
 
 def build_client(settings: Settings, clock: Clock | None = None) -> Client:
     """Make the sending side of an app; nothing is opened before the first call."""
     clock = clock or SystemClock()
     drivers = open_drivers(settings, clock)
     broker = drivers.broker.blocking()
-    ask, limiting = _asker(drivers, clock), drivers.limiting()
+    limiting = drivers.limiting()
+    codec = build_codec(settings)
+
+    async def ask(awaited: "Awaited") -> "Explanation | None":
+        # Imported here: most programs that send tasks never ask why.
+        from leveret.wiring.insight.asking import Asker
+
+        return await Asker(settings, drivers, codec, clock).explain(awaited)
+
     parts = ClientParts(
-        codec=build_codec(settings),
+        codec=codec,
         router=build_router(settings, drivers.broker.capabilities, lookups=True),
         clock=clock,
         broker=broker,
         backend=drivers.blocking_backend() if drivers.results else None,
         connect=connector(drivers),
         reply_address=drivers.reply_address(broker),
-        facts=_blocking(ask),
+        explain=lambda awaited: asyncio.run(ask(awaited)),
         tell_nodes=_anywhere(tell := _teller(settings, drivers)),
         atell_nodes=tell,
         outbox=None if drivers.remembering is None else drivers.remembering.blocking_outbox(),
         keys=None if limiting is None else limiting.keys(),
-        afacts=ask,
+        aexplain=ask,
         events=drivers.blocking_events(),
         utcoffset=hours_west(),
     )
@@ -151,57 +161,3 @@ def _with_deadline(broker: Broker) -> Callable[[tuple[Posting, ...], float], Awa
                     raise PublishUnknown(f"{unknown}; then {failed}") from failed
 
     return publish_within
-
-
-Ask = Callable[[Awaited], Coroutine[Any, Any, WaitFacts | None]]
-
-
-def _asker(drivers: Drivers, clock: Clock) -> Ask:
-    """What broker, store and nodes know of a task that somebody waits for; asked once per silent wait."""
-
-    async def ask(awaited: Awaited) -> WaitFacts | None:
-        try:
-            return await look(awaited)
-        except BrokerError:
-            # A broker that does not answer is no reason for a wait to fail.
-            return None
-
-    async def look(awaited: Awaited) -> WaitFacts:
-        admin = drivers.broker.admin()
-        found = (await admin.find((awaited.id,)))[0]
-        queue = awaited.queue if found is None else found.queue
-        nodes = [node for node in await drivers.broker.leases().nodes() if queue in node.queues]
-        counts = await admin.counts((queue,)) if queue else ()
-        known = not awaited.task or not nodes or any(awaited.task in node.tasks for node in nodes)
-        return WaitFacts(
-            address=drivers.broker.address,
-            queue=queue,
-            ahead=counts[0].ready if counts else None,
-            consumers=_consumers(drivers, nodes, counts) if queue else None,
-            unknown=None if known else awaited.task,
-            running_on=_running_on(found, counts),
-            next_try=None if found is None or found.due is None else found.due - clock.now(),
-            dead=found.reason if found is not None and found.place is Place.DEAD else None,
-        )
-
-    return ask
-
-
-def _consumers(drivers: Drivers, nodes: list[Node], counts: tuple[QueueCounts, ...]) -> tuple[str, ...] | None:
-    """By name where the broker keeps nodes; else as many as it counts."""
-    if Capability.LEASE in drivers.broker.capabilities:
-        return tuple(node.name for node in nodes)
-    known = counts[0].consumers if counts else None
-    return None if known is None else ("a worker process",) * known
-
-
-def _running_on(found: Whereabouts | None, counts: tuple[QueueCounts, ...]) -> str | None:
-    if found is not None:
-        return (found.node or "a worker") if found.place is Place.CLAIMED else None
-    # A broker that does not tell what is claimed: nothing waits and somebody consumes, so it runs, or it is over.
-    gone = bool(counts) and counts[0].claimed is None and not counts[0].ready and bool(counts[0].consumers)
-    return "a worker, or waits for its time: this broker does not tell" if gone else None
-
-
-def _blocking(ask: Ask) -> Callable[[Awaited], WaitFacts | None]:
-    return lambda awaited: asyncio.run(ask(awaited))

@@ -18,6 +18,7 @@ from leveret.ports.driver import (
     BrokerDriver,
     Forgetful,
     Keeper,
+    Pausing,
     Remembering,
     ReplyDriver,
     Revoking,
@@ -25,6 +26,7 @@ from leveret.ports.driver import (
 )
 from leveret.ports.leases import Chores
 from leveret.ports.limiting.gate import Gate, Limiting
+from leveret.ports.limiting.pauses import Pause, Pauses
 from leveret.ports.operations.events import BlockingEventBus, EventBus, Eventful
 from leveret.ports.operations.mailbox import Mailbox
 from leveret.ports.operations.revocations import Revocations
@@ -99,6 +101,18 @@ class Drivers:
             if hasattr(driver, "revocations"):
                 return cast(Revoking, driver).revocations()
         return None
+
+    def pauses(self) -> Pauses | None:
+        """Where it is kept what the cluster does not start; None: nothing here would remember it."""
+        for driver in (self.broker, self.backend):
+            if hasattr(driver, "pauses"):
+                return cast(Pausing, driver).pauses()
+        return None
+
+    async def paused(self) -> tuple[Pause, ...]:
+        """Nothing where nobody remembers it."""
+        pauses = self.pauses()
+        return () if pauses is None else await pauses.all()
 
     @property
     def claims_look(self) -> bool:

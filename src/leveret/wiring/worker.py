@@ -8,6 +8,8 @@ from typing import Any, cast
 
 from leveret.config.settings import Settings
 from leveret.errors import ImproperlyConfigured
+from leveret.executors.batches import BatchExecutor
+from leveret.logic.codec import Codec
 from leveret.logic.following import Following
 from leveret.logic.recording import Rules
 from leveret.model.delivery import SessionId
@@ -17,20 +19,21 @@ from leveret.model.task import Registry
 from leveret.ports.broker import Capability, Severable
 from leveret.ports.clock import Clock
 from leveret.ports.driver import BrokerDriver
-from leveret.ports.executor import Executor
+from leveret.ports.executor import Executor, Runs
 from leveret.ports.slots import SlotPage
 from leveret.wiring import parts
 from leveret.wiring.client import build_router
 from leveret.wiring.clock import hours_west
 from leveret.wiring.codec import build_codec
 from leveret.wiring.drivers import Drivers, chord_timeout, driver_options, open_drivers
+from leveret.wiring.insight.memory import resident_kibibytes
 from leveret.wiring.limiting import check_limited
-from leveret.wiring.memory import resident_kibibytes
 from leveret.wiring.zone import naive_zone
+from leveret.worker.batching.runner import BatchRunner
 from leveret.worker.context import WorkerParts
 from leveret.worker.runner import Runner
 
-MakeExecutor = Callable[[Runner], Executor]
+MakeExecutor = Callable[[Runs], Executor]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +58,9 @@ def join_worker(
     keeps its own lease and does the store's chores."""
     drivers = open_drivers(settings, clock)
     check_limits(drivers.broker, registry, options)
-    codec = build_codec(settings)
-    node, alone = options.node, page is None
+    codec, node, alone = build_codec(settings), options.node, page is None
     runner = Runner(codec=codec, clock=clock, page=page, hostname=node.name)
-    executor = make_executor(runner) if make_executor else build_executor(options, runner, clock)
+    executor = executor_of(runner, options, registry, clock, make_executor)
     broker, gate = drivers.broker.broker(), drivers.gate()
     if gate is None:
         check_limited(registry, drivers.results_address)
@@ -68,16 +70,7 @@ def join_worker(
         executor=executor,
         codec=codec,
         registry=registry,
-        rules=Rules(
-            codec=codec,
-            following=build_following(settings, drivers, registry),
-            worker=node.name,
-            result_expires=settings.result_expires,
-            tombstone_expires=driver_options(settings).tombstone_expires,
-            extended=settings.result_extended,
-            joins=drivers.joins,
-            sizes_known=bool(getattr(drivers.backend, "shares_joins", False)),
-        ),
+        rules=build_rules(settings, drivers, registry, codec, node.name),
         clock=clock,
         session=new_session(options, clock),
         node=node,
@@ -87,15 +80,42 @@ def join_worker(
         revocations=None if drivers.claims_look else drivers.revocations(),
         gate=gate,
         rate_limits=not settings.worker_disable_rate_limits,
+        pauses=drivers.pauses(),
         outbox=None if drivers.remembering is None else drivers.remembering.outbox(),
         page=page,
         events=drivers.events(),
         utcoffset=hours_west(),
         severable=None if Capability.LEASE in broker.capabilities else cast(Severable, broker),
         resident=resident_kibibytes,
+        batches=isinstance(executor, BatchExecutor),
         keeps_lease=alone,
     )
     return Joined(parts=made, runner=runner, executor=executor, drivers=drivers)
+
+
+def build_rules(settings: Settings, drivers: Drivers, registry: Registry, codec: Codec, worker: str) -> Rules:
+    """What `admit` and `conclude` go by."""
+    return Rules(
+        codec=codec,
+        following=build_following(settings, drivers, registry),
+        worker=worker,
+        result_expires=settings.result_expires,
+        tombstone_expires=driver_options(settings).tombstone_expires,
+        extended=settings.result_extended,
+        joins=drivers.joins,
+        sizes_known=bool(getattr(drivers.backend, "shares_joins", False)),
+    )
+
+
+def executor_of(
+    runner: Runner, options: WorkerOptions, registry: Registry, clock: Clock, make: MakeExecutor | None
+) -> Executor:
+    """Apps without batch tasks go without what those need, and pay nothing for it."""
+    found = map(registry.find, registry)
+    batches = any(definition is not None and definition.batch is not None for definition in found)
+    runs: Runs = BatchRunner(runner) if batches else runner
+    executor = make(runs) if make else build_executor(options, runs, clock)
+    return BatchExecutor(executor) if batches else executor
 
 
 def build_following(settings: Settings, drivers: Drivers, registry: Registry) -> Following:
@@ -119,7 +139,7 @@ def check_limits(broker: BrokerDriver, registry: Registry, options: WorkerOption
             check(name, limit)
 
 
-def build_executor(options: WorkerOptions, runner: Runner, clock: Clock) -> Executor:
+def build_executor(options: WorkerOptions, runner: Runs, clock: Clock) -> Executor:
     """The executor of a pool, by name or `package.module:Class`."""
     if options.slots < 1:
         raise ImproperlyConfigured(f"concurrency must be at least 1, not {options.slots}")

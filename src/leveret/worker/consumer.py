@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -43,13 +44,17 @@ class Consumer:
         self.session = parts.session
         self.queues = options.queues
         """Remote control may change them."""
+        self._paused: frozenset[str] = frozenset()
+        self.claimed: Counter[str] = Counter()
+        """Messages, by queue."""
         self._number = 0
         self._full_since: float | None = None
         self._outages = 0
         self._turn = asyncio.Lock()
         self._quiet = asyncio.Event()
         self._asleep: asyncio.Task[None] | None = None
-        """`run`'s task while it waits for the bell; `quiet` ends the wait."""
+        """`run`'s task while it waits for the bell; `quiet` and `pause` end the wait."""
+        self._roused = False
         self.reason = ""
         """Why it ended by itself."""
         self.on_registered: Callable[[str], None] = lambda session: None
@@ -60,8 +65,22 @@ class Consumer:
         """Claim nothing more; `run` returns when the claim under way is answered."""
         self._quiet.set()
         self._dispatcher.changed.set()
+        self._rouse()
+
+    def pause(self, queues: frozenset[str]) -> None:
+        """Take nothing from these from now on; all others are claimed from."""
+        self._paused = queues
+        self._rouse()
+
+    @property
+    def served(self) -> tuple[str, ...]:
+        """What is claimed from now."""
+        return tuple(name for name in self.queues if name not in self._paused) if self._paused else self.queues
+
+    def _rouse(self) -> None:
         task, self._asleep = self._asleep, None
         if task is not None:
+            self._roused = True
             task.cancel()
 
     async def run(self) -> None:
@@ -107,7 +126,10 @@ class Consumer:
     def _share(self) -> int:
         """How many more deliveries this process may take before it is replaced."""
         most = self._options.max_tasks_per_child
-        return _WITHOUT_LIMIT if most is None else most - self._dispatcher.ended - self._dispatcher.under_way
+        return _WITHOUT_LIMIT if most is None else most - self._dispatcher.ended - self._in_hand()
+
+    def _in_hand(self) -> int:
+        return self._dispatcher.under_way + len(self._dispatcher.gathered())
 
     def _had_its_share(self) -> bool:
         """Whether this process takes nothing more: all it took has ended, or (with several slots) something of it
@@ -161,7 +183,7 @@ class Consumer:
     def _request(self, credit: int, *, last: bool = False) -> Claim:
         return Claim(
             session=self.session.id,
-            queues=self.queues,
+            queues=self.served,
             credit=credit,
             number=self._number,
             suspects=self._options.quarantine,
@@ -175,6 +197,7 @@ class Consumer:
         if self._quiet.is_set():
             self._settler.give_back([Return(receipt=delivery.receipt) for delivery in deliveries])
         elif deliveries:
+            self.claimed.update([delivery.queue for delivery in deliveries])
             await self._dispatcher.accept(deliveries, fresh)
 
     async def _commit(self, commit: Commit, batch: tuple[Commitment, ...]) -> tuple[Committed | Stale, ...]:
@@ -195,7 +218,7 @@ class Consumer:
         follow = [posting for one in batch for posting in one.follow]
         if not follow or self._turn.locked() or self._quiet.is_set() or self._options.quarantine:
             return False
-        queues = self.queues
+        queues = self.served
         ours = all(posting.queue in queues and posting.not_before is None for posting in follow)
         return ours and len(follow) <= self._dispatcher.idle() and self._credit() > 0
 
@@ -218,6 +241,7 @@ class Consumer:
 
     async def _nothing_left(self) -> bool:
         """Burst: nothing to claim, nothing runs, and what just ended has put nothing new into the queues."""
+        self._dispatcher.hurry()
         if self._dispatcher.busy():
             return False
         await self._settler.flushed()
@@ -226,14 +250,17 @@ class Consumer:
     async def _bell(self) -> None:
         if self._quiet.is_set():
             return
-        began = self._parts.clock.monotonic()
+        began, self._roused = self._parts.clock.monotonic(), False
         # In this task: each one between the bell and the claim costs an idle worker a turn of the loop.
         task = self._asleep = asyncio.current_task()
         assert task is not None
         try:
-            await self._parts.broker.bell(self.queues, BELL_SECONDS)
+            if queues := self.served:
+                await self._parts.broker.bell(queues, BELL_SECONDS)
+            else:
+                await asyncio.sleep(BELL_SECONDS)
         except asyncio.CancelledError:
-            if not self._quiet.is_set() or task.uncancel():
+            if not self._roused or task.uncancel():
                 raise
         except (BrokerError, OSError) as error:
             # The claim that follows meets the same outage and waits it out.

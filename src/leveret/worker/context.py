@@ -14,6 +14,7 @@ from leveret.ports.clock import Clock
 from leveret.ports.executor import Executor
 from leveret.ports.leases import Chores, Leases
 from leveret.ports.limiting.gate import Gate
+from leveret.ports.limiting.pauses import Pauses
 from leveret.ports.operations.events import EventBus
 from leveret.ports.operations.revocations import Revocations
 from leveret.ports.outbox import Outbox
@@ -44,6 +45,8 @@ class WorkerParts:
     """Where the cluster's limits are asked; None: nobody keeps any."""
     rate_limits: bool = True
     """Whether rate limits of nodes are kept."""
+    pauses: Pauses | None = None
+    """What the cluster does not start at the moment; None: nobody remembers it here."""
     outbox: Outbox | None = None
     """Where senders write down what they are about to send; None: there is nothing to finish for them."""
     page: SlotPage | None = None
@@ -55,6 +58,8 @@ class WorkerParts:
     """The broker, where a session is a connection."""
     resident: Callable[[], int] = field(default=lambda: 0)
     """KiB of memory that this process holds now."""
+    batches: bool = False
+    """Whether some tasks are batch tasks; the executor is one that knows them then."""
     keeps_lease: bool = False
     """True where no supervisor renews the node's lease: the worker beats itself and leaves at the end."""
 

@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
+from leveret.logic.claiming.appetite import Appetite
 from leveret.logic.credit import RETRACT_SECONDS, Credit
 from leveret.model.delivery import Delivery, Posting, Receipt, Return, Verdict
 from leveret.model.options import WorkerOptions
@@ -17,6 +17,7 @@ from leveret.worker.commitments import concluded, sent_again, witness
 from leveret.worker.context import WorkerParts
 from leveret.worker.intake import Early, Intake
 from leveret.worker.limiting.gatekeeper import Gatekeeper
+from leveret.worker.limiting.starter import Starter
 from leveret.worker.limits import Limits, too_long
 from leveret.worker.persist import Persistent
 from leveret.worker.settler import Settler
@@ -39,23 +40,23 @@ class Dispatcher:
         self._clock, self._executor, self._rules = parts.clock, parts.executor, parts.rules
         # What a quarantine child holds when it dies is convicted: it never holds more than what it runs.
         self._credit = Credit(1 if options.quarantine else options.prefetch_multiplier)
+        self._appetite = Appetite(0) if options.quarantine else Appetite()
         self.limits = Limits(
             options=options, executor=parts.executor, exceeded=self._exceeded, soft_struck=self._soft_struck
         )
         self.gatekeeper = Gatekeeper(parts, options.processes, settler, persist, teller)
         self.intake = Intake(parts, settler, persist, teller, self.gatekeeper)
         self._early = Early(parts, settler, persist)
-        self.waiting: deque[Job] = deque()
-        """Admitted, not given to the executor yet: from the first job on that needs a step of its own to start."""
-        self._starting = 0
-        """Jobs in that step: asked of the gate, acknowledged early, or announced as STARTED."""
+        self.starter = Starter(self, parts.executor, self.gatekeeper, self._early, teller)
         self.under_way = 0
         """Jobs with the executor."""
+        self.gathered: Callable[[], list[Job]] = list
+        """What waits for company (calls of batch tasks)."""
+        self.hurry: Callable[[], None] = lambda: None
+        """Nothing more will come: none of that is to wait longer."""
         self._dropped: set[Receipt] = set()
         """Concluded or given back while they ran; their late outcomes mean nothing."""
-        self._spent, self._round = 0.0, 0
         self._timer: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
         self.closed = False
         """Start nothing more; what is accepted goes straight back."""
         self.ended = 0
@@ -72,12 +73,12 @@ class Dispatcher:
     def credit(self) -> int:
         """How many deliveries to claim now; 0 while anything is unstarted, no slot is idle, or outcomes pile up."""
         page = self._parts.page
-        if self.waiting or self._starting or self._settler.crowded() or (page is not None and page.hold):
+        if self.starter.busy() or self._settler.crowded() or (page is not None and page.hold):
             return 0
         if self.gatekeeper.exits.crowded():
             return 0
         idle = self._executor.idle()
-        return min(idle * self._credit.per_slot, max(idle, MOST_AT_ONCE))
+        return self._appetite.wanted(min(idle * self._credit.per_slot, max(idle, MOST_AT_ONCE)))
 
     def idle(self) -> int:
         """Slots that run nothing and have nothing queued."""
@@ -85,10 +86,11 @@ class Dispatcher:
 
     def busy(self) -> bool:
         """Whether anything is unstarted or runs."""
-        return bool(self.under_way or self.waiting or self._starting)
+        return bool(self.under_way) or self.starter.busy()
 
     def rest(self) -> None:
         self._credit.rest()
+        self._appetite.rest()
 
     def names(self) -> tuple[str, ...]:
         """`name[id]` of what runs."""
@@ -99,86 +101,27 @@ class Dispatcher:
     async def accept(self, deliveries: tuple[Delivery, ...], fresh: frozenset[str] = frozenset()) -> None:
         """Take over a claim's deliveries: each is started, settled without a run, or given back."""
         jobs = await self.intake.take(deliveries, fresh)
-        if jobs:
-            self._queue(jobs)
+        self._appetite.took(len(deliveries), self._queue(jobs) if jobs else 0)
 
-    def _queue(self, jobs: list[Job]) -> None:
+    def _queue(self, jobs: list[Job]) -> int:
+        """Answers how many of them need a slot now."""
         if self.closed:
-            self._give_back(jobs)
-            return
+            self.give_back(jobs)
+            return len(jobs)
         self._credit.begin({job.message.task for job in jobs})
         if self._teller.hears():
             # What the gate may send back is not received before it has passed.
             self._teller.received([job for job in jobs if not self.gatekeeper.asks(job)])
-        self.waiting.extend(jobs)
-        self._pump()
+        self.starter.add(jobs)
+        return len(jobs)
 
     # Starting
 
-    def _pump(self) -> None:
-        """Start what can start, in order. A job with a step of its own is begun only when a slot is idle for it."""
-        if self._starting:
-            return
-        waiting = self.waiting
-        plain: list[Job] = []
-        while waiting and not self._has_own_step(waiting[0]):
-            plain.append(waiting.popleft())
-        if plain:
-            self._start(tuple(plain))
-        slow = self._next_with_own_step(self._executor.idle()) if waiting else []
-        if slow:
-            self._starting = len(slow)
-            task = asyncio.get_running_loop().create_task(self._start_slowly(tuple(slow)))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    def _has_own_step(self, job: Job) -> bool:
-        return _waits_for_store(job) or self.gatekeeper.asks(job)
-
-    def _next_with_own_step(self, idle: int) -> list[Job]:
-        """As many as slots are idle, of those that only the gate is asked about as many as it allows."""
-        waiting, slow, known, most = self.waiting, list[Job](), None, idle
-        while idle and waiting:
-            job = waiting[0]
-            if job.definition is not known or job.message.attempt:
-                if not self._has_own_step(job):
-                    break
-                known = None if job.message.attempt else job.definition
-                most = idle if _waits_for_store(job) else self.gatekeeper.ahead(job, idle)
-            if len(slow) >= most:
-                break
-            slow.append(waiting.popleft())
-        return slow
-
-    def _start(self, jobs: tuple[Job, ...]) -> None:
+    def start(self, jobs: tuple[Job, ...]) -> None:
         self.under_way += len(jobs)
         self._executor.start(jobs)
         if self._timer is None:
             self._arm(RETRACT_SECONDS)
-
-    async def _start_slowly(self, jobs: tuple[Job, ...]) -> None:
-        """Ask the gate about limited jobs, acknowledge at-most-once jobs and announce tracked ones, then start them at
-        once: the slots are idle."""
-        try:
-            if any(map(self.gatekeeper.asks, jobs)):
-                jobs = await self._let_in(jobs)
-            jobs = await self._early.acknowledge(jobs)
-            await self._early.announce(jobs)
-        finally:
-            self._starting = 0
-        if jobs:
-            self._start(jobs)
-        self._pump()
-        self.changed.set()
-
-    async def _let_in(self, jobs: tuple[Job, ...]) -> tuple[Job, ...]:
-        passed = await self.gatekeeper.admit(jobs)
-        if self.closed:
-            self._give_back(list(passed))
-            return ()
-        if self._teller.hears():
-            self._teller.received([job for job in passed if self.gatekeeper.asks(job)])
-        return passed
 
     # Outcomes out
 
@@ -187,7 +130,7 @@ class Dispatcher:
         ended = self._executor.finished()
         if ended:
             self._conclude(ended)
-            self._pump()
+            self.starter.pump()
             self.changed.set()
 
     def _conclude(self, ended: Iterable[tuple[Job, Finished]]) -> None:
@@ -200,7 +143,7 @@ class Dispatcher:
             self.under_way -= 1
             outcome = finished.outcome
             if type(outcome) is Unstarted:
-                self._give_back(self._early.owed([job]))
+                self.give_back(self._early.owed([job]))
                 continue
             if type(outcome) is not Succeeded:
                 outcome = self.limits.named(job, outcome)
@@ -209,8 +152,6 @@ class Dispatcher:
                 self.gatekeeper.ended(job, finished)
             self.ended += 1
             self._credit.ran(job.message.task, finished.runtime)
-            self._spent += finished.runtime
-            self._round += 1
             self._teller.ended(job, finished)
             commitment = concluded(job, finished, rules, now)
             if job.definition.acks_late:
@@ -222,17 +163,13 @@ class Dispatcher:
         if out:
             self._settler.add(out)
         self._teller.flush()
-        slots = self._executor.slots
-        if self._round and (not self.under_way or self._round >= slots * self._credit.per_slot):
-            # One batch of each slot; the sum of its run times, since the wall clock also measures our siblings.
-            self._credit.end(self._spent / min(slots, self._round))
-            self._spent, self._round = 0.0, 0
+        self._credit.end_round(self._executor.slots, all_ended=not self.under_way)
 
     # Taking back
 
     def retract(self) -> None:
         """Give back everything that has not begun."""
-        self._give_back(self._take_back())
+        self.give_back(self._take_back())
 
     def lose(self) -> None:
         """The session was reaped: what has not begun belongs to others; what runs goes on."""
@@ -259,11 +196,9 @@ class Dispatcher:
     def _take_back(self) -> list[Job]:
         started = self._executor.retract()
         self.under_way -= len(started)
-        back = [*started, *self.waiting]
-        self.waiting.clear()
-        return self._early.owed(back)
+        return self._early.owed([*started, *self.starter.take_back()])
 
-    def _give_back(self, jobs: list[Job]) -> None:
+    def give_back(self, jobs: list[Job]) -> None:
         if jobs:
             self.gatekeeper.returned(jobs)
             self._settler.give_back([Return(receipt=job.receipt) for job in jobs])
@@ -281,7 +216,7 @@ class Dispatcher:
             return
         running, now = self.running(), self._clock.monotonic()
         wait = self.limits.check(running, now)
-        if len(running) < self.under_way or self.waiting:
+        if len(running) < self.under_way or self.starter.waiting:
             left = RETRACT_SECONDS - max((now - since for _, since in running), default=0.0)
             if left <= 0:
                 self.retract()
@@ -320,7 +255,3 @@ class Dispatcher:
 
 def _settles_again(job: Job, commitment: Commitment, parts: WorkerParts) -> Posting | None:
     return witness(job, commitment, parts.rules.codec) if parts.outbox is not None else None
-
-
-def _waits_for_store(job: Job) -> bool:
-    return not job.definition.acks_late or job.definition.track_started

@@ -19,6 +19,7 @@ from leveret.ports.executor import Job
 from leveret.worker.commitments import commitment, sent_again, skipped
 from leveret.worker.context import WorkerParts
 from leveret.worker.limiting.gatekeeper import Gatekeeper
+from leveret.worker.pausing.rests import Rests
 from leveret.worker.persist import Persistent
 from leveret.worker.settler import Settler
 from leveret.worker.telling.teller import Teller
@@ -39,6 +40,7 @@ class Intake:
         self._gatekeeper = gatekeeper
         self.revoked: frozenset[str] = frozenset()
         """Marks of remote control: what was claimed before they were written does not begin either."""
+        self.rests = Rests()
         self.total: Counter[str] = Counter()
         """Tasks taken, by name."""
         self.beats: dict[str, float] = {}
@@ -80,6 +82,9 @@ class Intake:
                 jobs.append(Job(delivery.receipt, message, definition, delivery.count))
         if unread:
             settled += await self._unreadable(unread)
+        if self.rests:
+            jobs, resting = self.rests.divide(jobs, now)
+            settled += resting
         if settled:
             self._settler.add_unrun(settled)
         self.total.update([job.message.task for job in jobs])

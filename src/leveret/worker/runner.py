@@ -73,9 +73,9 @@ class Runner:
     def run(self, job: Job, slot: int) -> Finished:
         """Run a plain function to its outcome; never raises."""
         started = self.clock.now()
-        if not self._may_begin(job, slot, started):
+        if not self.may_begin(job, slot, started):
             return Finished(Unstarted(), started, 0.0)
-        request = self._request(job)
+        request = self.request(job)
         token = CURRENT.set(request)
         begun = self.clock.monotonic()
         if self.surroundings:
@@ -91,9 +91,9 @@ class Runner:
     async def run_async(self, job: Job, slot: int) -> Finished:
         """As `run`, for coroutine functions; runs on the loop for user code."""
         started = self.clock.now()
-        if not self._may_begin(job, slot, started):
+        if not self.may_begin(job, slot, started):
             return Finished(Unstarted(), started, 0.0)
-        request = self._request(job)
+        request = self.request(job)
         token = CURRENT.set(request)
         begun = self.clock.monotonic()
         if self.surroundings:
@@ -111,11 +111,11 @@ class Runner:
         try:
             if task_prerun.receivers and (waiting := around.before(job.message, job.definition)):
                 self.complete(around.awaited(waiting))
-            self._before(job)
+            self.before(job)
             call = call_user_code if not self.middleware else self._call_through
-            outcome = self._success(job, request, call(job.definition, job.message))
+            outcome = self.success(job, request, call(job.definition, job.message))
         except BaseException as error:
-            raised, outcome = error, self._outcome(error, job, request)
+            raised, outcome = error, self.outcome(error, job, request)
         if around.end_is_heard():
             runtime = self.clock.monotonic() - begun
             if waiting := around.after(job.definition, request, outcome, raised, runtime):
@@ -127,12 +127,12 @@ class Runner:
         try:
             if task_prerun.receivers:
                 await around.awaited(around.before(job.message, job.definition))
-            self._before(job)
+            self.before(job)
             called = call_user_code if not self.middleware else self._acall_through
             value = called(job.definition, job.message)
-            outcome = self._success(job, request, await value if isawaitable(value) else value)
+            outcome = self.success(job, request, await value if isawaitable(value) else value)
         except BaseException as error:
-            raised, outcome = error, self._outcome(error, job, request)
+            raised, outcome = error, self.outcome(error, job, request)
         if around.end_is_heard():
             runtime = self.clock.monotonic() - begun
             await around.awaited(around.after(job.definition, request, outcome, raised, runtime))
@@ -145,7 +145,7 @@ class Runner:
             for one in self.surroundings:
                 stack.enter_context(one.around(request))
         except BaseException as error:
-            outcome, ended = self._outcome(error, job, request), error
+            outcome, ended = self.outcome(error, job, request), error
         else:
             outcome, ended = self._run_plain(job, request)
         try:
@@ -162,7 +162,7 @@ class Runner:
             for one in self.surroundings:
                 await stack.enter_async_context(one.around_async(request))
         except BaseException as error:
-            outcome, ended = self._outcome(error, job, request), error
+            outcome, ended = self.outcome(error, job, request), error
         else:
             outcome, ended = await self._run_async_plain(job, request)
         try:
@@ -185,7 +185,7 @@ class Runner:
             call = partial(one.around_run_async, request, call)  # type: ignore[arg-type] # a run has a request
         return call()
 
-    def _may_begin(self, job: Job, slot: int, started: float) -> bool:
+    def may_begin(self, job: Job, slot: int, started: float) -> bool:
         """Write the page, unless the supervisor holds it."""
         page = self.page
         if page is not None:
@@ -194,15 +194,15 @@ class Runner:
             page.begin(slot, job, started)
         return True
 
-    def _before(self, job: Job) -> None:
+    def before(self, job: Job) -> None:
         definition, message = job.definition, job.message
         if "before_start" in definition.hooks:
             definition.task.before_start(message.id, message.args, message.kwargs)
 
-    def _request(self, job: Job) -> Request:
+    def request(self, job: Job) -> Request:
         return Request(job.message, hostname=self.hostname, redelivered=job.count > 1, lifespan=self.lifespan)
 
-    def _success(self, job: Job, request: Request, value: Any) -> Outcome:
+    def success(self, job: Job, request: Request, value: Any) -> Outcome:
         message, definition = job.message, job.definition
         if request.pending_retry is not None:
             raise request.pending_retry
@@ -214,7 +214,7 @@ class Runner:
             self._after(message, definition, "on_success", SUCCESS, value, None)
         return outcome
 
-    def _outcome(self, error: BaseException, job: Job, request: Request) -> Outcome:
+    def outcome(self, error: BaseException, job: Job, request: Request) -> Outcome:
         message, definition = job.message, job.definition
         match error:
             case Retry():

@@ -16,11 +16,13 @@ from leveret.model.control import Tally
 from leveret.model.node import Reaping
 from leveret.model.options import WorkerOptions
 from leveret.ports.broker import Severable
+from leveret.worker.batching.dispatcher import BatchingDispatcher
 from leveret.worker.chores import ChoreRunner, Sweeper
 from leveret.worker.consumer import Consumer
 from leveret.worker.context import WorkerHooks, WorkerParts
 from leveret.worker.dispatcher import Dispatcher
 from leveret.worker.logs import TaskLog
+from leveret.worker.pausing.watcher import PauseWatcher
 from leveret.worker.persist import Persistent
 from leveret.worker.remote.respondent import Respondent
 from leveret.worker.settler import Settler
@@ -57,9 +59,11 @@ class Worker:
         self.speaker = Speaker(parts.node.name)
         self._counter = Counter(on=options.metrics)
         teller = Teller(tasks or TaskLog(parts.clock), self._emitter, self.speaker, self._counter)
-        self._dispatcher = Dispatcher(parts, options, self._settler, persist, teller)
+        self._dispatcher = _dispatcher(parts, options, self._settler, persist, teller)
         self._consumer = Consumer(parts, options, self._dispatcher, self._settler, persist)
         self._consumer.on_registered = self._hooks.on_ready
+        self._persist = persist
+        self._pauses = None if parts.pauses is None else PauseWatcher(parts.pauses, self._consumer, self._dispatcher)
         self.respondent = Respondent(parts, self._dispatcher, self._consumer)
         self.respondent.steer(options.steering)
         self._state = WorkerState.NEW
@@ -149,6 +153,8 @@ class Worker:
         await self._consumer.register(fresh=False)
         if self._state is WorkerState.NEW:
             self._state = move(WORKER, self._state, WorkerEvent.REGISTER)
+        if self._pauses is not None:
+            await self._pauses.look(self._persist)
         await self._consumer.run()
 
     def _background(self) -> list[Coroutine[Any, Any, None]]:
@@ -157,6 +163,8 @@ class Worker:
             work.append(self._dispatcher.gatekeeper.exits.run())
         if self._parts.chores is not None:
             work.append(ChoreRunner(self._parts.chores, self._parts.clock).run())
+        if self._pauses is not None:
+            work.append(self._pauses.run())
         if self._parts.outbox is not None:
             work.append(Sweeper(self._parts.outbox, self._parts.broker, self._parts.clock).run())
         if self._parts.severable is not None:
@@ -282,6 +290,14 @@ class Worker:
                 await parts.leases.reap((Reaping(session=session.id),))
         except BrokerError as error:
             log.warning("could not leave in order: %s", error)
+
+
+def _dispatcher(
+    parts: WorkerParts, options: WorkerOptions, settler: Settler, persist: Persistent, teller: Teller
+) -> Dispatcher:
+    if parts.batches:
+        return BatchingDispatcher(parts, options, settler, persist, teller, alone=options.quarantine)
+    return Dispatcher(parts, options, settler, persist, teller)
 
 
 def _call(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:

@@ -4,11 +4,14 @@ wiring takes `brokers.sql.driver.SqlDriver` alone: it is both, and settles in on
 from leveret.links.sql.backend import SqlBackend, SqlBlockingBackend
 from leveret.links.sql.database import Database
 from leveret.links.sql.fleet.chores import SqlChores
+from leveret.links.sql.fleet.examining import examine
 from leveret.links.sql.fleet.ledger import SqlLedger
 from leveret.links.sql.fleet.outbox import SqlBlockingOutbox, SqlOutbox
+from leveret.links.sql.fleet.pauses import SqlPauses
 from leveret.links.sql.fleet.revocations import SqlRevocations
 from leveret.links.sql.limits.faces import SqlAsyncKeys, SqlGate, SqlInsight, SqlKeys
 from leveret.model.endpoint import Url
+from leveret.model.insight.finding import Finding, Needs
 from leveret.model.options import DriverOptions
 from leveret.ports.clock import Clock
 
@@ -53,8 +56,14 @@ class SqlBackendDriver:
     def async_keys(self, *, inline: bool = True) -> SqlAsyncKeys:
         return SqlAsyncKeys(self._database, self._clock, inline=inline)
 
+    def pauses(self) -> SqlPauses:
+        return SqlPauses(self._database)
+
     def ledger(self) -> SqlLedger:
         return SqlLedger(self._database, self._options, self._clock)
+
+    async def examine(self, needs: Needs) -> tuple[Finding, ...]:
+        return examine(self._database, self._clock)
 
     def close(self) -> None:
         self._database.close()

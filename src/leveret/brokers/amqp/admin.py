@@ -79,6 +79,19 @@ class AmqpAdmin:
                         found[letter.id] = Whereabouts(place=Place.DEAD, queue=letter.queue, reason=letter.reason)
         return tuple(found.get(name) for name in ids)
 
+    async def trace(self, id: str, depth: int) -> Whereabouts | None:
+        """As `find`: a queue cannot be looked through without taking from its workers."""
+        async with self._connection() as connection:
+            for queue in await self._known(connection):
+                async with self._drawer(connection, names.dead(queue)) as drawer:
+                    for letter in drawer.letters:
+                        if letter.id == id:
+                            return _traced(letter)
+        return None
+
+    async def sample(self, limit: int) -> tuple[tuple[str, str], ...]:
+        return ()
+
     async def purge(self, queues: tuple[str, ...]) -> int:
         total = 0
         async with self._connection() as connection:
@@ -141,6 +154,13 @@ class AmqpAdmin:
             yield drawer
         finally:
             await drawer.close()
+
+
+def _traced(letter: DeadLetter) -> Whereabouts:
+    return Whereabouts(
+        place=Place.DEAD, queue=letter.queue, reason=letter.reason, since=letter.at or None, encoded=letter.encoded,
+        charges=letter.charges,
+    )  # fmt: skip
 
 
 def _empty(queue: str) -> QueueCounts:

@@ -9,17 +9,19 @@ from leveret.brokers.amqp.admin import AmqpAdmin
 from leveret.brokers.amqp.broker import CAPABILITIES, AmqpBroker
 from leveret.brokers.amqp.caller import AmqpBlockingBroker, AmqpCallerBroker
 from leveret.brokers.amqp.leases import AmqpChores, AmqpLeases
-from leveret.brokers.amqp.patience import longest_run, refusal
+from leveret.brokers.amqp.patience import longest_run, refusal, too_long
 from leveret.brokers.amqp.pidbox.mailbox import AmqpMailbox
 from leveret.brokers.amqp.testimony import Book
 from leveret.errors import ImproperlyConfigured
 from leveret.links.amqp.address import Failover, addresses
 from leveret.links.amqp.events.bus import AmqpBlockingEvents, AmqpEvents
+from leveret.links.amqp.looking.examining import examine
 from leveret.links.amqp.publisher import Publisher
 from leveret.links.amqp.replies import AsyncReplies, BlockingReplies
 from leveret.links.amqp.replybox import ReplyBox
 from leveret.links.amqp.sender import Sender
 from leveret.model.endpoint import Url
+from leveret.model.insight.finding import Finding, Needs
 from leveret.model.node import Testimony
 from leveret.model.options import DriverOptions
 from leveret.ports.broker import Broker
@@ -99,6 +101,13 @@ class AmqpDriver:
         longest = longest_run(self._options.transport)
         if longest is not None and limit > longest:
             raise ImproperlyConfigured(refusal(task, limit, self._options.transport))
+
+    async def examine(self, needs: Needs) -> tuple[Finding, ...]:
+        found = await examine(self._failover, self._options, needs)
+        longest = longest_run(self._options.transport)
+        if longest is None or needs.longest_limit is None or needs.longest_limit <= longest:
+            return found
+        return (*found, too_long(needs.longest_task, needs.longest_limit, self._options.transport))
 
     def use(self, ledger: Ledger) -> None:
         """Have a store remember what RabbitMQ does not."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from leveret.errors import ImproperlyConfigured
+from leveret.model.insight.finding import ERROR, Finding
 
 OPTION = "consumer_timeout"
 USUAL_SECONDS = 1800.0
@@ -45,6 +46,17 @@ def refusal(task: str, limit: float, transport: Mapping[str, Any]) -> str:
         f"unacknowledged for {consumer_timeout(transport):g} s (consumer_timeout): set consumer_timeout in "
         f"rabbitmq.conf to more than {2 * limit:g} s and say so, broker_transport_options={{{OPTION!r}: seconds}}, or "
         "shorten the limit"
+    )
+
+
+def too_long(task: str, limit: float, transport: Mapping[str, Any]) -> Finding:
+    """As `refusal`, before a worker is started."""
+    return Finding(
+        severity=ERROR,
+        check="consumer-timeout",
+        where=f"task {task}",
+        text=refusal(task, limit, transport),
+        change=f"consumer_timeout = {int(limit * 3000)}  # milliseconds, in rabbitmq.conf",
     )
 
 

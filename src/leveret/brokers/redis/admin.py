@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from leveret.brokers.redis.endings import read_letter
+from leveret.brokers.redis.looking.tracing import sample, trace
 from leveret.brokers.redis.publishing import AT_ONCE, Desk
 from leveret.links.redis import envelope
 from leveret.links.redis.hubs import Hubs
@@ -36,6 +37,12 @@ class RedisAdmin:
     async def find(self, ids: tuple[str, ...]) -> tuple[Whereabouts | None, ...]:
         found = await self._hubs.own().perform(find(self._names, ids))
         return tuple(map(found.get, ids))
+
+    async def trace(self, id: str, depth: int) -> Whereabouts | None:
+        return await self._hubs.own().perform(trace(self._names, id, depth))
+
+    async def sample(self, limit: int) -> tuple[tuple[str, str], ...]:
+        return await self._hubs.own().perform(sample(self._names, limit))
 
     async def purge(self, queues: tuple[str, ...]) -> int:
         """In steps, so that workers of other queues go on."""

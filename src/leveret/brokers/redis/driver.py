@@ -22,11 +22,14 @@ from leveret.links.redis.ledger.grant import Grant
 from leveret.links.redis.limits.faces import RedisAsyncKeys, RedisGate, RedisInsight, RedisKeys
 from leveret.links.redis.limits.verbs import LimitVerbs
 from leveret.links.redis.location import locate_broker, results_prefix
+from leveret.links.redis.looking.examining import examine
 from leveret.links.redis.names import Names
 from leveret.links.redis.results.backend import RedisBackend, RedisBlockingBackend, Store
+from leveret.links.redis.results.pauses import RedisPauses
 from leveret.links.redis.results.records import Keys
 from leveret.links.redis.results.revocations import RedisRevocations
 from leveret.model.endpoint import Url
+from leveret.model.insight.finding import Finding, Needs
 from leveret.model.options import DriverOptions
 from leveret.ports.clock import Clock
 
@@ -99,6 +102,9 @@ class RedisDriver:
     def async_keys(self, *, inline: bool = True) -> RedisAsyncKeys:
         return RedisAsyncKeys(self._store.hubs, self._limits)
 
+    def pauses(self) -> RedisPauses:
+        return RedisPauses(self._store.hubs, self._desk.names.key("leveret:paused"), self._grant)
+
     def mailbox(self) -> RedisMailbox:
         namespace = self._options.control.namespace
         return RedisMailbox(self._store.hubs, self._location, self._exchanges, namespace, self._clock)
@@ -108,6 +114,11 @@ class RedisDriver:
 
     def blocking_events(self) -> RedisBlockingEvents:
         return RedisBlockingEvents(self._store.pool, self._channels)
+
+    async def examine(self, needs: Needs) -> tuple[Finding, ...]:
+        name = self._desk.names.key
+        leases = (name("leveret:leases"), name("leveret:nodes"))
+        return await examine(self._store.hubs, self.address, needs, self._clock, leases)
 
     def recovery(self) -> RedisRecovery:
         return RedisRecovery(self._store.hubs, self._desk.names.prefix, self._options.transport, self._clock)

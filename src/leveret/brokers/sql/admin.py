@@ -2,7 +2,7 @@
 
 import asyncio
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from leveret.links.sql import messages
 from leveret.links.sql.connection import Connection
@@ -35,6 +35,13 @@ class SqlAdmin:
 
     async def find(self, ids: tuple[str, ...]) -> tuple[Whereabouts | None, ...]:
         return self._database.read(lambda connection: tuple(find(connection, key) for key in ids))
+
+    async def trace(self, id: str, depth: int) -> Whereabouts | None:
+        return self._database.read(lambda connection: trace(connection, id, depth))
+
+    async def sample(self, limit: int) -> tuple[tuple[str, str], ...]:
+        rows = self._database.read(lambda connection: connection.execute("sample_waiting", (limit,)).fetchall())
+        return tuple((queue, str(messages.read_encoded(blob).headers.get("task", "?"))) for queue, blob in rows)
 
     async def purge(self, queues: tuple[str, ...]) -> int:
         """In steps, so that workers of other queues go on."""
@@ -93,6 +100,33 @@ def find(connection: Connection, id: str) -> Whereabouts | None:
     if row := connection.execute("find_dead", (id,)).fetchone():
         return Whereabouts(place=Place.DEAD, queue=row[0], reason=row[1])
     return None
+
+
+def trace(connection: Connection, id: str, depth: int) -> Whereabouts | None:
+    for place, statement, field in _TRACES:
+        row = connection.execute(statement, (id,)).fetchone()
+        if row is not None:
+            return _traced(place, row, **dict(zip(field, row[3:], strict=True)))
+    row = connection.execute("trace_ready", (depth, id)).fetchone() if depth else None
+    if row is None:
+        return None
+    seq, queue, level, suspect = row[3:]
+    if later := connection.execute("due_of", (seq,)).fetchone():
+        return _traced(Place.DELAYED, row, due=later[0])
+    where = {"suspect": suspect, "queue": queue, "level": level, "seq": seq}
+    return _traced(Place.READY, row, ahead=connection.execute("count_before", where).fetchone()[0])
+
+
+_TRACES = (
+    (Place.CLAIMED, "trace_claimed", ("node",)),
+    (Place.DELAYED, "trace_delayed", ("due",)),
+    (Place.DEAD, "trace_dead", ("reason", "since")),
+)
+
+
+def _traced(place: Place, row: tuple[Any, ...], **more: Any) -> Whereabouts:
+    encoded, charges = messages.read_encoded(row[1]), messages.read_charges(row[2])
+    return Whereabouts(place=place, queue=row[0], encoded=encoded, charges=charges, **more)
 
 
 def oldest(connection: Connection, queue: int) -> float | None:

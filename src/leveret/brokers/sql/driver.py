@@ -9,9 +9,12 @@ from leveret.links.loopback.watchers import LoopbackBlockingEvents, LoopbackEven
 from leveret.links.sql.backend import SqlBackend, SqlBlockingBackend
 from leveret.links.sql.database import Database
 from leveret.links.sql.fleet.chores import SqlChores
+from leveret.links.sql.fleet.examining import examine
+from leveret.links.sql.fleet.pauses import SqlPauses
 from leveret.links.sql.fleet.revocations import SqlRevocations
 from leveret.links.sql.limits.faces import SqlAsyncKeys, SqlGate, SqlInsight, SqlKeys
 from leveret.model.endpoint import Url
+from leveret.model.insight.finding import Finding, Needs
 from leveret.model.options import DriverOptions
 from leveret.ports.clock import Clock
 
@@ -67,6 +70,9 @@ class SqlDriver:
     def async_keys(self, *, inline: bool = True) -> SqlAsyncKeys:
         return SqlAsyncKeys(self._database, self._clock, inline=inline)
 
+    def pauses(self) -> SqlPauses:
+        return SqlPauses(self._database)
+
     def mailbox(self) -> SqlMailbox:
         return SqlMailbox(self._database, self._clock)
 
@@ -84,6 +90,9 @@ class SqlDriver:
 
     def blocking_events(self) -> LoopbackBlockingEvents:
         return LoopbackBlockingEvents(self._database.path)
+
+    async def examine(self, needs: Needs) -> tuple[Finding, ...]:
+        return examine(self._database, self._clock)
 
     def close(self) -> None:
         """Close the connections; the next use opens them again."""

@@ -7,6 +7,7 @@ from leveret import __version__
 from leveret.cli.node.plan import Plan
 from leveret.config.settings import Settings
 from leveret.model.options import WorkerOptions
+from leveret.ports.limiting.pauses import Pause
 
 MOST_TASKS = 40
 
@@ -29,6 +30,8 @@ class Facts:
     """Broker and store are one server."""
     most_slots: int | None = None
     """What the pool may grow to by need; None: it stays as it is."""
+    paused: tuple[Pause, ...] = ()
+    """What the cluster does not start at the moment."""
     schedule: str = ""
     """Where the schedule is kept; empty: this node fires nothing."""
 
@@ -49,6 +52,9 @@ def banner(options: WorkerOptions, facts: Facts) -> str:
     unserved = [queue for queue in facts.plan.routed if queue not in options.queues]
     if unserved:
         rows.append(("not served", f"{', '.join(unserved)}: tasks are routed there, this worker does not consume it"))
+    for one in facts.paused:
+        if one.kind == "task" or one.name in options.queues:
+            rows.append(("paused", f"{one.kind} {one.name}, by {one.by}: leveret resume"))
     lines = [f"leveret {__version__} · {options.node.name}", *(f"  {name:<12}{text}" for name, text in rows)]
     return "\n".join([*lines, *_tasks(facts.plan.tasks)])
 

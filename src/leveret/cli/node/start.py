@@ -19,11 +19,12 @@ from leveret.cli.node.pidfile import pidfile
 from leveret.cli.node.plan import Plan, Question, Request, ask_anew
 from leveret.cli.node.queues import consumed_queues, own_queues, split_names
 from leveret.config.settings import Settings
-from leveret.errors import ImproperlyConfigured
+from leveret.errors import BrokerError, ImproperlyConfigured
 from leveret.logic.pools.scaling import Limits
 from leveret.model.node import Node
 from leveret.model.options import WorkerOptions
 from leveret.ports.broker import Capability
+from leveret.ports.limiting.pauses import Pause
 from leveret.supervisor.options import SupervisorHooks
 from leveret.wiring.clock import SystemClock
 from leveret.wiring.drivers import open_drivers
@@ -33,6 +34,9 @@ from leveret.wiring.supervisor import autoscale, build_supervisor
 
 HEARTBEAT_SECONDS = 2.0
 """As Celery's; a monitor takes a node that was silent for twice as long for lost."""
+
+PAUSED_SECONDS = 2.0
+"""How long a banner waits for what is paused."""
 
 log = logging.getLogger("leveret.worker")
 
@@ -57,6 +61,7 @@ def start(question: Question, request: Request) -> int:
         if limits is not None:
             autoscale(supervisor, settings, options, limits)
         if request.banner:
+            facts = replace(facts, paused=asyncio.run(_paused(settings)))
             click.echo(banner(options, facts))
         if request.given["purge"]:
             asyncio.run(_purge(options, settings))
@@ -91,6 +96,7 @@ def worker_options(plan: Plan, settings: Settings, request: Request) -> WorkerOp
         slots=processes * slots,
         pool=settings.worker_pool,
         started=clock.now(),
+        version=__version__,
     )
     return WorkerOptions(
         node=node,
@@ -169,6 +175,20 @@ def _facts(plan: Plan, settings: Settings, beat: Beat) -> Facts:
         fused=drivers.fused,
         schedule=beat.address,
     )
+
+
+async def _paused(settings: Settings) -> tuple[Pause, ...]:
+    """For the banner: a store that does not answer now is waited for by whoever claims."""
+    drivers = open_drivers(settings, SystemClock())
+    broker = drivers.broker.broker()
+    try:
+        return await asyncio.wait_for(drivers.paused(), PAUSED_SECONDS)
+    except (BrokerError, OSError, TimeoutError) as error:
+        log.debug("what is paused cannot be looked up: %s", error)
+        return ()
+    finally:
+        await broker.close()
+        await drivers.backend_beside(broker).close()
 
 
 async def _purge(options: WorkerOptions, settings: Settings) -> None:

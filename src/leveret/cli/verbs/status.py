@@ -3,10 +3,12 @@
 import click
 
 from leveret.cli.invocation import invocation_options
+from leveret.cli.pausing.shown import facts
 from leveret.cli.tables import age, print_json, print_table
 from leveret.cli.verbs.target import on_drivers, target_settings
 from leveret.model.delivery import QueueCounts
 from leveret.model.node import Node
+from leveret.ports.limiting.pauses import Pause
 from leveret.wiring.drivers import Drivers
 
 
@@ -15,18 +17,21 @@ from leveret.wiring.drivers import Drivers
 @invocation_options
 def command(as_json: bool) -> int:
     """Show the nodes that are alive and what waits; exit code 1 when there is no node."""
-    address, nodes, counts = on_drivers(target_settings(), _look)
+    address, nodes, counts, paused = on_drivers(target_settings(), _look)
     if as_json:
-        print_json({"broker": address, "nodes": [_node(node) for node in nodes], "queues": [_queue(c) for c in counts]})
+        shown = {"nodes": [_node(node) for node in nodes], "queues": [_queue(c) for c in counts]}
+        print_json({"broker": address, **shown, "paused": [facts(one) for one in paused]})
         return 0 if nodes else 1
     click.echo(f"broker: {address}")
     _show(nodes, counts)
+    for one in paused:
+        click.echo(f"{one.kind} {one.name} is paused for {age(one.since)} by {one.by}: leveret resume")
     return 0 if nodes else 1
 
 
-async def _look(drivers: Drivers) -> tuple[str, tuple[Node, ...], tuple[QueueCounts, ...]]:
+async def _look(drivers: Drivers) -> tuple[str, tuple[Node, ...], tuple[QueueCounts, ...], tuple[Pause, ...]]:
     nodes = await drivers.broker.leases().nodes()
-    return drivers.broker.address, nodes, await drivers.broker.admin().counts()
+    return drivers.broker.address, nodes, await drivers.broker.admin().counts(), await drivers.paused()
 
 
 def _show(nodes: tuple[Node, ...], counts: tuple[QueueCounts, ...]) -> None:

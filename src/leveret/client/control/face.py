@@ -6,6 +6,7 @@ from typing import Any, Unpack
 from leveret.client.control.calling import as_replies
 from leveret.client.control.inspecting import Inspect
 from leveret.client.control.nodes import OfNodes
+from leveret.client.control.pausing import OfPauses
 from leveret.client.control.tasks import OfTasks
 from leveret.client.control.terms import App, BroadcastOptions, Replies, Steering
 from leveret.errors import ImproperlyConfigured
@@ -13,7 +14,7 @@ from leveret.logic.remote.marks import of_command
 from leveret.model.remote.command import CALL_SECONDS, Answer, Command
 
 
-class Control(OfTasks, OfNodes):
+class Control(OfTasks, OfNodes, OfPauses):
     """Without `reply=True` a command is sent and nobody waits. Celery's names (`celery/app/control.py`)."""
 
     def __init__(self, app: App, connect: Callable[[Any], Steering]) -> None:

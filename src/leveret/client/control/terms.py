@@ -2,11 +2,13 @@
 
 import warnings
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
-from typing import Any, Protocol, TypedDict, TypeVar, Unpack
+from contextlib import AbstractAsyncContextManager
+from typing import Any, NamedTuple, Protocol, TypedDict, TypeVar, Unpack
 
 from leveret.client.control.calling import Caller
 from leveret.client.schedules.face import blocking
 from leveret.errors import LeveretWarning
+from leveret.ports.limiting.pauses import Pauses
 
 T = TypeVar("T")
 
@@ -18,6 +20,11 @@ class DuplicateNodename(LeveretWarning):
     """Two nodes of one name answered."""
 
 
+class Known(NamedTuple):
+    queues: frozenset[str]
+    tasks: frozenset[str]
+
+
 class Steering(Protocol):
     """What wiring makes of an app's settings."""
 
@@ -27,10 +34,20 @@ class Steering(Protocol):
         """Write them where a claim looks; False where nothing remembers them but the nodes themselves."""
         ...
 
+    def pauses(self) -> AbstractAsyncContextManager[Pauses]:
+        """Where it is kept what is paused. Raises `ImproperlyConfigured` where nothing would remember it."""
+        ...
+
+    async def known(self) -> Known:
+        """Queues and tasks that settings, broker and nodes name."""
+        ...
+
 
 class App(Protocol):
     @property
     def conf(self) -> Any: ...
+    @property
+    def tasks(self) -> Any: ...
 
 
 class BroadcastOptions(TypedDict, total=False):

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, Literal
 
 from leveret.errors import ImproperlyConfigured
@@ -47,6 +48,12 @@ def read_limiting(name: str, run: Callable[..., Any], read: Read) -> Limiting:
         fallback=fallback,
         retry_budget=_budget(name, read("retry_budget")),
     )
+
+
+def check_limiting(task: Any) -> None:
+    """Whatever a task says of its limits, at its declaration. Raises as those below do."""
+    read_limiting(task.name, task.run, partial(getattr, task))
+    check_rate(task.name, task.rate_limit)
 
 
 def check_rate(name: str, rate_limit: Any) -> bool:

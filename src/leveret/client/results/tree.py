@@ -2,16 +2,18 @@
 
 from collections import deque
 from collections.abc import Iterator
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from leveret.client.groups import GroupResult
+from leveret.client.loops import running_loop
 from leveret.client.results.graph import DependencyGraph
 from leveret.client.results.looking import look, looks
 from leveret.client.results.saving import saved_record
-from leveret.client.results.standing import Standing, all_of, standing, to_ask
 from leveret.client.results.view import ResultView
-from leveret.client.waiting import reason
 from leveret.errors import IncompleteStream
+
+if TYPE_CHECKING:
+    from leveret.client.results.standing import Standing
 
 
 class ResultTree(ResultView):
@@ -64,21 +66,26 @@ class ResultTree(ResultView):
 
     # Where it stands.
 
-    def explain(self) -> Standing:
-        """Where the workflow that ends in this result stands, and what it waits for: `print(result.explain())`.
+    def explain(self) -> "Standing":
+        """Why it does not run, or what happened to it: `print(result.explain())`; `.why` has code, text and facts.
 
-        It knows the parts that this handle was made with (by whoever sent it, or `saved()`), else what the store tells.
+        Of a workflow that ends in it, where all of it stands and what holds it up: the parts that this handle was made
+        with (by whoever sent it, or `saved()`), else what the store tells.
         """
-        known = list(all_of(self))
-        look(known)
-        waits = {one.id: reason(self._client.facts(one)) for one in to_ask(self)}
-        return standing(self, waits)
+        if running_loop() is not None:
+            raise RuntimeError("explain() would stop this thread's event loop: use `await result.aexplain()`")
+        # Imported here: most programs never ask why, and declaring tasks should stay quick.
+        from leveret.client.results.standing import all_of, standing, to_ask
 
-    async def aexplain(self) -> Standing:
+        look(list(all_of(self)), least=1)
+        return standing(self, {one.id: self._client.explain(one) for one in to_ask(self)})
+
+    async def aexplain(self) -> "Standing":
         """As `explain`, on the running loop; what tasks sent themselves is left out."""
-        known = list(all_of(self))
-        await looks(known)
-        return standing(self, {one.id: reason(await self._client.afacts(one)) for one in to_ask(self)})
+        from leveret.client.results.standing import all_of, standing, to_ask
+
+        await looks(list(all_of(self)), least=1)
+        return standing(self, {one.id: await self._client.aexplain(one) for one in to_ask(self)}, ask=False)
 
     def save(self) -> Self:
         """Keep the shape of its workflow in the store, so that `leveret graph ID` shows all of it anywhere."""

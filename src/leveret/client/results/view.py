@@ -15,7 +15,18 @@ from leveret.ports.clock import Clock
 class ResultView:
     """The reading half of `AsyncResult`; `_meta` is set once, when the end has been seen."""
 
-    __slots__ = ("__weakref__", "_attempt", "_client", "_ignored", "_meta", "_parent", "_queue", "id", "task_name")
+    __slots__ = (
+        "__weakref__",
+        "_attempt",
+        "_client",
+        "_ignored",
+        "_last",
+        "_meta",
+        "_parent",
+        "_queue",
+        "id",
+        "task_name",
+    )
 
     def __init__(
         self,
@@ -62,9 +73,11 @@ class ResultView:
     def keep(self, record: Record | None) -> ResultMeta:
         """Take what the store answered."""
         if record is None or record.tombstone:
+            self._last = states.PENDING
             return ResultMeta(task_id=self.id, status=states.PENDING)
         self._attempt = record.attempt
         meta = read_meta(record, self._client.codec)
+        self._last = meta.status
         # A task that said update_state(state="FAILURE") and raised Ignore has ended, as with Celery, though the store
         # would still take a real outcome.
         if record.terminal or record.state in states.READY_STATES:
@@ -157,10 +170,26 @@ class ResultView:
         """Where it was sent, as far as this handle knows; asks nobody."""
         return self._queue
 
-    def look_now(self) -> ResultMeta | None:
-        """What the store knows of it; None: nothing."""
-        meta = self._look()
-        return None if self._meta is None and meta.status == states.PENDING else meta
+    def look_now(self) -> None:
+        """Ask the store, where there is one, unless it has been asked."""
+        if not self.looked and self._client.parts.backend is not None:
+            self._look()
+
+    @property
+    def looked(self) -> bool:
+        return hasattr(self, "_last")
+
+    def known_state(self) -> str:
+        """What the store said last; asks nobody."""
+        return self._last if self.looked else states.PENDING
+
+    @property
+    def known_attempt(self) -> int:
+        return self._attempt
+
+    def known_meta(self) -> ResultMeta | None:
+        """Its end, if it has been seen; asks nobody."""
+        return self._meta
 
     @property
     def client(self) -> Client:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from leveret.client.options import Seconds
 from leveret.errors import MaxRetriesExceededError
+from leveret.model.limiting.declared import Batch
 
 _NOT_YET = frozenset({"add_to_chord"})
 """What Celery's task has and this version does not, so that a ported program is told more than a missing name."""
@@ -43,6 +44,8 @@ class Declared:
     throws: Any = ()
     dead_letter: bool = False
     lane: str | None = None
+    batch: Batch | None = None
+    """The function gets a list of calls (`leveret.Call`) instead of one call's arguments."""
 
     time_limit: Seconds | None = None
     soft_time_limit: Seconds | None = None

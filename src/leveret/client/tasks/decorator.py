@@ -7,6 +7,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, Unpa
 from leveret.client import current
 from leveret.client.task import CoroutineTask, Task
 from leveret.client.tasks.making import TaskOptions, make_task
+from leveret.model.limiting.declared import Batch
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -20,6 +21,12 @@ class Decorator(Protocol):
 
     @overload
     def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
+
+
+class BatchDecorator(Protocol):
+    """`@app.task(batch=Batch(...))`: calls have the arguments that the function looks for in them."""
+
+    def __call__(self, function: Callable[..., Any], /) -> Task[..., Any]: ...
 
 
 class BindingDecorator(Protocol):
@@ -40,6 +47,8 @@ def shared_task(function: Callable[P, R], /) -> Task[P, R]: ...
 def shared_task(*, bind: Literal[True], **options: Unpack[TaskOptions]) -> BindingDecorator: ...
 @overload
 def shared_task(*, bind: Literal[False] = False, **options: Unpack[TaskOptions]) -> Decorator: ...
+@overload
+def shared_task(*, batch: Batch, bind: bool = False, **options: Unpack[TaskOptions]) -> BatchDecorator: ...
 def shared_task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a task of every app in the program; used where no app can be imported (a reusable Django app)."""
     if function is None:

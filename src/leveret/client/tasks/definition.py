@@ -2,12 +2,13 @@
 
 import difflib
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from leveret.client.limiting.declaring import check_rate, read_limiting
 from leveret.client.options import Seconds, seconds
 from leveret.client.tasks.arguments import by_position
+from leveret.model.limiting.calls import Call, alone
 from leveret.model.limiting.declared import RetryBudget
 from leveret.model.task import RetryPolicy, TaskDefinition
 
@@ -55,7 +56,7 @@ def define(task: Any, settings: TaskDefaults) -> TaskDefinition:
     rated = check_rate(task.name, rate_limit) and not settings.worker_disable_rate_limits
     return TaskDefinition(
         name=task.name,
-        run=task.runnable(),
+        run=task.runnable() if task.batch is None else batch_of_one(task),
         task=task,
         bind=False,  # `runnable()` is bound already
         is_async=inspect.iscoroutinefunction(task.run),
@@ -81,10 +82,30 @@ def define(task: Any, settings: TaskDefaults) -> TaskDefinition:
         throws=_classes(task.throws),
         dead_letter=bool(task.dead_letter),
         lane=task.lane,
+        batch=task.batch,
+        run_batch=None if task.batch is None else task.runnable(),
         result_expires=own.seconds("result_expires", None),
         positional=() if inspect.ismethod(task.run) else by_position(task.run),
         hooks=overridden_hooks(task),
     )
+
+
+def batch_of_one(task: Any) -> Callable[..., Any]:
+    """A batch task's function for one call alone: with that call's arguments, the current request tells the rest."""
+    run = task.runnable()
+
+    def call() -> Call:
+        return Call(task.request, task)
+
+    def plain(*_args: Any, **_kwargs: Any) -> Any:
+        one = call()
+        return alone(one, run([one]))
+
+    async def later(*_args: Any, **_kwargs: Any) -> Any:
+        one = call()
+        return alone(one, await run([one]))
+
+    return later if inspect.iscoroutinefunction(task.run) else plain
 
 
 class _OwnWord:

@@ -9,7 +9,7 @@ from leveret.client.options import Seconds
 from leveret.client.project import module_name
 from leveret.client.tasks.definition import check_task_options
 from leveret.errors import AlreadyRegistered, LeveretWarning
-from leveret.model.limiting.declared import CircuitBreaker, Concurrency, Rate, RetryBudget
+from leveret.model.limiting.declared import Batch, CircuitBreaker, Concurrency, Rate, RetryBudget
 
 
 class TaskOptions(TypedDict, total=False):
@@ -60,7 +60,7 @@ class TaskOptions(TypedDict, total=False):
     acks_on_failure_or_timeout: bool | None
 
 
-KNOWN = frozenset(TaskOptions.__annotations__)
+KNOWN = frozenset({*TaskOptions.__annotations__, "batch"})
 
 
 def make_task(function: Callable[..., Any], options: Mapping[str, Any], default_base: type, main: str | None) -> Any:
@@ -70,6 +70,8 @@ def make_task(function: Callable[..., Any], options: Mapping[str, Any], default_
     bind = bool(given.pop("bind", False))
     name = given.pop("name", None) or task_name(function.__name__, function.__module__, main)
     check_task_options(given, KNOWN, base)
+    if not isinstance(given.get("batch"), Batch | None):
+        raise TypeError(f"task {name}: batch={given['batch']!r} is no Batch(size=100, within=2)")
     if not bind:
         warn_of_global_self(function, name)
     return base.of_function(function, name, given, bind=bind)

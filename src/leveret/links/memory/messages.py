@@ -10,13 +10,11 @@ from leveret.model.delivery import (
     Claim,
     DeadLetter,
     Delivery,
-    Place,
     Posting,
     QueueCounts,
     Receipt,
     SessionId,
     Verdict,
-    Whereabouts,
 )
 from leveret.model.node import Session
 from leveret.model.options import DriverOptions
@@ -49,7 +47,7 @@ class Messages:
         self._seq = 0
         self._receipts = 0
         levels = range(LEVELS)
-        self._levels = tuple(reversed(levels)) if options.high_first else tuple(levels)
+        self.levels = tuple(reversed(levels)) if options.high_first else tuple(levels)
 
     # Coming in
 
@@ -91,7 +89,7 @@ class Messages:
         queues = [self._queue(name) for name in dict.fromkeys(claim.queues)]
         for queue in queues:
             queue.promote(now)
-        rows = take(queues, self._levels, claim.credit, suspects=claim.suspects)
+        rows = take(queues, self.levels, claim.credit, suspects=claim.suspects)
         holding.number = claim.number
         holding.answer = tuple(self._hand_over(row, holding) for row in rows)
         return holding.answer
@@ -191,14 +189,14 @@ class Messages:
         return min(dues, default=None)
 
     def suspects(self, queues: frozenset[str]) -> int:
-        return sum(row.suspect and row.receipt is None and row.posting.queue in queues for row in self._rows())
+        return sum(row.suspect and row.receipt is None and row.posting.queue in queues for row in self.rows())
 
     def counts(self, queues: tuple[str, ...], now: float) -> tuple[QueueCounts, ...]:
         known = {*self._queues, *(letter.queue for letter, _ in self._dead.values())}
         return tuple(self._count(name, now) for name in (queues or sorted(known)))
 
     def _count(self, name: str, now: float) -> QueueCounts:
-        rows = [row for row in self._rows() if row.posting.queue == name]
+        rows = [row for row in self.rows() if row.posting.queue == name]
         waiting = [row for row in rows if row.receipt is None]
         ready = [row for row in waiting if row.due <= now]
         return QueueCounts(
@@ -211,7 +209,7 @@ class Messages:
         )
 
     def purge(self, queues: frozenset[str]) -> int:
-        gone = [row for row in self._rows() if row.receipt is None and row.posting.queue in queues]
+        gone = [row for row in self.rows() if row.receipt is None and row.posting.queue in queues]
         for row in gone:
             self._drop(row)
         return len(gone)
@@ -220,12 +218,13 @@ class Messages:
         letters = [letter for letter, _ in reversed(self._dead.values()) if queue in (None, letter.queue)]
         return tuple(sorted(letters, key=lambda letter: letter.at, reverse=True)[:limit])
 
-    def find(self, id: str, now: float) -> Whereabouts | None:
-        for row in self._live.get(id, ()):
-            if row.session is not None or row.due > now:
-                return row.whereabouts("" if row.session is None else self._holding(row.session).session.node)
-        letter = self._dead[id][0] if id in self._dead else None
-        return None if letter is None else Whereabouts(place=Place.DEAD, queue=letter.queue, reason=letter.reason)
+    def rows_of(self, id: str) -> list[tuple[Row, str]]:
+        """Each with the node that holds it."""
+        rows = self._live.get(id, ())
+        return [(row, "" if row.session is None else self._holding(row.session).session.node) for row in rows]
+
+    def letter(self, id: str) -> DeadLetter | None:
+        return self._dead[id][0] if id in self._dead else None
 
     def redrive(self, id: str, now: float) -> bool:
         parked = self._dead.pop(id, None)
@@ -249,7 +248,7 @@ class Messages:
 
     # Rows
 
-    def _rows(self) -> Iterable[Row]:
+    def rows(self) -> Iterable[Row]:
         return (row for rows in self._live.values() for row in rows)
 
     def _queue(self, name: str) -> QueueState:

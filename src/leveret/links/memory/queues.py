@@ -3,6 +3,8 @@
 from heapq import heappop, heappush
 from typing import Final
 
+from msgspec.structs import replace
+
 from leveret.model.delivery import Charge, Delivery, Place, Posting, Receipt, SessionId, Whereabouts
 
 LEVELS: Final = 10
@@ -43,6 +45,13 @@ class Row:
         if self.session is not None:
             return Whereabouts(place=Place.CLAIMED, queue=self.posting.queue, node=node)
         return Whereabouts(place=Place.DELAYED, queue=self.posting.queue, due=self.due)
+
+    def traced(self, node: str, now: float) -> Whereabouts:
+        """As `whereabouts`, of any row, with what it carries."""
+        known = self.whereabouts(node)
+        place = Place.READY if self.session is None and self.due <= now else known.place
+        due = None if place is Place.READY else known.due
+        return replace(known, place=place, due=due, encoded=self.posting.encoded, charges=self.charges)
 
 
 Lane = list[tuple[int, int, Row]]

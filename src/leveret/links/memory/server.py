@@ -15,6 +15,7 @@ from leveret.links.memory.messages import Messages
 from leveret.links.memory.nodes import Nodes
 from leveret.links.memory.records import Records
 from leveret.links.memory.schedules import Schedules
+from leveret.links.memory.tracing import find, sample, trace
 from leveret.logic.remote.marks import of_headers
 from leveret.model.delivery import (
     Claim,
@@ -33,6 +34,7 @@ from leveret.model.options import DriverOptions
 from leveret.model.settlement import Commitment, Committed, Joined, Record, Seat, Stale
 from leveret.model.state import REVOKED
 from leveret.ports.clock import Clock
+from leveret.ports.limiting.pauses import Pause
 
 UPKEEP_SECONDS = 1.0
 UPKEEP_STEP = 200
@@ -71,6 +73,7 @@ class MemoryServer:
         self.revoked: dict[str, float] = {}
         """Marks, and until when they are kept."""
         self.limits = Limits(lambda session: self.messages.session(SessionId(session)) is not None)
+        self.pauses: dict[tuple[str, str], Pause] = {}
         self.ears = Ears()
         """Who watches events; it has a guard of its own."""
 
@@ -211,7 +214,15 @@ class MemoryServer:
     def find(self, ids: tuple[str, ...]) -> tuple[Whereabouts | None, ...]:
         with self.lock:
             now = self.clock.now()
-            return tuple(self.messages.find(key, now) for key in ids)
+            return tuple(find(self.messages, key, now) for key in ids)
+
+    def trace(self, id: str, depth: int) -> Whereabouts | None:
+        with self.lock:
+            return trace(self.messages, id, self.clock.now(), depth)
+
+    def sample(self, limit: int) -> tuple[tuple[str, str], ...]:
+        with self.lock:
+            return sample(self.messages, limit)
 
     def purge(self, queues: tuple[str, ...]) -> int:
         with self.lock:

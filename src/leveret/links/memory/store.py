@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from leveret.links.memory.bells import LoopWaiter, ThreadWaiter
 from leveret.links.memory.server import MemoryServer
 from leveret.model.settlement import Joined, Record, Seat
+from leveret.ports.limiting.pauses import Pause
 
 
 class MemoryBackend:
@@ -98,3 +101,24 @@ class MemoryRevocations:
     async def all(self, limit: int) -> tuple[str, ...]:
         with self._server.lock:
             return tuple(self._server.revoked)[-limit:]
+
+
+class MemoryPauses:
+    """`ports.limiting.pauses.Pauses`."""
+
+    def __init__(self, server: MemoryServer) -> None:
+        self._server = server
+
+    async def pause(self, pauses: tuple[Pause, ...]) -> None:
+        with self._server.lock:
+            for one in pauses:
+                before = self._server.pauses.get((one.kind, one.name), one)
+                self._server.pauses[one.kind, one.name] = replace(one, since=before.since)
+
+    async def resume(self, kind: str, names: tuple[str, ...]) -> tuple[str, ...]:
+        with self._server.lock:
+            return tuple(name for name in names if self._server.pauses.pop((kind, name), None) is not None)
+
+    async def all(self) -> tuple[Pause, ...]:
+        with self._server.lock:
+            return tuple(one for _, one in sorted(self._server.pauses.items()))

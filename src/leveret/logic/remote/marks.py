@@ -9,6 +9,7 @@ from leveret.model.message import Message
 OURS = "\x1f"
 """No id begins with it, and unlike the NUL it is a character to every store."""
 _GROUP, _STAMP = f"{OURS}group{OURS}", f"{OURS}stamp{OURS}"
+_ORDER = f"{OURS}order{OURS}"
 
 
 def of_id(id: str) -> str:
@@ -61,6 +62,20 @@ def of_command(method: str, arguments: Mapping[str, Any]) -> tuple[str, ...]:
             return of_stamps(pairs)
         case _:
             return ()
+
+
+def of_order(mark: str) -> str:
+    """The id under which the result store keeps who revoked by this mark."""
+    return f"{_ORDER}{mark}"
+
+
+def named(mark: str) -> tuple[str, str]:
+    """(`id`, `group` or `stamp`; its name) of a mark."""
+    if mark.startswith(_GROUP):
+        return "group", mark.removeprefix(_GROUP)
+    if mark.startswith(_STAMP):
+        return "stamp", "=".join(mark.removeprefix(_STAMP).split(OURS, 1))
+    return "id", mark
 
 
 def ids_among(marks: Iterable[str]) -> tuple[str, ...]:

@@ -105,12 +105,21 @@ class Unique:
     """None: all arguments."""
 
 
+MOST_IN_BATCH = 10_000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """A task that gets a list of calls at once: at most `size` of them, or what came `within` seconds of the first."""
 
     size: int = 100
     within: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.size, int) or isinstance(self.size, bool) or not 1 <= self.size <= MOST_IN_BATCH:
+            raise ValueError(f"Batch(size={self.size!r}): expected a whole number from 1 to {MOST_IN_BATCH}")
+        if isinstance(self.within, bool) or not isinstance(self.within, int | float) or not 0 <= self.within <= 3600:
+            raise ValueError(f"Batch(within={self.within!r}): expected seconds, from 0 to 3600")
 
 
 def _check_key(what: str, key: Any) -> None:

@@ -37,7 +37,8 @@ class Estate(Struct, frozen=True):
 
 
 def settle_estate(death: Death, page: PageView) -> Estate | None:
-    """Decide who is charged: with one slot whatever ran; with several nobody, but what ran becomes suspect."""
+    """Decide who is charged: what ran alone in its process. Of several (slots, or the calls of a batch) nobody is, but
+    what ran becomes suspect."""
     if death.session is None:
         return None
     ran = tuple(running.id for running in page.running)
@@ -51,7 +52,7 @@ def settle_estate(death: Death, page: PageView) -> Estate | None:
     if page.torn:
         known = tuple(running.receipt for running in page.running)
         return Estate(Reaping(session=death.session, suspect_others=True, suspects=known), ran=ran)
-    if page.slots == 1:
+    if page.slots == 1 and len(page.running) == 1:
         return Estate(
             Reaping(session=death.session, charged=tuple((running.receipt, charge) for running in page.running)),
             ran=ran,

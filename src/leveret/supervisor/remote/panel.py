@@ -146,8 +146,10 @@ class Panel:
         crew, options = self._crew, self._crew.options
         answers = await crew.ask_all("stats")
         total = sum((Counter(told["total"]) for _, told in answers), Counter(crew.total()))
+        queues = sum((Counter(told["queues"]) for _, told in answers), Counter[str]())
         return {
             "total": dict(total),
+            "queues": dict(queues),
             "pid": os.getpid(),
             "clock": str(self.time),
             "uptime": round(self._clock.now() - crew.node.started),

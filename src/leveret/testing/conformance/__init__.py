@@ -25,7 +25,7 @@ are broken: by the sockets that a `ports.driver.Witness` shows, or as a subclass
 
 from leveret.testing.conformance.deaths import TestDeaths
 from leveret.testing.conformance.messages import TestClaims, TestEndings, TestMessages
-from leveret.testing.conformance.operating import TestCounts, TestDeadLetters, TestFind, TestPurge
+from leveret.testing.conformance.operating import TestCounts, TestDeadLetters, TestFind, TestPurge, TestTrace
 from leveret.testing.conformance.order import TestDelays, TestOrder, TestPriorities
 from leveret.testing.conformance.records import TestJoins, TestKeeping, TestRecords, TestWaiting
 from leveret.testing.conformance.sessions import TestConnections, TestLeases
@@ -52,5 +52,6 @@ __all__ = [
     "TestPurge",
     "TestRecords",
     "TestTheDoor",
+    "TestTrace",
     "TestWaiting",
 ]

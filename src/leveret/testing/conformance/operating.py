@@ -86,6 +86,43 @@ class TestFind:
         )
 
 
+class TestTrace:
+    @case(needs=(Capability.COUNTS, Capability.DELAY))
+    async def test_one_message_is_told_with_its_place_and_what_it_carries(self, rig: Rig) -> None:
+        due = rig.later(100)
+        await rig.send("held", "poison", "first", "second")
+        await rig.send("later", not_before=due)
+        await rig.join()
+        _, poison = await rig.claim(credit=2)
+        await rig.settle(poison, Verdict.REJECT, reason="no good")
+
+        held, dead, later, second = [await rig.admin.trace(name, 100) for name in ("held", "poison", "later", "second")]
+
+        assert held is not None and (held.place, held.node) == (Place.CLAIMED, "node-s1")
+        assert dead is not None and (dead.place, dead.reason) == (Place.DEAD, "no good")
+        assert later is not None and (later.place, later.due) == (Place.DELAYED, due)
+        assert second is not None and (second.place, second.ahead) == (Place.READY, 1)
+        for found, name in ((held, "held"), (dead, "poison"), (later, "later"), (second, "second")):
+            assert found.encoded is not None and found.encoded.headers["id"] == name
+
+    @case(needs=(Capability.COUNTS,))
+    async def test_what_is_ready_is_not_looked_through_unless_asked_for(self, rig: Rig) -> None:
+        await rig.send("waits")
+
+        assert await rig.admin.trace("waits", 0) is None
+        assert await rig.admin.trace("nobody", 100) is None
+
+    @case(needs=(Capability.COUNTS, Capability.DELAY))
+    async def test_a_sample_names_the_tasks_that_wait(self, rig: Rig) -> None:
+        await rig.send("a", "b")
+        await rig.send("later", not_before=rig.later(100))
+
+        found = await rig.admin.sample(100)
+
+        assert len(found) == 3
+        assert {queue for queue, _ in found} == {QUEUE}
+
+
 class TestPurge:
     @case
     async def test_purge_forgets_what_is_ready_in_the_named_queues(self, rig: Rig) -> None:

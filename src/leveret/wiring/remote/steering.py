@@ -3,7 +3,9 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+from leveret.client.control.author import author
 from leveret.client.control.calling import Caller
+from leveret.client.control.terms import Known
 from leveret.config.settings import Settings
 from leveret.errors import ImproperlyConfigured
 from leveret.logic.codec import Codec
@@ -16,13 +18,18 @@ from leveret.model.settlement import Record
 from leveret.model.state import READY_STATES, REVOKED, STARTED
 from leveret.ports.backend import Backend
 from leveret.ports.clock import Clock
+from leveret.ports.limiting.pauses import Pauses
 from leveret.ports.operations.mailbox import Mailbox
+from leveret.wiring.client import build_router
 from leveret.wiring.clock import SystemClock
 from leveret.wiring.codec import build_codec
 from leveret.wiring.drivers import Drivers, open_drivers
+from leveret.wiring.topology import listed_queues
 
 REVOKED_SECONDS = 30 * 86_400.0
 """How long a revocation is remembered, whatever becomes of the task's result: a task may wait for weeks."""
+ORDER = "ORDER"
+"""The state of what is kept of a revocation; no reader takes it for a result."""
 REVOKED_ERROR = ErrorInfo(type="TaskRevokedError", module="leveret.errors", args=("revoked",), text="revoked")
 
 
@@ -41,10 +48,38 @@ class Remote:
         backend = drivers.backend_beside(broker)
         try:
             revoker = Revoker(drivers, backend, build_codec(self._settings), self._clock, self._settings.result_expires)
-            return await revoker.revoke(marks)
+            return await revoker.revoke(marks, by=author())
         finally:
             await broker.close()
             await backend.close()
+
+    @asynccontextmanager
+    async def pauses(self) -> AsyncIterator[Pauses]:
+        async with self._opened() as drivers:
+            yield required_pauses(drivers)
+
+    async def known(self) -> Known:
+        settings = self._settings
+        async with self._opened() as drivers:
+            nodes = await drivers.broker.leases().nodes()
+            counts = await drivers.broker.admin().counts()
+            router = build_router(settings, drivers.broker.capabilities)
+        queues = {settings.task_default_queue, *listed_queues(settings), *router.routed_queues()}
+        queues.update(queue for node in nodes for queue in node.queues)
+        return Known(
+            frozenset(queues.union(count.queue for count in counts)),
+            frozenset(task for node in nodes for task in node.tasks),
+        )
+
+    @asynccontextmanager
+    async def _opened(self) -> AsyncIterator[Drivers]:
+        drivers = open_drivers(self._settings, self._clock)
+        broker = drivers.broker.broker(inline=False)
+        try:
+            yield drivers
+        finally:
+            await broker.close()
+            await drivers.backend_beside(broker).close()
 
     async def tell(self, ids: tuple[str, ...], terminate: bool, signal: str) -> None:
         """Revoke tasks; nobody waits for what nodes say to it."""
@@ -68,6 +103,16 @@ def required_mailbox(drivers: Drivers) -> Mailbox:
     return mailbox
 
 
+def required_pauses(drivers: Drivers) -> Pauses:
+    pauses = drivers.pauses()
+    if pauses is None:
+        raise ImproperlyConfigured(
+            f"{drivers.broker.address} cannot remember what is paused, nor is there a result store that could "
+            f"(results: {drivers.results_address}): set result_backend to redis:// or sqlite://"
+        )
+    return pauses
+
+
 class Revoker:
     """Writes what is revoked: marks, where a claim looks, and the outcome of tasks that have not begun."""
 
@@ -75,11 +120,13 @@ class Revoker:
         self._revocations, self._backend = drivers.revocations(), backend
         self._codec, self._clock, self._expires = codec, clock, expires
 
-    async def revoke(self, marks: Sequence[str]) -> bool:
-        """False where there is no store: then only the nodes remember."""
+    async def revoke(self, marks: Sequence[str], by: str = "") -> bool:
+        """False where there is no store: then only the nodes remember. `by`: who says so, for `explain`; empty for a
+        node that heard it by remote control."""
         if self._revocations is None or not marks:
             return False
         await self._revocations.revoke(marks, REVOKED_SECONDS)
+        await self._backend.store(tuple(self._order(mark, by) for mark in marks))
         ids = marked.ids_among(marks)
         stored = await self._backend.get(ids)
         records = tuple(
@@ -90,6 +137,21 @@ class Revoker:
         if records:
             await self._backend.store(records)
         return True
+
+    def _order(self, mark: str, by: str) -> Record:
+        """Who revoked by a mark. A node that only heard of it does not overwrite what who asked has written: the fence
+        keeps the later attempt."""
+        name = marked.of_order(mark)
+        told = {"by": by or "remote control", "at": self._clock.now()}
+        return Record(
+            id=TaskId(name),
+            attempt=1 if by else 0,
+            state=ORDER,
+            tombstone=True,
+            meta=write_meta(self._codec, id=name, status=ORDER, result=told),
+            content_type=self._codec.result_serializer.content_type,
+            expires_after=REVOKED_SECONDS,
+        )
 
     def _record(self, name: str, attempt: int) -> Record:
         meta = write_meta(self._codec, id=name, status=REVOKED, error=REVOKED_ERROR, date_done=self._clock.now())

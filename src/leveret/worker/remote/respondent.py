@@ -7,7 +7,7 @@ from typing import Any
 from leveret.logic.remote.infos import Facts, info
 from leveret.logic.remote.marks import of_message
 from leveret.model.remote.steering import Steering
-from leveret.ports.executor import Job
+from leveret.ports.executor import Job, apart
 from leveret.worker.consumer import Consumer
 from leveret.worker.context import WorkerParts
 from leveret.worker.dispatcher import Dispatcher
@@ -64,7 +64,7 @@ class Respondent:
         queued = executor.retract()
         if queued:
             executor.start(queued)
-        return (*queued, *self._dispatcher.waiting)
+        return (*queued, *apart(self._dispatcher.starter.waiting), *self._dispatcher.gathered())
 
     def _active(self, arguments: Mapping[str, Any]) -> Any:
         safe = bool(arguments.get("safe"))
@@ -83,6 +83,7 @@ class Respondent:
     def _stats(self, arguments: Mapping[str, Any]) -> Any:
         return {
             "total": dict(self.total),
+            "queues": dict(self._consumer.claimed),
             "running": len(self._dispatcher.running()),
             "credit": self._dispatcher.credit() + self._dispatcher.under_way,
         }

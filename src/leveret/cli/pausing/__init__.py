@@ -1,0 +1,1 @@
+"""The verbs that pause and resume queues and task types."""

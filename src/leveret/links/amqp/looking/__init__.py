@@ -1,0 +1,1 @@
+"""What people ask of RabbitMQ as an ordinary user."""

@@ -1,0 +1,1 @@
+"""What people ask of any Redis, broker or not."""

@@ -1,0 +1,1 @@
+SELECT kind, name, since, by FROM pauses ORDER BY kind, name

@@ -1,0 +1,1 @@
+SELECT due FROM delayed WHERE seq = ?

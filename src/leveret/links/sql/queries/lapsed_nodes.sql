@@ -1,0 +1,1 @@
+SELECT name FROM nodes WHERE expires <= ? ORDER BY name

@@ -1,0 +1,1 @@
+"""How much is claimed, and what becomes of claims that no slot begins."""

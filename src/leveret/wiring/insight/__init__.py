@@ -1,0 +1,1 @@
+"""Joins what looks into broker, store and nodes for people: `explain` and `doctor`."""

@@ -1,0 +1,1 @@
+"""Calls of batch tasks, from the claim to their outcomes."""

@@ -1,0 +1,120 @@
+"""What is admitted and not given to the executor yet, in order."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from leveret.ports.executor import Executor, Job
+from leveret.worker.intake import Early
+from leveret.worker.limiting.gatekeeper import Gatekeeper
+from leveret.worker.telling.teller import Teller
+
+Jobs = tuple[Job, ...]
+
+
+class Owner(Protocol):
+    """Whose jobs these are."""
+
+    closed: bool
+    """Start nothing more."""
+    changed: asyncio.Event
+    """Set when capacity may have appeared."""
+
+    def start(self, jobs: Jobs) -> None: ...
+
+    def give_back(self, jobs: list[Job]) -> None: ...
+
+
+class Starter:
+    """Owned by the I/O loop. A job with a step of its own is begun only when a slot is idle for it; until it has,
+    nothing behind it is."""
+
+    def __init__(self, owner: Owner, executor: Executor, gatekeeper: Gatekeeper, early: Early, teller: Teller) -> None:
+        self._owner, self._executor = owner, executor
+        self._gatekeeper, self._early, self._teller = gatekeeper, early, teller
+        self.waiting: deque[Job] = deque()
+        """From the first job on that needs a step of its own to start."""
+        self._starting = 0
+        """Jobs in that step: asked of the gate, acknowledged early, or announced as STARTED."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.apart: Callable[[Jobs], Iterable[Job]] = lambda jobs: jobs
+        """The calls that stand together as one job."""
+
+    def busy(self) -> bool:
+        """Whether anything is unstarted."""
+        return bool(self.waiting or self._starting)
+
+    def add(self, jobs: Iterable[Job]) -> None:
+        self.waiting.extend(jobs)
+        self.pump()
+
+    def take_back(self) -> list[Job]:
+        """All that waits here."""
+        waiting = list(self.waiting)
+        self.waiting.clear()
+        return waiting
+
+    def pump(self) -> None:
+        """Start what can start."""
+        if self._starting:
+            return
+        waiting = self.waiting
+        plain: list[Job] = []
+        while waiting and not self.has_own_step(waiting[0]):
+            plain.append(waiting.popleft())
+        if plain:
+            self._owner.start(tuple(plain))
+        slow = self._next_with_own_step(self._executor.idle()) if waiting else []
+        if slow:
+            self._starting = len(slow)
+            task = asyncio.get_running_loop().create_task(self._start_slowly(tuple(slow)))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def has_own_step(self, job: Job) -> bool:
+        return _waits_for_store(job) or self._gatekeeper.asks(job)
+
+    def _next_with_own_step(self, idle: int) -> list[Job]:
+        """As many as slots are idle, of those that only the gate is asked about as many as it allows."""
+        waiting, slow, known, most = self.waiting, list[Job](), None, idle
+        while idle and waiting:
+            job = waiting[0]
+            if job.definition is not known or job.message.attempt:
+                if not self.has_own_step(job):
+                    break
+                known = None if job.message.attempt else job.definition
+                most = idle if _waits_for_store(job) else self._gatekeeper.ahead(job, idle)
+            if len(slow) >= most:
+                break
+            slow.append(waiting.popleft())
+        return slow
+
+    async def _start_slowly(self, jobs: Jobs) -> None:
+        """Ask the gate about limited jobs, acknowledge at-most-once jobs and announce tracked ones, then start them at
+        once: the slots are idle."""
+        jobs = tuple(self.apart(jobs))
+        try:
+            if any(map(self._gatekeeper.asks, jobs)):
+                jobs = await self._let_in(jobs)
+            jobs = await self._early.acknowledge(jobs)
+            await self._early.announce(jobs)
+        finally:
+            self._starting = 0
+        if jobs:
+            self._owner.start(jobs)
+        self.pump()
+        self._owner.changed.set()
+
+    async def _let_in(self, jobs: Jobs) -> Jobs:
+        passed = await self._gatekeeper.admit(jobs)
+        if self._owner.closed:
+            self._owner.give_back(list(passed))
+            return ()
+        if self._teller.hears():
+            self._teller.received([job for job in passed if self._gatekeeper.asks(job)])
+        return passed
+
+
+def _waits_for_store(job: Job) -> bool:
+    return not job.definition.acks_late or job.definition.track_started

@@ -1,0 +1,1 @@
+"""What is paused is neither claimed nor begun."""
