@@ -33,6 +33,7 @@ CAPABILITIES = frozenset(
         Capability.COMMIT,
         Capability.PLACES,
         Capability.COUNTS,
+        Capability.LANES,
     }
 )
 
