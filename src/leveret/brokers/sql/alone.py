@@ -31,6 +31,7 @@ def publish(connection: Connection, posting: Posting, now: float, high_first: bo
         or connection.more_to_do
         or posting.once
         or posting.not_before is not None
+        or posting.lane
         or task_id in known
         or not 0 <= priority <= URGENT
         or _flock is None

@@ -16,7 +16,7 @@ class Dialect:
     """In order; the schema's version is how many of them have been run."""
 
 
-SQLITE = Dialect("sqlite", (3, 35, 0), ("0001.sql", "0002.sql", "0003.sql", "0004.sql", "0005.sql"))
+SQLITE = Dialect("sqlite", (3, 35, 0), ("0001.sql", "0002.sql", "0003.sql", "0004.sql", "0005.sql", "0006.sql"))
 """3.35 (March 2021) brought RETURNING."""
 
 

@@ -44,7 +44,7 @@ local function post(at, last)
         if put_off then
           put(ARGV[at + 1], ARGV[first], '')
         else
-          redis.call('LPUSH', P .. ARGV[at + 1], unpack(ARGV, first, math.min(first + 999, at + 2 + count)))
+          push(redis.call, 'LPUSH', ARGV[at + 1], unpack(ARGV, first, math.min(first + 999, at + 2 + count)))
         end
       end
       if not put_off then ring(queue_of(ARGV[at + 1]), count) end

@@ -6,7 +6,7 @@ local queues = tonumber(ARGV[3])
 for i = 4, 3 + queues do
   if redis.call('SREM', P .. 'leveret:idle:' .. ARGV[i], ARGV[2]) == 0 then
     for step = 4 + queues, #ARGV do
-      if redis.call('EXISTS', P .. ARGV[i] .. ARGV[step]) == 1 then
+      if waits(ARGV[i] .. ARGV[step]) then
         ring(ARGV[i], 1)
         break
       end
