@@ -18,6 +18,7 @@ from leveret.client.tasks import inside, replacing
 from leveret.client.tasks.arguments import Check, checker, counts
 from leveret.client.tasks.bound import BoundTask
 from leveret.client.tasks.declared import Declared
+from leveret.client.tasks.definition import fairness
 from leveret.client.tasks.eager import aapply, apply
 from leveret.client.tasks.eager_result import EagerResult
 from leveret.client.tasks.sender import Sender
@@ -54,6 +55,7 @@ class Task(Declared, OnCommit[P], Generic[P, R]):
         """Belong to `app` from now on."""
         self._app = app
         self._sender = None
+        fairness(self.name, self.run, self.fair_by)
         self.prepare()
         self.on_bound(app)
 

@@ -50,12 +50,19 @@ class TaskDefinition:
     throws: tuple[type[BaseException], ...] = ()
     dead_letter: bool = False
     lane: str | None = None
+    fair_by: Callable[..., Any] | None = None
+    """Called as `run` is; calls for which it answers the same (as text) share a turn at their queue."""
     result_expires: float | None = None
     positional: tuple[str, ...] = ()
     """Names of the parameters its function takes by position: how an error callback is told of a failure. Empty for
     a bound task, as with Celery."""
     hooks: frozenset[str] = frozenset()
     """The hook names the task's class overrides; the runner calls only these."""
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether nothing of a call without options depends on more than the task's name."""
+        return self.expires is None and self.result_expires is None and self.fair_by is None
 
 
 class Registry(Protocol):

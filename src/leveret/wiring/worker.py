@@ -9,6 +9,7 @@ from typing import Any, cast
 from leveret.config.settings import Settings
 from leveret.errors import ImproperlyConfigured
 from leveret.logic.following import Following
+from leveret.logic.limiting.fairness import no_lanes
 from leveret.logic.recording import Rules
 from leveret.model.delivery import SessionId
 from leveret.model.node import Session
@@ -54,6 +55,7 @@ def join_worker(
     keeps its own lease and does the store's chores."""
     drivers = open_drivers(settings, clock)
     check_limits(drivers.broker, registry, options)
+    check_lanes(drivers.broker, registry)
     codec = build_codec(settings)
     node, alone = options.node, page is None
     runner = Runner(codec=codec, clock=clock, page=page, hostname=node.name)
@@ -113,6 +115,15 @@ def check_limits(broker: BrokerDriver, registry: Registry, options: WorkerOption
         limit = definition.time_limit if definition is not None and definition.time_limit else options.time_limit
         if limit is not None and check is not None:
             check(name, limit)
+
+
+def check_lanes(broker: BrokerDriver, registry: Registry) -> None:
+    """A fair task that is not fair is worse than none: its tenants would find out."""
+    if Capability.LANES not in broker.capabilities:
+        for name in registry:
+            definition = registry.find(name)
+            if definition is not None and definition.fair_by is not None:
+                raise ImproperlyConfigured(no_lanes(name, broker.address))
 
 
 def build_executor(options: WorkerOptions, runner: Runner, clock: Clock) -> Executor:

@@ -47,6 +47,9 @@ class Declared:
     time_limit: Seconds | None = None
     soft_time_limit: Seconds | None = None
     rate_limit: Any = None
+    fair_by: Callable[..., Any] | None = None
+    """Called with a call's arguments; calls with the same answer share a turn, so that one tenant's backlog holds up no
+    other."""
     priority: int | None = None
     queue: Any = None
     serializer: str | None = None

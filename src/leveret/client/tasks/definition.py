@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from leveret.client.options import Seconds, seconds
-from leveret.client.tasks.arguments import by_position
+from leveret.client.tasks.arguments import by_its_names, by_position
+from leveret.errors import ImproperlyConfigured
 from leveret.model.task import RetryPolicy, TaskDefinition
 
 HOOKS = ("before_start", "on_success", "on_failure", "on_retry", "after_return")
@@ -67,6 +68,7 @@ def define(task: Any, settings: TaskDefaults) -> TaskDefinition:
         throws=_classes(task.throws),
         dead_letter=bool(task.dead_letter),
         lane=task.lane,
+        fair_by=fairness(task.name, task.run, own("fair_by", None)),
         result_expires=own.seconds("result_expires", None),
         positional=() if inspect.ismethod(task.run) else by_position(task.run),
         hooks=overridden_hooks(task),
@@ -120,6 +122,18 @@ def _classes(value: Any) -> tuple[type[BaseException], ...]:
     if value is None:
         return ()
     return (value,) if isinstance(value, type) else tuple(value)
+
+
+def fairness(name: str, run: Any, fair_by: Any) -> Any:
+    """Check a task's `fair_by`, and make it one that is called as the task is."""
+    if fair_by is None:
+        return None
+    if not callable(fair_by):
+        raise ImproperlyConfigured(
+            f"{name}: fair_by={fair_by!r}: expected a function of the task's arguments that answers whose turn a call "
+            "is, as in fair_by=lambda tenant, **_: tenant"
+        )
+    return by_its_names(fair_by, run)
 
 
 def overridden_hooks(task: Any) -> frozenset[str]:

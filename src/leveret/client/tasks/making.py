@@ -32,6 +32,7 @@ class TaskOptions(TypedDict, total=False):
     time_limit: Seconds | None
     soft_time_limit: Seconds | None
     rate_limit: Any
+    fair_by: Callable[..., Any] | None
     priority: int | None
     queue: Any
     serializer: str | None
