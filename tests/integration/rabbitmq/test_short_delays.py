@@ -52,7 +52,9 @@ def test_what_is_sent_for_later_comes_then(driver: AmqpDriver) -> None:
 def test_what_is_released_for_later_comes_then(driver: AmqpDriver) -> None:
     async def run() -> dict[str, float]:
         broker = driver.broker()
-        await broker.publish(tuple(Posting(id=f"m{delay}", queue="q", encoded=encoded(f"m{delay}")) for delay in DELAYS))
+        await broker.publish(
+            tuple(Posting(id=f"m{delay}", queue="q", encoded=encoded(f"m{delay}")) for delay in DELAYS)
+        )
         due: dict[str, float] = {}
         async for delivery in _deliveries(driver, len(DELAYS)):
             name = delivery.encoded.headers["id"]
