@@ -14,7 +14,8 @@ local function push(call, verb, list, ...)
   redis.call('HINCRBY', LANES, own, count)
   if length == count then
     local turns = P .. 'leveret:turns:' .. own
-    if redis.call('LPUSHX', turns, list) == 0 then redis.call('LPUSH', turns, '', list) end
+    if redis.call('EXISTS', turns) == 0 then redis.call('LPUSH', turns, '') end
+    redis.call('LPUSH', turns, list)
   end
   return length
 end
