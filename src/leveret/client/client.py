@@ -222,21 +222,8 @@ class Client:
             compression=take("compression")
             or (self.options.compression if definition is None else definition.compression),
             derived=take("task_id") is not None,
-            settings=_travelling(options, definition, self._lane(name, args, kwargs, options, definition)),
+            settings=_travelling(options, definition, _lane(self.options, name, args, kwargs, options, definition)),
         )
-
-    def _lane(
-        self,
-        name: str,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        options: Mapping[str, Any],
-        definition: TaskDefinition | None,
-    ) -> str:
-        lane = lane_of_call(definition, args, kwargs, options)
-        if lane and not self.options.lanes:
-            raise ImproperlyConfigured(no_lanes(name, self.options.address))
-        return lane
 
     def ignored(self, options: Mapping[str, Any], definition: TaskDefinition | None) -> bool:
         """Whether nobody will find a result: there is no store, or the call says so, else the task, else the app."""
@@ -383,6 +370,20 @@ def _travelling(options: Mapping[str, Any], definition: TaskDefinition | None, l
         expires = definition.result_expires
     settings = {} if expires is None else {"result_expires": calls.seconds(expires)}
     return {**settings, LANE: lane} if lane else settings
+
+
+def _lane(
+    of: ClientOptions,
+    name: str,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    options: Mapping[str, Any],
+    definition: TaskDefinition | None,
+) -> str:
+    lane = lane_of_call(definition, args, kwargs, options)
+    if lane and not of.lanes:
+        raise ImproperlyConfigured(no_lanes(name, of.address))
+    return lane
 
 
 def _seconds(value: Any) -> float | None:

@@ -54,8 +54,7 @@ def join_worker(
     """Make the parts of one worker process; nothing is opened yet. Without a page nobody supervises it: the worker
     keeps its own lease and does the store's chores."""
     drivers = open_drivers(settings, clock)
-    check_limits(drivers.broker, registry, options)
-    check_lanes(drivers.broker, registry)
+    check_tasks(drivers.broker, registry, options)
     codec = build_codec(settings)
     node, alone = options.node, page is None
     runner = Runner(codec=codec, clock=clock, page=page, hostname=node.name)
@@ -105,6 +104,12 @@ def build_following(settings: Settings, drivers: Drivers, registry: Registry) ->
         zone=naive_zone(settings) or UTC,
         chord_timeout=chord_timeout(settings, drivers),
     )
+
+
+def check_tasks(broker: BrokerDriver, registry: Registry, options: WorkerOptions) -> None:
+    """Refuse, before anything runs, what this broker cannot do for a task."""
+    check_limits(broker, registry, options)
+    check_lanes(broker, registry)
 
 
 def check_limits(broker: BrokerDriver, registry: Registry, options: WorkerOptions) -> None:
