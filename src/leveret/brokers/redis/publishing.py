@@ -7,7 +7,7 @@ from leveret.errors import OperationalError, PublishFailed, PublishUnknown
 from leveret.links.redis import envelope
 from leveret.links.redis.conversation import Command
 from leveret.links.redis.location import Location
-from leveret.links.redis.names import Names, checked
+from leveret.links.redis.names import LANE, Names, checked
 from leveret.links.redis.refusals import Lost, Refusal
 from leveret.links.redis.results.records import Keys
 from leveret.links.redis.results.verbs import begun, opened
@@ -76,7 +76,17 @@ class Desk:
         names = self.names
         wire = names.on_wire(posting.priority)
         raw, name = envelope.write(posting, wire, round(now, 3)), f"{posting.id}:{posting.attempt}:{queue}:1"
-        return ("EVALSHA", _PUBLISH.sha1, 0, names.prefix, name, "+", names.place(posting, wire), 1, raw)
+        return (
+            "EVALSHA",
+            _PUBLISH.sha1,
+            0,
+            names.prefix,
+            name,
+            "/" if posting.lane else "+",
+            names.place(posting, wire),
+            1,
+            raw,
+        )
 
     def late(self, location: Location, postings: Sequence[Posting], seconds: float) -> bool:
         """Whether a first confirmation that took so long is worth another one. Of many messages it takes long anyway; a
@@ -140,7 +150,7 @@ class Desk:
 def _close(out: Values, name: str, raws: list[bytes]) -> None:
     """End a run of messages that go to one list."""
     if raws:
-        out += ("+", name, len(raws), *raws)
+        out += ("/" if LANE in name else "+", name, len(raws), *raws)
         raws.clear()
 
 

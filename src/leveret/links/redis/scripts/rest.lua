@@ -13,9 +13,9 @@ for step = 5 + queues, #ARGV do
   for i = 5, 4 + queues do lists[#lists + 1] = P .. ARGV[i] .. ARGV[step] end
 end
 if redis.call('EXISTS', unpack(lists)) > 0 then return {1} end
-if redis.call('EXISTS', LANES) == 1 then
+if redis.call('EXISTS', P .. 'leveret:lanes') == 1 then
   for _, list in ipairs(lists) do
-    if redis.call('HEXISTS', LANES, string.sub(list, #P + 1)) == 1 then return {1} end
+    if redis.call('HEXISTS', P .. 'leveret:lanes', string.sub(list, #P + 1)) == 1 then return {1} end
   end
 end
 even_when_full()

@@ -1,5 +1,4 @@
 -- Hands messages over: nothing but this makes a message a session's. Included by scripts, after `place`.
---#include turns
 -- ARGV from place `at` to its end: session, number of the claim, credit, "1" when the session may lie idle, how many queues,
 -- the queues, and the suffixes of their steps, the most urgent first.
 -- Answers {"new", place before the first, whether anything was revoked, list, its messages, list, its messages ...}, a message
@@ -21,46 +20,55 @@ local function take(at)
   end
 
   promote(100)
-  local answer = {'new', 0, redis.call('EXISTS', P .. 'leveret:revoked', LANES)}
-  local lanes = answer[3] > 0 and redis.call('EXISTS', LANES) == 1
+  local answer = {'new', 0, redis.call('EXISTS', P .. 'leveret:revoked', P .. 'leveret:lanes')}
+  local lanes = answer[3] > 0 and redis.call('EXISTS', P .. 'leveret:lanes') == 1
   if lanes then answer[3] = answer[3] - 1 end
   local taken, wrong, came = 0, nil, {}
-  local function add(list, queue, raws)
-    answer[#answer + 1] = list
-    answer[#answer + 1] = raws
-    room = room - #raws
-    taken = taken + #raws
-    came[queue] = (came[queue] or 0) + #raws
-  end
-  local function pop(list, most)
-    -- Not `call`: somebody else's key under a queue's name must not take along what was popped before it.
-    local raws = redis.pcall('RPOP', P .. list, most)
-    if raws and raws.err then
-      wrong = raws
-      raws = nil
-    end
-    local young = kept[list]
-    while young and young[1] and (raws and #raws or 0) < most do
-      raws = raws or {}
-      raws[#raws + 1] = table.remove(young, 1)
-    end
-    return raws
-  end
   for step = at + 5 + queues, #ARGV do
     for turn = 0, queues - 1 do
       -- Queues take turns, so that a busy one does not keep the others waiting.
       local queue = ARGV[at + 5 + (number + turn) % queues]
       local list = queue .. ARGV[step]
-      if lanes and room > 0 and redis.call('HEXISTS', LANES, list) == 1 then
-        local function plain()
-          local raws = pop(list, 1)
-          if raws then add(list, queue, raws) end
-          return raws
+      if lanes and room > 0 and redis.call('HEXISTS', P .. 'leveret:lanes', list) == 1 then
+        -- Made here, where there are lanes: a script pays for each function it makes.
+--#include turns
+        local function took(from, raw)
+          answer[#answer + 1] = from
+          answer[#answer + 1] = {raw}
+          room, taken = room - 1, taken + 1
+          came[queue] = (came[queue] or 0) + 1
         end
-        take_turns(list, room, plain, function(lane, raw) add(lane, queue, {raw}) end)
+        local function plain()
+          local raw = redis.pcall('RPOP', P .. list)
+          if type(raw) == 'table' then
+            wrong = raw
+            raw = nil
+          end
+          local young = kept[list]
+          if not raw and young then raw = table.remove(young, 1) end
+          if raw then took(list, raw) end
+          return raw
+        end
+        take_turns(list, room, plain, took)
       end
-      local raws = room > 0 and pop(list, room)
-      if raws then add(list, queue, raws) end
+      -- Not `call`: somebody else's key under a queue's name must not take along what was popped before it.
+      local raws = room > 0 and redis.pcall('RPOP', P .. list, room)
+      if raws and raws.err then
+        wrong = raws
+        raws = nil
+      end
+      local young = kept[list]
+      while young and young[1] and (raws and #raws or 0) < room do
+        raws = raws or {}
+        raws[#raws + 1] = table.remove(young, 1)
+      end
+      if raws then
+        answer[#answer + 1] = list
+        answer[#answer + 1] = raws
+        room = room - #raws
+        taken = taken + #raws
+        came[queue] = (came[queue] or 0) + #raws
+      end
     end
   end
   if taken == 0 then

@@ -1,4 +1,4 @@
--- Takes turns between the lanes of a list. Included by scripts, after `place`.
+-- Takes turns between the lanes of a list. Included where there are any, after `place`.
 -- Each is told to `took(lane, raw)`, at most `room` of them; `plain()` takes what is next in the list itself, or nothing.
 -- Ends earlier when all lanes are empty.
 local function take_turns(list, room, plain, took)
@@ -19,8 +19,8 @@ local function take_turns(list, room, plain, took)
       redis.call('LPUSH', turns, '')
     end
   end
-  if count > 0 and redis.call('HINCRBY', LANES, list, -count) <= 0 then
-    redis.call('HDEL', LANES, list)
+  if count > 0 and redis.call('HINCRBY', P .. 'leveret:lanes', list, -count) <= 0 then
+    redis.call('HDEL', P .. 'leveret:lanes', list)
     redis.call('DEL', turns)
   end
 end

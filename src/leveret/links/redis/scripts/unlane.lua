@@ -3,7 +3,7 @@
 --#include turns
 
 local gone = {}
-if redis.call('HEXISTS', LANES, ARGV[2]) == 1 then
+if redis.call('HEXISTS', P .. 'leveret:lanes', ARGV[2]) == 1 then
   take_turns(ARGV[2], tonumber(ARGV[3]), function() end, function(_, raw) gone[#gone + 1] = raw end)
 end
 return gone
