@@ -46,6 +46,7 @@ DRILLS: dict[str, list[str]] = {
     "limits": ["-m", "pytest", "tests/e2e/limits/test_limits.py", "-s"],
     "dependency": ["-m", "pytest", "tests/e2e/limits/test_dependency.py", "-s"],
     "limits-mutants": ["-m", "pytest", "tests/e2e/limits/test_mutants.py", "-s"],
+    "fairness": ["-m", "pytest", "tests/e2e/test_fairness.py", "-k", "equal_shares", "-s"],
     "producers": ["-m", "pytest", "tests/e2e/test_producers.py", "-s"],
 }
 

@@ -49,20 +49,28 @@ class Ear:
 class Field:
     """An app of this process's on a broker, its nodes, and what its tasks tell."""
 
-    def __init__(self, folder: Path, broker: str, results: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        broker: str,
+        results: str,
+        monkeypatch: pytest.MonkeyPatch,
+        module: str = "tests.e2e.revoke_app",
+    ) -> None:
         self.ear = Ear()
         self._folder, self._nodes = folder, list[subprocess.Popen[bytes]]()
         self.places = {"REVOKE_BROKER": broker, "REVOKE_RESULTS": results, "REVOKE_PORT": str(self.ear.port)}
         for name, value in self.places.items():
             monkeypatch.setenv(name, value)
-        sys.modules.pop("tests.e2e.revoke_app", None)
-        self.tasks: Any = import_module("tests.e2e.revoke_app")
+        sys.modules.pop(module, None)
+        self.module = module
+        self.tasks: Any = import_module(module)
         self.app = self.tasks.app
 
     def node(self, *options: str) -> "subprocess.Popen[bytes]":
         with (self._folder / f"node-{len(self._nodes)}.log").open("wb") as log:
             node = subprocess.Popen(
-                [sys.executable, "-m", "leveret.cli", "worker", "-A", "tests.e2e.revoke_app", "-l", "INFO", *options],
+                [sys.executable, "-m", "leveret.cli", "worker", "-A", self.module, "-l", "INFO", *options],
                 cwd=ROOT,
                 env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}", **self.places},
                 stdout=log,

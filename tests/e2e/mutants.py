@@ -23,6 +23,7 @@ from leveret.links.amqp.sender import Sender, Wire
 from leveret.links.redis.names import Names
 from leveret.links.redis.scripts import Verb
 from leveret.links.sql.backend import SqlBackend
+from leveret.logic import codec
 from leveret.model.node import Reaping
 from leveret.model.options import DriverOptions
 from leveret.model.settlement import Record
@@ -163,11 +164,16 @@ def heedless(patch: Patch) -> None:
     patch(claims, "give_back", wrong)
 
 
+def laneless(patch: Patch) -> None:
+    """Nobody tells the broker whose turn a message is."""
+    patch(codec, "lane_of", lambda message: "")
+
+
 MUTANTS: dict[str, Callable[[Patch], None]] = {
     mutant.__name__: mutant
     for mutant in (
         uncharged, unreaped, everybody, sluggish, unconfirmed, unfenced, forgetful, faithful, behind, deaf, mute, plain,
-        heedless,
+        heedless, laneless,
     )
 } | REDIS | LIMITS  # fmt: skip
 

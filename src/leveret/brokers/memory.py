@@ -34,6 +34,7 @@ CAPABILITIES = frozenset(
         Capability.COMMIT,
         Capability.PLACES,
         Capability.COUNTS,
+        Capability.LANES,
     }
 )
 

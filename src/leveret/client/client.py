@@ -16,12 +16,20 @@ from leveret.client.loops import running_loop
 from leveret.client.options import ClientOptions
 from leveret.client.specs import follows
 from leveret.client.waiting import Awaited
-from leveret.errors import EncodeError, OperationalError, PublishFailed, PublishUnknown, ResultIgnored
+from leveret.errors import (
+    EncodeError,
+    ImproperlyConfigured,
+    OperationalError,
+    PublishFailed,
+    PublishUnknown,
+    ResultIgnored,
+)
 from leveret.logic.codec import Codec
 from leveret.logic.following import copies
+from leveret.logic.limiting.fairness import lane_of_call, no_lanes
 from leveret.logic.routing import Route, Router
 from leveret.model.delivery import Posting
-from leveret.model.message import Message, TaskId
+from leveret.model.message import LANE, Message, TaskId
 from leveret.model.request import CURRENT
 from leveret.model.task import TaskDefinition
 from leveret.ports.backend import Backend, BlockingBackend
@@ -112,7 +120,7 @@ class Client:
         definition: TaskDefinition | None = None,
     ) -> Message:
         """Make the message of one call: its id, route, moments and family. Options are checked by the caller."""
-        if not options and definition is not None and definition.expires is None and definition.result_expires is None:
+        if not options and definition is not None and definition.says_nothing:
             cached = self._routes.get(name)
             route = (
                 cached[1]
@@ -222,7 +230,7 @@ class Client:
             compression=take("compression")
             or (self.options.compression if definition is None else definition.compression),
             derived=take("task_id") is not None,
-            settings=_travelling(options, definition),
+            settings=_travelling(options, definition, _lane(self.options, name, args, kwargs, options, definition)),
         )
 
     def ignored(self, options: Mapping[str, Any], definition: TaskDefinition | None) -> bool:
@@ -364,11 +372,26 @@ _REMEMBERED = frozenset(("queue", "priority"))
 _MOST_REMEMBERED = 1000
 
 
-def _travelling(options: Mapping[str, Any], definition: TaskDefinition | None) -> Mapping[str, Any]:
+def _travelling(options: Mapping[str, Any], definition: TaskDefinition | None, lane: str) -> Mapping[str, Any]:
     expires = options.get("result_expires")
     if expires is None and definition is not None:
         expires = definition.result_expires
-    return {} if expires is None else {"result_expires": calls.seconds(expires)}
+    settings = {} if expires is None else {"result_expires": calls.seconds(expires)}
+    return {**settings, LANE: lane} if lane else settings
+
+
+def _lane(
+    of: ClientOptions,
+    name: str,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    options: Mapping[str, Any],
+    definition: TaskDefinition | None,
+) -> str:
+    lane = lane_of_call(definition, args, kwargs, options)
+    if lane and not of.lanes:
+        raise ImproperlyConfigured(no_lanes(name, of.address))
+    return lane
 
 
 def _seconds(value: Any) -> float | None:

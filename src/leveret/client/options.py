@@ -23,6 +23,8 @@ class CallOptions(TypedDict, total=False):
     exchange: Any
     routing_key: str | None
     priority: int | None
+    fair_key: Any
+    """Whose turn the call is, where the task's `fair_by` cannot say it here; None: as `fair_by` says."""
     serializer: str | None
     compression: str | None
     headers: Mapping[str, Any] | None
@@ -100,6 +102,8 @@ class ClientOptions:
     header_errbacks: bool = False
     sent_events: bool = False
     """Whether each call is told of as an event."""
+    lanes: bool = True
+    """Whether the broker lets keys take turns (`fair_by`)."""
     naive_zone: tzinfo | None = None
     """The zone of a datetime without one (UTC apps and profile `celery`); None: such a datetime is refused."""
     address: str = ""

@@ -11,7 +11,6 @@ from leveret.client.client import NO_OPTIONS
 from leveret.client.current import App, default_app
 from leveret.client.events.publishing import is_heard
 from leveret.client.frameworks.committing import OnCommit
-from leveret.client.limiting.declaring import check_limiting
 from leveret.client.options import CallOptions, Seconds
 from leveret.client.result import AsyncResult as Result
 from leveret.client.signature import Signature, chunks_of, map_of, starmap_of
@@ -19,6 +18,7 @@ from leveret.client.tasks import inside, replacing
 from leveret.client.tasks.arguments import Check, checker, counts
 from leveret.client.tasks.bound import BoundTask
 from leveret.client.tasks.declared import Declared
+from leveret.client.tasks.definition import check_declared
 from leveret.client.tasks.eager import aapply, apply
 from leveret.client.tasks.eager_result import EagerResult
 from leveret.client.tasks.sender import Sender
@@ -60,7 +60,7 @@ class Task(Declared, OnCommit[P], Generic[P, R]):
 
     def prepare(self) -> None:
         """Look at the function's signature and at what limits it once."""
-        check_limiting(self)
+        check_declared(self)
         if self.typing and self.batch is None:
             self._check = checker(self.run)
             self._counts = counts(self.run)

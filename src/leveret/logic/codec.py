@@ -22,7 +22,7 @@ from leveret.logic.wire.members import MemberBodies, waits_only
 from leveret.logic.wire.protocol import OUR_HEADER, RESERVED, embed_to_wire, read_embed, read_header_fields, to_iso
 from leveret.logic.wire.steps import Steps, read_long, with_steps
 from leveret.model.delivery import Encoded, Posting
-from leveret.model.message import Message, TaskId
+from leveret.model.message import Message, TaskId, lane_of
 
 KIB, MIB = 1024, 1024 * 1024
 _NO_EMBED: dict[str, Any] = {}
@@ -141,6 +141,7 @@ class Codec:
             expires=message.expires,
             once=message.derived,
             begins=message.begins,
+            lane=lane_of(message) if message.settings else "",
         )
 
     def plain(self, task: str, queue: str, *, ignored: bool) -> "PlainPostings":

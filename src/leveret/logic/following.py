@@ -12,8 +12,9 @@ from leveret.logic.canvas.errbacks import ERRBACK, takes_error, telling
 from leveret.logic.canvas.plan import UNSENT, How, freeze, start
 from leveret.logic.canvas.signatures import hang, read_spec, read_specs
 from leveret.logic.ids import derive
+from leveret.logic.limiting.fairness import lane_that_follows
 from leveret.logic.routing import Router
-from leveret.model.message import DEFAULT_QUEUE, FIRST_ATTEMPT, NOTHING_FOLLOWS, Embed, Message, TaskId
+from leveret.model.message import DEFAULT_QUEUE, FIRST_ATTEMPT, LANE, NOTHING_FOLLOWS, Embed, Message, TaskId
 from leveret.model.outcome import ErrorInfo
 from leveret.model.signature import SignatureSpec
 from leveret.model.task import Registry
@@ -127,8 +128,7 @@ class Following:
             stamped_headers=tuple(options.get("stamped_headers") or ()),
             stamps={name: options[name] for name in options.get("stamped_headers") or () if name in options},
             replaced_task_nesting=int(options.get("replaced_task_nesting") or 0),
-            # The attempts of a message that took over an id go on counting where the other's ended.
-            settings={FIRST_ATTEMPT: int(options["retries"])} if options.get("retries") else {},
+            settings=_travelling(options, lane_that_follows(definition, args, spec.kwargs, options)),
             headers=options.get("headers") or {},
             serializer=options.get("serializer") or (definition.serializer if definition else parent.serializer),
             compression=options.get("compression") or (definition.compression if definition else None),
@@ -247,6 +247,14 @@ def next_step(embed: Embed) -> SignatureSpec:
     step, rest = embed.chain[-1], embed.chain[:-1]
     # The step may bring a chain of its own (a chain as a chain's step): that one runs first, so it stands last.
     return hang(step, {"chain": rest}) if rest else step
+
+
+def _travelling(options: Mapping[str, Any], lane: str) -> Mapping[str, Any]:
+    settings: dict[str, Any] = {LANE: lane} if lane else {}
+    if options.get("retries"):
+        # The attempts of a message that took over an id go on counting where the other's ended.
+        settings[FIRST_ATTEMPT] = int(options["retries"])
+    return settings
 
 
 def _embed(options: Mapping[str, Any]) -> Embed:

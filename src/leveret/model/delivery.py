@@ -42,6 +42,9 @@ class Posting(Struct, frozen=True, kw_only=True, gc=False):
     once: bool = False
     begins: tuple[Header, ...] = ()
     """As `Message.begins`, for stores in which Celery's workers count too."""
+    lane: str = ""
+    """Messages of one lane are first in, first out; the lanes of a queue take turns, and all that has none is one more.
+    For brokers with `Capability.LANES`; `logic.fairness` makes it: at most 128 printable characters."""
 
 
 class Charge(Struct, frozen=True, kw_only=True):

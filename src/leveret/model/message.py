@@ -79,9 +79,21 @@ class Message(Struct, frozen=True, kw_only=True, gc=False):
     """True when the id was computed (follow-ups, schedule fires, chord bodies) or chosen by the caller:
     a second copy is stopped at the door, and `admit` looks for a stored outcome before it runs."""
     settings: Mapping[str, Any] = {}
-    """What else travels with the call under our own `leveret` header: `result_expires`, `first_attempt`."""
+    """What else travels with the call under our own `leveret` header: `result_expires`, `first_attempt`, `lane`."""
     begins: tuple[Header, ...] = ()
     """Chords of whose headers it is the first message; nothing of it travels."""
+
+
+LANE = "lane"
+"""The setting of a message that has a lane in its queue (`fair_by`)."""
+LONGEST_LANE = 128
+"""Characters."""
+
+
+def lane_of(message: Message) -> str:
+    """Its lane, or "". Anybody may have written the header: what no lane can be called is none."""
+    lane = message.settings.get(LANE) if message.settings else None
+    return lane if type(lane) is str and len(lane) <= LONGEST_LANE and lane.isprintable() else ""
 
 
 FIRST_ATTEMPT = "first_attempt"

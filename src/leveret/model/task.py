@@ -62,6 +62,8 @@ class TaskDefinition:
     batch: Batch | None = None
     """`run` is a batch of one then, and `run_batch` takes a list of calls."""
     run_batch: Callable[..., Any] | None = None
+    fair_by: Callable[..., Any] | None = None
+    """Called as `run` is; calls for which it answers the same (as text) share a turn at their queue."""
     result_expires: float | None = None
     positional: tuple[str, ...] = ()
     """Names of the parameters its function takes by position: how an error callback is told of a failure. Empty for
@@ -74,6 +76,11 @@ class TaskDefinition:
     def __post_init__(self) -> None:
         limited = bool(self.limits or self.unique or self.breaker or self.rate_limit)
         object.__setattr__(self, "limited", limited)
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether nothing of a call without options depends on more than the task's name."""
+        return self.expires is None and self.result_expires is None and self.fair_by is None
 
 
 class Registry(Protocol):

@@ -31,6 +31,9 @@ class Capability(Enum):
     """What comes back takes its old place exactly, and several queues are served oldest first."""
     COUNTS = "counts"
     """It knows how many messages are delayed and claimed, and where each is."""
+    LANES = "lanes"
+    """Within a queue and a priority the lanes of `Posting.lane` take turns, one message each, whoever claims; a message
+    that comes back stays in its lane."""
 
 
 class Broker(Protocol):

@@ -122,6 +122,7 @@ def client_options(settings: Settings, drivers: Drivers) -> ClientOptions:
         header_errbacks=settings.task_allow_error_cb_on_chord_header,
         naive_zone=naive_zone(settings),
         sent_events=settings.task_send_sent_event,
+        lanes=Capability.LANES in drivers.broker.capabilities,
         address=drivers.broker.address,
         results_address=drivers.results_address,
     )

@@ -11,6 +11,7 @@ from leveret.errors import ImproperlyConfigured
 from leveret.executors.batches import BatchExecutor
 from leveret.logic.codec import Codec
 from leveret.logic.following import Following
+from leveret.logic.limiting.fairness import no_lanes
 from leveret.logic.recording import Rules
 from leveret.model.delivery import SessionId
 from leveret.model.node import Session
@@ -57,7 +58,7 @@ def join_worker(
     """Make the parts of one worker process; nothing is opened yet. Without a page nobody supervises it: the worker
     keeps its own lease and does the store's chores."""
     drivers = open_drivers(settings, clock)
-    check_limits(drivers.broker, registry, options)
+    check_tasks(drivers.broker, registry, options)
     codec, node, alone = build_codec(settings), options.node, page is None
     runner = Runner(codec=codec, clock=clock, page=page, hostname=node.name)
     executor = executor_of(runner, options, registry, clock, make_executor)
@@ -129,6 +130,12 @@ def build_following(settings: Settings, drivers: Drivers, registry: Registry) ->
     )
 
 
+def check_tasks(broker: BrokerDriver, registry: Registry, options: WorkerOptions) -> None:
+    """Refuse, before anything runs, what this broker cannot do for a task."""
+    check_limits(broker, registry, options)
+    check_lanes(broker, registry)
+
+
 def check_limits(broker: BrokerDriver, registry: Registry, options: WorkerOptions) -> None:
     """A broker that takes back what runs too long must know every limit before anything runs."""
     check = getattr(broker, "check_limit", None)
@@ -137,6 +144,15 @@ def check_limits(broker: BrokerDriver, registry: Registry, options: WorkerOption
         limit = definition.time_limit if definition is not None and definition.time_limit else options.time_limit
         if limit is not None and check is not None:
             check(name, limit)
+
+
+def check_lanes(broker: BrokerDriver, registry: Registry) -> None:
+    """A fair task that is not fair is worse than none: its tenants would find out."""
+    if Capability.LANES not in broker.capabilities:
+        for name in registry:
+            definition = registry.find(name)
+            if definition is not None and definition.fair_by is not None:
+                raise ImproperlyConfigured(no_lanes(name, broker.address))
 
 
 def build_executor(options: WorkerOptions, runner: Runs, clock: Clock) -> Executor:

@@ -32,7 +32,7 @@ class Sidings:
     async def send(self, out: list[Letter]) -> None:
         """Publish, making the queues of ours that they are for."""
         lines = await self._publisher.open()
-        for place in {one.routing_key for one in out if not one.delay} - lines.declared:
+        for place in {one.routing_key for one in out if not one.late} - lines.declared:
             if place.startswith(names.DEAD_PREFIX):
                 await self.make_dead_queue(place.removeprefix(names.DEAD_PREFIX))
             else:

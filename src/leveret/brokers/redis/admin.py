@@ -10,7 +10,7 @@ from leveret.brokers.redis.looking.tracing import sample, trace
 from leveret.brokers.redis.publishing import AT_ONCE, Desk
 from leveret.links.redis import envelope
 from leveret.links.redis.hubs import Hubs
-from leveret.links.redis.names import Names, is_suspect, queue_of, read_field, suspects_of
+from leveret.links.redis.names import LANE, Names, is_suspect, queue_of, read_field, suspects_of
 from leveret.links.redis.results.records import Keys
 from leveret.links.redis.results.verbs import Verbs
 from leveret.links.redis.scripts import Verb, ask, good
@@ -48,6 +48,9 @@ class RedisAdmin:
         """In steps, so that workers of other queues go on."""
         gone, hub = 0, self._hubs.own()
         for queue in queues:
+            for name in self._names.lists(queue):
+                while step := await hub.perform(purge_lanes(self._names, name)):
+                    gone += step
             for name in (*self._names.lists(queue), suspects_of(queue)):
                 while step := await hub.perform(purge_list(self._names, name)):
                     gone += step
@@ -73,8 +76,10 @@ def count(names: Names, queues: Sequence[str]) -> Verb[tuple[QueueCounts, ...]]:
         ("HGETALL", names.key("leveret:delayed:counts")),
         ("ZRANGE", names.key("leveret:dead"), 0, -1),
         ("HKEYS", names.key("leveret:sessions")),
+        ("HGETALL", names.key("leveret:lanes")),
     ]
-    known, delayed, letters, sessions = map(good, answers)
+    known, delayed, letters, sessions, lanes = map(good, answers)
+    in_lanes = {name.decode(): int(number) for name, number in _pairs(lanes)}
     wanted = tuple(queues) or tuple(sorted(name.decode() for name in known))
     claimed = yield from _claimed(names, [one.decode() for one in sessions])
     parked = yield from _parked(names, letters)
@@ -88,10 +93,12 @@ def count(names: Names, queues: Sequence[str]) -> Verb[tuple[QueueCounts, ...]]:
         ]
         lengths, heads = map(good, answers[: len(lists)]), map(good, answers[len(lists) :])
         ages = [sent for raw in heads if raw is not None and (sent := _sent(raw)) is not None]
+        for name in in_lanes.keys() & lists:
+            ages += yield from _ages(names, name)
         found.append(
             QueueCounts(
                 queue=queue,
-                ready=sum(lengths),
+                ready=sum(lengths) + sum(in_lanes.get(name, 0) for name in lists),
                 delayed=waiting.get(queue, 0) + waiting.get(suspects_of(queue), 0),
                 claimed=claimed[queue],
                 dead=parked[queue],
@@ -117,6 +124,17 @@ def _parked(names: Names, ids: Sequence[bytes]) -> Verb[Counter[str]]:
         answers = yield [("HMGET", names.key("leveret:dead:letters"), *ids[start : start + SCAN_STEP])]
         counted.update(read_letter(letter).queue for letter in good(answers[0]) if letter is not None)
     return counted
+
+
+def _ages(names: Names, name: str) -> Verb[list[float]]:
+    """When the first message of each lane was sent."""
+    answers = yield [("LRANGE", names.key(f"leveret:turns:{name}"), 0, -1)]
+    lanes = [lane.decode() for lane in good(answers[0]) if lane]
+    ages: list[float] = []
+    for start in range(0, len(lanes), SCAN_STEP):
+        answers = yield [("LINDEX", names.key(lane), -1) for lane in lanes[start : start + SCAN_STEP]]
+        ages += [sent for raw in map(good, answers) if raw is not None and (sent := _sent(raw)) is not None]
+    return ages
 
 
 def _sent(raw: bytes) -> float | None:
@@ -175,6 +193,12 @@ def purge_list(names: Names, name: str) -> Verb[int]:
     return len(raws)
 
 
+def purge_lanes(names: Names, name: str) -> Verb[int]:
+    raws: list[bytes] = yield from ask("unlane", names.prefix, name, PURGE_STEP)
+    yield from _open_doors(names, raws)
+    return len(raws)
+
+
 def purge_delayed(names: Names, queue: str) -> Verb[int]:
     """One queue's of all that are delayed: the others stay where they are."""
     gone, cursor = 0, b"0"
@@ -227,7 +251,10 @@ def redrive(names: Names, results: Keys, id: str) -> Verb[int]:
     again = envelope.anew(letter.raw)
     door = envelope.once(again)
     # A suspect waits apart: without its past it is a message like others.
-    name = names.list(letter.queue, envelope.priority(again)) if is_suspect(letter.list) else letter.list
+    name = letter.list
+    if is_suspect(name):
+        name, lane = names.list(letter.queue, envelope.priority(again)), envelope.lane(again)
+        name += f"{LANE}{lane}" if lane else ""
     task = _id(letter.raw) or id
     values = (id, name, again, *(door or ("", 0)), results.document(task), results.facts(task))
     sent: int = yield from ask("redrive", names.prefix, *values)

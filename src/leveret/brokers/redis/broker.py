@@ -31,6 +31,7 @@ CAPABILITIES = frozenset(
         Capability.LEASE,
         Capability.COMMIT,
         Capability.COUNTS,
+        Capability.LANES,
         Capability.FANOUT,
         Capability.BINDINGS,
     }

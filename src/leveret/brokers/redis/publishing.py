@@ -7,7 +7,7 @@ from leveret.errors import OperationalError, PublishFailed, PublishUnknown
 from leveret.links.redis import envelope
 from leveret.links.redis.conversation import Command
 from leveret.links.redis.location import Location
-from leveret.links.redis.names import Names, checked
+from leveret.links.redis.names import LANE, Names, checked
 from leveret.links.redis.refusals import Lost, Refusal
 from leveret.links.redis.results.records import Keys
 from leveret.links.redis.results.verbs import begun, opened
@@ -76,7 +76,17 @@ class Desk:
         names = self.names
         wire = names.on_wire(posting.priority)
         raw, name = envelope.write(posting, wire, round(now, 3)), f"{posting.id}:{posting.attempt}:{queue}:1"
-        return ("EVALSHA", _PUBLISH.sha1, 0, names.prefix, name, "+", names.list(queue, wire), 1, raw)
+        return (
+            "EVALSHA",
+            _PUBLISH.sha1,
+            0,
+            names.prefix,
+            name,
+            "/" if posting.lane else "+",
+            names.place(posting, wire),
+            1,
+            raw,
+        )
 
     def late(self, location: Location, postings: Sequence[Posting], seconds: float) -> bool:
         """Whether a first confirmation that took so long is worth another one. Of many messages it takes long anyway; a
@@ -100,26 +110,21 @@ class Desk:
         """What `post` in `door.lua` reads."""
         out: Values = []
         raws: list[bytes] = []
-        place: tuple[str, int] | None = None
-        wire, sent, fanouts = 0, round(now, 3), self._fanouts
+        place: tuple[str, int, str] | None = None
+        name, wire, sent, fanouts = "", 0, round(now, 3), self._fanouts
         for one in postings:
             if one.once or one.not_before is not None or one.exchange in fanouts:
-                self._close(out, place, raws)
+                _close(out, name, raws)
                 place = None
                 out += self._guarded(one, sent)
                 continue
-            if place is None or (one.queue, one.priority) != place:
-                self._close(out, place, raws)
-                place, wire = (one.queue, one.priority), self.names.on_wire(one.priority)
+            if place is None or (one.queue, one.priority, one.lane) != place:
+                _close(out, name, raws)
+                place, wire = (one.queue, one.priority, one.lane), self.names.on_wire(one.priority)
+                name = self.names.place(one, wire)
             raws.append(envelope.write(one, wire, sent))
-        self._close(out, place, raws)
+        _close(out, name, raws)
         return out
-
-    def _close(self, out: Values, place: tuple[str, int] | None, raws: list[bytes]) -> None:
-        """End a run of messages that go to one list."""
-        if place is not None:
-            out += ("+", self.names.list(place[0], self.names.on_wire(place[1])), len(raws), *raws)
-            raws.clear()
 
     def _guarded(self, posting: Posting, sent: float) -> Values:
         """A message that waits, that is stopped at the door, or that is for whoever listens."""
@@ -129,7 +134,7 @@ class Desk:
         if posting.exchange in self._fanouts:
             # At once, whatever its time: those who hear it keep it until then, as Celery's workers do.
             return ["!", self._exchanges.channel(posting.exchange, posting.routing_key), raw]
-        out: Values = ["?", self.names.list(posting.queue, wire), raw, due]
+        out: Values = ["?", self.names.place(posting, wire), raw, due]
         if not posting.once:
             return [*out, "", 0, "", ""]
         name = posting.id
@@ -140,6 +145,13 @@ class Desk:
         plain = next((one for one in postings if not one.once), None)
         name = "" if plain is None else f"{plain.id}:{plain.attempt}:{plain.queue}:{len(postings)}"
         return [], [self.names.prefix, name, *self.values(postings, now)]
+
+
+def _close(out: Values, name: str, raws: list[bytes]) -> None:
+    """End a run of messages that go to one list."""
+    if raws:
+        out += ("/" if LANE in name else "+", name, len(raws), *raws)
+        raws.clear()
 
 
 def failure(

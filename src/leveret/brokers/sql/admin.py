@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from leveret.links.sql import messages
 from leveret.links.sql.connection import Connection
 from leveret.links.sql.database import Database, Work
+from leveret.links.sql.lanes.entering import Newcomers
 from leveret.model.delivery import DeadLetter, Place, QueueCounts, Whereabouts
 from leveret.model.options import DriverOptions
 from leveret.ports.clock import Clock
@@ -80,6 +81,7 @@ def count(connection: Connection, queues: tuple[str, ...]) -> tuple[QueueCounts,
             return QueueCounts(queue=name)
         fresh, sent = unsorted.get(number, (0, None))
         ready = [connection.execute("count_ready", (suspect, number)).fetchone()[0] for suspect in (0, 1)]
+        ready += connection.execute("count_turns", (number,)).fetchone()
         return QueueCounts(
             queue=name,
             ready=sum(ready) + fresh,
@@ -137,6 +139,7 @@ def oldest(connection: Connection, queue: int) -> float | None:
         for level in LEVELS
         if (row := connection.execute("oldest_ready", (suspect, queue, level)).fetchone())
     ]
+    rows += connection.execute("oldest_turn", (queue,)).fetchall()
     return min((float(sent) for (sent,) in rows), default=None)
 
 
@@ -148,6 +151,8 @@ def purge_step(connection: Connection, name: str) -> int:
     gone: list[tuple[int]] = []
     for suspect in (0, 1):
         gone += connection.execute("purge_ready", (suspect, queue, PURGE_STEP)).fetchall()
+    gone += connection.execute("purge_turns", (queue, PURGE_STEP)).fetchall()
+    connection.execute("drop_lanes", (queue,))
     waiting = connection.execute("delayed_of_queue", (queue, PURGE_STEP)).fetchall()
     connection.executemany("drop_delayed", waiting)
     gone += [(seq,) for _, seq in waiting]
@@ -160,9 +165,16 @@ def redrive(connection: Connection, id: str, now: float) -> int:
     """Send a dead letter to its queue again, charges cleared. What was stored of its first life would refuse the
     outcome of the second: it goes."""
     rows = connection.execute("take_dead", (id,)).fetchall()
-    for _, queue, place, attempt, once, encoded in rows:
+    for _, queue, place, attempt, once, encoded, lane in rows:
         last = messages.sort(connection)
-        connection.execute("add_message", (last + 1, id, queue, place, attempt, once, now, encoded))
+        row = (last + 1, id, queue, place, attempt, once, now, encoded)
+        if lane is None:
+            connection.execute("add_message", row)
+        else:
+            newcomers = Newcomers(connection)
+            newcomers.add(row, lane, due=True)
+            newcomers.write()
+            connection.execute("mark_sorted", (last + 1,))
         connection.added[queue] = connection.added.get(queue, 0) + 1
         if once:
             connection.execute("shut_door", (id, attempt))

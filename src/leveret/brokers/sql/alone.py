@@ -29,7 +29,7 @@ def publish(connection: Connection, posting: Posting, now: float, high_first: bo
     if (
         queue is None
         or connection.more_to_do
-        or posting.once
+        or (posting.once or posting.lane)
         or posting.not_before is not None
         or task_id in known
         or not 0 <= priority <= URGENT

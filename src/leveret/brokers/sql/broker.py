@@ -30,6 +30,7 @@ CAPABILITIES = frozenset(
         Capability.COMMIT,
         Capability.PLACES,
         Capability.COUNTS,
+        Capability.LANES,
     }
 )
 

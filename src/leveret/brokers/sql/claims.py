@@ -6,6 +6,7 @@ from leveret.errors import LeaseLost
 from leveret.links.sql import idle, messages
 from leveret.links.sql.connection import Connection
 from leveret.links.sql.fleet.revocations import among
+from leveret.links.sql.lanes import taking
 from leveret.links.sql.receipts import write_receipt
 from leveret.logic.remote.marks import of_headers
 from leveret.model.delivery import Claim, Delivery, SessionId
@@ -13,6 +14,8 @@ from leveret.model.delivery import Claim, Delivery, SessionId
 PROMOTE_AT_ONCE = 100
 """Due messages a claim moves by itself; chores do the rest."""
 
+Taken = tuple[int, int, Delivery]
+"""(level, place, delivery)."""
 Cut = tuple[int, int, int]
 """(level, last place taken, queue): what is taken of one queue is always the head of one of its levels."""
 
@@ -46,7 +49,7 @@ def has_ready(connection: Connection, queues: tuple[str, ...], suspects: bool) -
     numbers = [number for name in queues if (number := connection.known_queue(name)) is not None]
     return any(
         connection.execute("any_ready", (suspects, number)).fetchone()
-        or (not suspects and connection.execute("any_unsorted", (number,)).fetchone())
+        or (not suspects and connection.execute("any_waiting", (number,)).fetchone())
         for number in numbers
     )
 
@@ -56,19 +59,23 @@ def take(connection: Connection, claim: Claim, now: float) -> tuple[Delivery, ..
     row = connection.execute("claim_facts", (claim.session,)).fetchone()
     if row is None:
         raise gone(claim.session)
-    session, number, last, done, due, revoked = row
+    session, number, last, done, due, revoked, lanes = row
     if claim.number <= number:
         return replay(connection, session, number) if claim.number == number else ()
     messages.sort_from(connection, done, last)
     if due is not None and due <= now:
         messages.promote(connection, now, PROMOTE_AT_ONCE)
-    taken: list[tuple[int, int, Delivery]] = []
-    for cut in choose(connection, claim):
-        taken += take_cut(connection, cut, claim, session)
+        lanes = lanes or connection.execute("any_turns").fetchone() is not None
+    if lanes and not claim.suspects:
+        deliveries = take_turns(connection, claim, session)
+    else:
+        taken: list[Taken] = []
+        for cut in choose(connection, claim):
+            taken += take_cut(connection, cut, claim, session)
+        if len(claim.queues) > 1:
+            taken.sort(key=lambda item: item[:2])
+        deliveries = tuple(delivery for _, _, delivery in taken)
     connection.execute("number_claim", (claim.number, session))
-    if len(claim.queues) > 1:
-        taken.sort(key=lambda item: item[:2])
-    deliveries = tuple(delivery for _, _, delivery in taken)
     return with_revoked(connection, deliveries) if revoked else deliveries
 
 
@@ -111,7 +118,31 @@ def choose(connection: Connection, claim: Claim) -> list[Cut]:
     return [(place, seq, queue) for (place, queue), seq in cuts.items()]
 
 
-def take_cut(connection: Connection, cut: Cut, claim: Claim, session: int) -> list[tuple[int, int, Delivery]]:
+def take_turns(connection: Connection, claim: Claim, session: int) -> tuple[Delivery, ...]:
+    """As cuts are taken, where some of the queues may have lanes."""
+    names = dict.fromkeys(claim.queues)
+    queues = [number for name in names if (number := connection.known_queue(name)) is not None]
+    chosen = taking.choose(connection, queues, claim.credit)
+    taken = {head.seq: take_in_lane(connection, head, claim, session) for head in chosen if head.in_lane}
+    cuts = {(head.level, head.queue): head.seq for head in chosen if not head.in_lane}
+    for (place, queue), last in cuts.items():
+        rows = take_cut(connection, (place, last, queue), claim, session)
+        taken.update((seq, delivery) for _, seq, delivery in rows)
+    taking.note_rounds(connection, chosen)
+    return tuple(taken[head.seq] for head in chosen)
+
+
+def take_in_lane(connection: Connection, head: taking.Head, claim: Claim, session: int) -> Delivery:
+    place = (head.queue, head.level)
+    once, count, charges, blob, lane = connection.execute("read_in_lane", (head.seq,)).fetchone()
+    connection.execute("claim_one", (head.seq, session, claim.number))
+    connection.execute("drop_turn", (*place, head.turn, head.seq))
+    connection.execute("drop_lane", (*place, lane, head.turn))
+    receipt = write_receipt(head.seq, session, claim.number, once)
+    return messages.deliver(receipt, connection.queue_name(head.queue), (count, charges, blob), False)
+
+
+def take_cut(connection: Connection, cut: Cut, claim: Claim, session: int) -> list[Taken]:
     place, last, queue = cut
     name, suspect, number = connection.queue_name(queue), claim.suspects, claim.number
     head = (suspect, queue, place, last)

@@ -1,6 +1,5 @@
 """Carries out what `uniqueness` decides, on the caller's thread and on its loop."""
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
@@ -13,6 +12,7 @@ from leveret.client.limiting.uniqueness import (
     no_keys,
     pending_seconds,
 )
+from leveret.client.loops import pause
 from leveret.errors import PublishUnknown
 from leveret.model.limiting.gate import Wish
 from leveret.model.message import Message
@@ -84,7 +84,7 @@ async def _aask(keys: AsyncKeys, asking: Asking, pending: float) -> None:
     while wishes := asking.wishes():
         asking.heard(wishes, await keys.wish(wishes, pending))
         if asking.wishes():
-            await asyncio.sleep(wait)
+            await pause(wait)
             wait = min(2 * wait, LONGEST_WAIT)
 
 

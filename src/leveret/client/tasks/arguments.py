@@ -51,6 +51,29 @@ def by_position(function: Callable[..., Any]) -> tuple[str, ...]:
     return (*names, *(f"*{place}" for place in range(_MANY))) if endless else tuple(names)
 
 
+def by_its_names(key: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
+    """`key`, to be called as `function` is: it gets the arguments it names, however the call gave them, with the
+    function's defaults; with `**rest` also the others. One that names what the function does not have, or takes
+    `*args`, gets them as they are."""
+    try:
+        wants, known = inspect.signature(key).parameters.values(), inspect.signature(function)
+    except (ValueError, TypeError):
+        return key
+    named = {p.name for p in wants if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+    has = {p.name: p for p in known.parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+    if any(p.kind in (p.VAR_POSITIONAL, p.POSITIONAL_ONLY) for p in wants) or not named <= has.keys():
+        return key
+    places = tuple(p.name for p in has.values() if p.kind in _BY_POSITION)
+    defaults = {p.name: p.default for p in has.values() if p.default is not inspect.Parameter.empty}
+    rest = any(p.kind is p.VAR_KEYWORD for p in wants)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        given = {**defaults, **dict(zip(places, args, strict=False)), **kwargs}
+        return key(**given) if rest else key(**{name: given[name] for name in named if name in given})
+
+    return call
+
+
 def _by_counting(signature: inspect.Signature, name: str) -> Check:
     most = len(signature.parameters)
     required = frozenset(p.name for p in signature.parameters.values() if p.default is inspect.Parameter.empty)

@@ -63,6 +63,9 @@ class Declared:
     fallback: Callable[..., Any] | None = None
     retry_budget: Any = True
     """A `RetryBudget`; True: the app's setting; None: none."""
+    fair_by: Callable[..., Any] | None = None
+    """Called with a call's arguments; calls with the same answer share a turn, so that one tenant's backlog holds up no
+    other."""
     priority: int | None = None
     queue: Any = None
     serializer: str | None = None

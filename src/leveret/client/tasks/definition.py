@@ -5,9 +5,10 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
-from leveret.client.limiting.declaring import check_rate, read_limiting
+from leveret.client.limiting.declaring import check_limiting, check_rate, read_limiting
 from leveret.client.options import Seconds, seconds
-from leveret.client.tasks.arguments import by_position
+from leveret.client.tasks.arguments import by_its_names, by_position
+from leveret.errors import ImproperlyConfigured
 from leveret.model.limiting.calls import Call, alone
 from leveret.model.limiting.declared import RetryBudget
 from leveret.model.task import RetryPolicy, TaskDefinition
@@ -48,6 +49,12 @@ class TaskDefaults(Protocol):
     def task_annotations(self) -> Any: ...
 
 
+def check_declared(task: Any) -> None:
+    """Refuse what a task says of limits and fairness, where it is declared. Raises `ImproperlyConfigured`."""
+    check_limiting(task)
+    fairness(task.name, task.run, task.fair_by)
+
+
 def define(task: Any, settings: TaskDefaults) -> TaskDefinition:
     """Make the definition of one task under these settings."""
     own = _OwnWord(task, annotations(settings.task_annotations, task.name))
@@ -84,6 +91,7 @@ def define(task: Any, settings: TaskDefaults) -> TaskDefinition:
         lane=task.lane,
         batch=task.batch,
         run_batch=None if task.batch is None else task.runnable(),
+        fair_by=fairness(task.name, task.run, own("fair_by", None)),
         result_expires=own.seconds("result_expires", None),
         positional=() if inspect.ismethod(task.run) else by_position(task.run),
         hooks=overridden_hooks(task),
@@ -158,6 +166,18 @@ def _classes(value: Any) -> tuple[type[BaseException], ...]:
     if value is None:
         return ()
     return (value,) if isinstance(value, type) else tuple(value)
+
+
+def fairness(name: str, run: Any, fair_by: Any) -> Any:
+    """Check a task's `fair_by`, and make it one that is called as the task is."""
+    if fair_by is None:
+        return None
+    if not callable(fair_by):
+        raise ImproperlyConfigured(
+            f"{name}: fair_by={fair_by!r}: expected a function of the task's arguments that answers whose turn a call "
+            "is, as in fair_by=lambda tenant, **_: tenant"
+        )
+    return by_its_names(fair_by, run)
 
 
 def overridden_hooks(task: Any) -> frozenset[str]:

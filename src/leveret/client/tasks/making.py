@@ -41,6 +41,7 @@ class TaskOptions(TypedDict, total=False):
     breaker: CircuitBreaker | None
     fallback: Callable[..., Any] | None
     retry_budget: RetryBudget | bool | None
+    fair_by: Callable[..., Any] | None
     priority: int | None
     queue: Any
     serializer: str | None

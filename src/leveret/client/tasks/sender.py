@@ -79,6 +79,7 @@ def _plain_route(client: Client, definition: TaskDefinition) -> Route | None:
         or definition.expires is not None
         or definition.result_expires is not None
         or definition.unique is not None
+        or definition.fair_by is not None
         or "application/json" not in client.codec.accept
     ):
         return None

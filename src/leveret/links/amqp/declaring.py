@@ -7,7 +7,7 @@ Existing queues and exchanges are taken as they are: a queue is looked for befor
 make it differently takes the other's (DESIGN 6).
 """
 
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence, Set
 from types import MappingProxyType
 from typing import Any
 
@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from leveret.errors import OperationalError, QueueNotFound
 from leveret.links.amqp import names
+from leveret.links.amqp.letters import Letter
 from leveret.links.amqp.protocol import methods
 from leveret.links.amqp.protocol.errors import ChannelClosed
 from leveret.model.queue import Broadcast, Exchange, Queue, binding
@@ -212,40 +213,85 @@ def ladder(highest: int) -> Steps:
     Kombu's topology under our own prefix: sharing its names means 406 for one side. The delivery exchange has an
     alternate one: without it forty messages for one deleted queue stop the ladder for everybody.
     """
-    found = yield methods.Exchange.Declare(exchange=names.level(highest), exchange_type="topic", passive=True)
-    if not isinstance(found, ChannelClosed):
+    if (yield from _is_there(names.level(highest))):
         return
+    yield from _delivery(names.DELIVERY_EXCHANGE)
+    below = names.DELIVERY_EXCHANGE
+    for number in range(highest + 1):
+        keys = names.rung_key(number, "1"), names.rung_key(number, "0")
+        below = yield from _rung(names.level(number), (1 << number) * 1000, below, keys)
+
+
+def short_ladder() -> Steps:
+    """All rungs for delays below one second, lowest first; built as the other."""
+    if (yield from _is_there(names.short_level(names.SHORT_BITS - 1))):
+        return
+    yield from _delivery(names.SHORT_DELIVERY)
+    below = names.SHORT_DELIVERY
+    for number in range(names.SHORT_BITS):
+        keys = names.short_rung_key(number, "1"), names.short_rung_key(number, "0")
+        below = yield from _rung(names.short_level(number), names.SHORT_STEP_MS << number, below, keys)
+
+
+def _is_there(name: str) -> Steps:
+    found = yield methods.Exchange.Declare(exchange=name, exchange_type="topic", passive=True)
+    return not isinstance(found, ChannelClosed)
+
+
+def _delivery(name: str) -> Steps:
     yield from exchange(Exchange(names.UNROUTABLE, "fanout"))
     yield from own_queue(names.UNROUTABLE)
     yield from _checked(methods.Queue.Bind(queue=names.UNROUTABLE, exchange=names.UNROUTABLE, routing_key=""))
     alternate = {"alternate-exchange": names.UNROUTABLE}
-    yield from exchange(Exchange(names.DELIVERY_EXCHANGE, "topic", arguments=alternate))
-    for number in range(highest + 1):
-        yield from _rung(number)
+    yield from exchange(Exchange(name, "topic", arguments=alternate))
 
 
-def _rung(number: int) -> Steps:
-    name = names.level(number)
-    below = names.level(number - 1) if number else names.DELIVERY_EXCHANGE
+def _rung(name: str, milliseconds: int, below: str, keys: tuple[str, str]) -> Steps:
+    """`keys`: of what waits here, and of what goes straight to the next. Answers its name."""
     yield from own_queue(
         name,
         {
             "x-overflow": "reject-publish",
-            "x-message-ttl": (1 << number) * 1000,
+            "x-message-ttl": milliseconds,
             "x-dead-letter-exchange": below,
             "x-dead-letter-strategy": "at-least-once",
         },
     )
     # Its exchange last: who sees it must find all of the rung. Bound before anybody publishes to it.
     yield from exchange(Exchange(name, "topic"))
-    yield from _checked(methods.Queue.Bind(queue=name, exchange=name, routing_key=names.rung_key(number, "1")))
-    yield from _checked(methods.Exchange.Bind(destination=below, source=name, routing_key=names.rung_key(number, "0")))
+    yield from _checked(methods.Queue.Bind(queue=name, exchange=name, routing_key=keys[0]))
+    yield from _checked(methods.Exchange.Bind(destination=below, source=name, routing_key=keys[1]))
+    return name
+
+
+def delays(letters: Sequence[Letter], declared: Set[str], highest: int) -> list[tuple[str, Steps]]:
+    """What is missing for letters that go by way of a ladder, each with the name to note it under. `highest`: the rung
+    of the ladder that is known to be there; "" is the name of a higher one."""
+    missing: list[tuple[str, Steps]] = []
+    top = max((names.rung(letter.delay) for letter in letters if letter.delay), default=-1)
+    if top > highest:
+        missing.append(("", ladder(top)))
+    if any(letter.short for letter in letters) and names.arrives_shortly("") not in declared:
+        missing.append((names.arrives_shortly(""), short_ladder()))
+    for queue in {letter.queue for letter in letters if letter.delay}:
+        if names.arrives(queue) not in declared:
+            missing.append((names.arrives(queue), arrival(queue)))
+    for queue in {letter.queue for letter in letters if letter.short}:
+        if names.arrives_shortly(queue) not in declared:
+            missing.append((names.arrives_shortly(queue), short_arrival(queue)))
+    return missing
 
 
 def arrival(queue: str) -> Steps:
     """Where a delayed message for `queue` arrives."""
     yield from _checked(
         methods.Queue.Bind(queue=queue, exchange=names.DELIVERY_EXCHANGE, routing_key=names.arrival_key(queue))
+    )
+
+
+def short_arrival(queue: str) -> Steps:
+    yield from _checked(
+        methods.Queue.Bind(queue=queue, exchange=names.SHORT_DELIVERY, routing_key=names.short_arrival_key(queue))
     )
 
 

@@ -43,6 +43,13 @@ class Letter(Struct, frozen=True, gc=False):
     """The queue that must be there before it is sent; empty: nobody's business."""
     delay: int = 0
     """Whole seconds on the ladder."""
+    short: int = 0
+    """Steps on the short ladder (`names.SHORT_STEP_MS`), for what waits less than a second."""
+
+    @property
+    def late(self) -> bool:
+        """Whether it goes by way of a ladder."""
+        return bool(self.delay or self.short)
 
 
 class Facts(Struct, frozen=True, kw_only=True):
@@ -92,10 +99,14 @@ def letter(posting: Posting, now: float, facts: Facts = PLAIN, mode: int = 2) ->
 
 
 def delayed(queue: str, delay: float, properties: bytes, body: bytes) -> Letter:
-    """The same on the ladder: whole seconds, rounded up, so that nothing is early."""
+    """The same on a ladder: whole seconds, or below one second steps of 32 ms; rounded up, so that nothing is early."""
     if not delay <= names.LONGEST_DELAY:
         raise EncodeError(f"a delay of {delay:g} s: RabbitMQ's ladder reaches {names.LONGEST_DELAY} s (8 years)")
-    seconds = max(1, math.ceil(delay))
+    if delay <= names.LONGEST_SHORT:
+        steps = max(1, math.ceil(delay * 1000 / names.SHORT_STEP_MS))
+        exchange = names.short_level(names.rung(steps))
+        return Letter(exchange, names.short_key(steps, queue), properties, body, True, queue, 0, steps)
+    seconds = math.ceil(delay)
     exchange = names.level(names.rung(seconds))
     return Letter(exchange, names.delayed_key(seconds, queue), properties, body, True, queue, seconds)
 

@@ -7,6 +7,11 @@ LADDER_BITS = 28
 """As kombu's ladder (`kombu/transport/native_delayed_delivery.py`): level n keeps a message for 2 ** n seconds."""
 LONGEST_DELAY = (1 << LADDER_BITS) - 1
 DELIVERY_EXCHANGE = f"{PREFIX}_celery_delayed_delivery"
+SHORT_BITS = 5
+"""Of the ladder for delays below one second: level n keeps a message for 2 ** n steps."""
+SHORT_STEP_MS = 32
+LONGEST_SHORT = ((1 << SHORT_BITS) - 1) * SHORT_STEP_MS / 1000
+SHORT_DELIVERY = f"{PREFIX}_delayed_ms_delivery"
 UNROUTABLE = f"{PREFIX}.unroutable"
 """Exchange and queue for delayed messages whose queue is gone when they fall due."""
 INDEX = f"{PREFIX}.queues"
@@ -40,6 +45,35 @@ def arrival_key(queue: str) -> str:
 def rung_key(number: int, bit: str) -> str:
     """The binding at one rung: `1` waits here, `0` goes straight to the next."""
     return "*." * (LADDER_BITS - 1 - number) + f"{bit}.#"
+
+
+def short_level(number: int) -> str:
+    """Exchange and queue of one rung of the short ladder."""
+    return f"{PREFIX}_delayed_ms_{SHORT_STEP_MS << number}"
+
+
+def short_key(steps: int, queue: str) -> str:
+    """As `delayed_key`, on the short ladder."""
+    return ".".join(f"{steps:0{SHORT_BITS}b}") + f".{queue}"
+
+
+def short_arrival_key(queue: str) -> str:
+    """As `arrival_key`: where the short ladder delivers."""
+    return "*." * SHORT_BITS + queue
+
+
+def short_rung_key(number: int, bit: str) -> str:
+    return "*." * (SHORT_BITS - 1 - number) + f"{bit}.#"
+
+
+def arrives(queue: str) -> str:
+    """What a connection notes when it has bound a queue where the ladder delivers."""
+    return f"@{queue}"
+
+
+def arrives_shortly(queue: str) -> str:
+    """The same of the short ladder. Of "" it says that the ladder is there."""
+    return f"\x00{queue}"
 
 
 def dead(queue: str) -> str:

@@ -132,13 +132,13 @@ class Publisher:
             return None
         declared = lines.declared
         for letter in letters:
-            if letter.delay or (letter.queue and letter.queue not in declared):
+            if letter.late or (letter.queue and letter.queue not in declared):
                 return None
         return lines
 
     async def _prepare(self, lines: Lines, letters: Sequence[Letter]) -> None:
         await self.prepare(lines, {letter.queue for letter in letters if letter.queue})
-        late = [letter for letter in letters if letter.delay]
+        late = [letter for letter in letters if letter.late]
         if late:
             async with lines.declaring:
                 await self._prepare_ladder(lines, late)
@@ -201,14 +201,11 @@ class Publisher:
         judge(await self._send(lines, [index_entry(queue)]), lines.declared)
 
     async def _prepare_ladder(self, lines: Lines, letters: Sequence[Letter]) -> None:
-        highest = names.rung(max(letter.delay for letter in letters))
-        if highest > lines.highest:
-            await follow(lines.connection, declaring.ladder(highest))
-            lines.highest = highest
-        for queue in {letter.queue for letter in letters}:
-            if f"@{queue}" not in lines.declared:
-                await follow(lines.connection, declaring.arrival(queue))
-                lines.declared.add(f"@{queue}")
+        for name, steps in declaring.delays(letters, lines.declared, lines.highest):
+            await follow(lines.connection, steps)
+            if name:
+                lines.declared.add(name)
+        lines.highest = max((lines.highest, *(names.rung(letter.delay) for letter in letters)))
 
     async def _send(self, lines: Lines, letters: Sequence[Letter]) -> Batch:
         """Answer what became of them: for as long as the connection lives, the broker has them and will tell."""
@@ -304,7 +301,7 @@ def unrouted(batch: Batch) -> list[Letter]:
 def forget(declared: set[str], letters: Sequence[Letter]) -> None:
     """What was declared for these is looked at again."""
     for letter in letters:
-        declared -= {letter.queue, f"@{letter.queue}"}
+        declared -= {letter.queue, names.arrives(letter.queue), names.arrives_shortly(letter.queue)}
 
 
 @contextmanager

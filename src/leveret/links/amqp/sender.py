@@ -113,7 +113,7 @@ class Sender:
         wire, letter = self._wire, letters[0]
         if wire is None or wire.broken or self._pid != os.getpid() or len(letters) > 1:
             return None
-        usable = letter.queue in wire.declared and not letter.delay and wire.connection.blocked is None
+        usable = letter.queue in wire.declared and not letter.late and wire.connection.blocked is None
         return wire if usable and wire.connection.alive() else None
 
     def _open(self, letters: Sequence[Letter], deadline: float, timeout: float, prepare: Prepare | None) -> Wire:
@@ -190,10 +190,10 @@ class Sender:
                 inherited.connection.drop()
 
     def _prepare(self, wire: Wire, letters: Sequence[Letter], deadline: float) -> None:
-        if len(letters) == 1 and letters[0].queue in wire.declared and not letters[0].delay:
+        if len(letters) == 1 and letters[0].queue in wire.declared and not letters[0].late:
             return
         queues = {letter.queue for letter in letters if letter.queue}
-        late = [letter for letter in letters if letter.delay]
+        late = [letter for letter in letters if letter.late]
         if queues <= wire.declared and not late:
             return
         with self.opening(deadline):
@@ -205,16 +205,11 @@ class Sender:
                     left = max(deadline - time.monotonic(), 0.0)
                     judge(self._send(wire, [index_entry(queue)], deadline, left), wire.declared)
                 wire.declared.add(queue)
-            if not late:
-                return
-            highest = names.rung(max(letter.delay for letter in late))
-            if highest > wire.highest:
-                follow(wire.connection, declaring.ladder(highest), deadline)
-                wire.highest = highest
-            for queue in {letter.queue for letter in late}:
-                if f"@{queue}" not in wire.declared:
-                    follow(wire.connection, declaring.arrival(queue), deadline)
-                    wire.declared.add(f"@{queue}")
+            for name, steps in declaring.delays(late, wire.declared, wire.highest):
+                follow(wire.connection, steps, deadline)
+                if name:
+                    wire.declared.add(name)
+            wire.highest = max((wire.highest, *(names.rung(letter.delay) for letter in late)))
 
     def _send(self, wire: Wire, letters: Sequence[Letter], deadline: float, timeout: float) -> Batch:
         connection = wire.connection

@@ -1,5 +1,7 @@
-"""Messages at rest in one in-process queue: ready by priority level and send order, suspects apart, delayed by time."""
+"""Messages at rest in one in-process queue: ready by priority level, lanes in turn, send order; suspects apart, delayed
+by time."""
 
+from collections import deque
 from heapq import heappop, heappush
 from typing import Final
 
@@ -54,8 +56,48 @@ class Row:
         return replace(known, place=place, due=due, encoded=self.posting.encoded, charges=self.charges)
 
 
-Lane = list[tuple[int, int, Row]]
-"""A heap of (seq, stamp, row)."""
+Heap = list[tuple[int, int, Row]]
+"""(seq, stamp, row)."""
+
+
+class Level:
+    """The ready rows of one queue and one priority. What has no lane is one more lane, called ""."""
+
+    __slots__ = ("lanes", "turns")
+
+    def __init__(self) -> None:
+        self.lanes: dict[str, Heap] = {"": []}
+        self.turns: deque[str] = deque()
+        """Whose turn it is, and whose are next; empty while nothing has a lane."""
+
+    def push(self, row: Row) -> None:
+        lane = row.posting.lane
+        if lane not in self.lanes:
+            self.lanes[lane] = []
+            if not self.turns:
+                self.turns.append("")
+            self.turns.append(lane)
+        heappush(self.lanes[lane], (row.seq, row.stamp, row))
+
+    def head(self) -> int | None:
+        """Answer the sequence number of the row that is next; lanes that have run empty lose their turn."""
+        turns = self.turns
+        while turns:
+            if (seq := head(self.lanes[turns[0]])) is not None:
+                return seq
+            lane = turns.popleft()
+            if lane:
+                del self.lanes[lane]
+            elif turns:
+                turns.append(lane)
+        return head(self.lanes[""])
+
+    def pop(self) -> Row:
+        """Take the row that `head` found."""
+        if not self.turns:
+            return heappop(self.lanes[""])[2]
+        self.turns.rotate(-1)
+        return heappop(self.lanes[self.turns[-1]])[2]
 
 
 class QueueState:
@@ -64,8 +106,8 @@ class QueueState:
     __slots__ = ("delayed", "ready", "suspects")
 
     def __init__(self) -> None:
-        self.ready: list[Lane] = [[] for _ in range(LEVELS)]
-        self.suspects: list[Lane] = [[] for _ in range(LEVELS)]
+        self.ready = [Level() for _ in range(LEVELS)]
+        self.suspects = [Level() for _ in range(LEVELS)]
         self.delayed: list[tuple[float, int, int, Row]] = []
 
     def add(self, row: Row, now: float) -> bool:
@@ -93,28 +135,27 @@ class QueueState:
         return self.delayed[0][0] if self.delayed else None
 
     def _push(self, row: Row) -> None:
-        lanes = self.suspects if row.suspect else self.ready
-        heappush(lanes[row.level], (row.seq, row.stamp, row))
+        (self.suspects if row.suspect else self.ready)[row.level].push(row)
 
 
-def head(lane: Lane) -> int | None:
+def head(heap: Heap) -> int | None:
     """Answer the sequence number of the first live row, dropping dead entries before it."""
-    while lane and lane[0][2].stamp != lane[0][1]:
-        heappop(lane)
-    return lane[0][0] if lane else None
+    while heap and heap[0][2].stamp != heap[0][1]:
+        heappop(heap)
+    return heap[0][0] if heap else None
 
 
 def take(queues: list[QueueState], levels: tuple[int, ...], credit: int, *, suspects: bool) -> list[Row]:
-    """Pop at most `credit` rows: in the order of `levels`, within one level oldest first over all queues."""
+    """Pop at most `credit` rows: in the order of `levels`, within one level the oldest of those whose turn it is in
+    their queue."""
     taken: list[Row] = []
     for level in levels:
-        lanes = [lane for queue in queues if (lane := (queue.suspects if suspects else queue.ready)[level])]
-        while lanes and len(taken) < credit:
-            heads = [(seq, lane) for lane in lanes if (seq := head(lane)) is not None]
+        found = [(queue.suspects if suspects else queue.ready)[level] for queue in queues]
+        while len(taken) < credit:
+            heads = [(seq, one) for one in found if (seq := one.head()) is not None]
             if not heads:
                 break
-            first = min(heads, key=lambda pair: pair[0])[1]
-            taken.append(heappop(first)[2])
+            taken.append(min(heads, key=lambda pair: pair[0])[1].pop())
         if len(taken) == credit:
             break
     return taken

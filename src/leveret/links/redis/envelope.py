@@ -22,9 +22,11 @@ UNREADABLE = "application/x-leveret-unreadable"
 
 
 class Past(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What happened to a message. `once`: its attempt, where a second copy is stopped at the door."""
+    """What happened to a message. `once`: its attempt, where a second copy is stopped at the door. `lane`: the one it
+    was sent to."""
 
     once: int | None = None
+    lane: str | None = None
     deliveries: int = 0
     charges: tuple[Charge, ...] = ()
 
@@ -97,7 +99,9 @@ def write(posting: Posting, priority: int, sent: float) -> bytes:
         ),
         encoded.content_type,
         encoded.content_encoding,
-        Past(once=posting.attempt) if posting.once else None,
+        Past(once=posting.attempt if posting.once else None, lane=posting.lane or None)
+        if posting.once or posting.lane
+        else None,
     )
     if len(encoded.headers) > FEW and not is_plain(encoded.headers):
         return _write_plainly(envelope)
@@ -210,6 +214,13 @@ def _read_strictly(raw: bytes) -> Envelope | None:
         return None
 
 
+def lane(raw: bytes) -> str:
+    """The lane it was sent to, or ""."""
+    envelope = read(raw) if b'"lane":' in raw else None
+    past = None if envelope is None else envelope.leveret
+    return (None if past is None else past.lane) or ""
+
+
 def priority(raw: bytes) -> int:
     """As it is on the wire."""
     envelope = read(raw)
@@ -236,8 +247,8 @@ def anew(raw: bytes) -> bytes:
     if envelope is None:
         return raw
     past = envelope.pop("leveret", {})
-    if "once" in past:
-        envelope["leveret"] = {"once": past["once"]}
+    if kept := {name: past[name] for name in ("once", "lane") if name in past}:
+        envelope["leveret"] = kept
     (envelope["properties"].get("delivery_info") or {}).pop("redelivered", None)
     return json.dumps(envelope).encode()
 

@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from leveret.errors import ImproperlyConfigured
-from leveret.model.delivery import Receipt, SessionId
+from leveret.model.delivery import Posting, Receipt, SessionId
 
 SEPARATOR = "\x06\x16"
+LANE = SEPARATOR + ":"
+"""Between a list and the name of one of its lanes (`scripts/lanes.lua`)."""
 KOMBU_STEPS = (0, 3, 6, 9)
 URGENT = 9
 """Celery's highest priority; larger numbers count as it."""
@@ -85,6 +87,11 @@ class Names:
         """The list of a message, by the priority on the wire."""
         return queue + self._by_priority[priority]
 
+    def place(self, posting: Posting, wire: int) -> str:
+        """The list of a posting, or of its lane there."""
+        own = posting.queue + self._by_priority[wire]
+        return f"{own}{LANE}{posting.lane}" if posting.lane else own
+
     def on_wire(self, priority: int) -> int:
         """A posting's priority as the list's step has it: 0 is claimed first."""
         capped = 0 if priority < 0 else min(priority, URGENT)
@@ -116,6 +123,11 @@ class Names:
 def queue_of(list: str) -> str:
     """The queue of a list, whether its suspects or not."""
     return list.removeprefix(SUSPECTS).partition(SEPARATOR)[0]
+
+
+def without_lane(list: str) -> str:
+    """The list of a lane."""
+    return list.partition(LANE)[0]
 
 
 def suspects_of(queue: str) -> str:

@@ -7,6 +7,7 @@ import msgspec
 
 from leveret.errors import EncodeError
 from leveret.links.sql.connection import Connection
+from leveret.links.sql.lanes.entering import Newcomers, make_ready
 from leveret.model.delivery import Charge, DeadLetter, Delivery, Encoded, Posting, Receipt
 
 URGENT = 9
@@ -71,10 +72,10 @@ def add(connection: Connection, postings: Sequence[Posting], now: float, high_fi
     last, done = connection.execute("last_place").fetchone()
     if len(postings) == 1 and last - done < UNSORTED // 2:
         posting = postings[0]
-        if posting.not_before is None or posting.not_before <= now:
+        if not posting.lane and (posting.not_before is None or posting.not_before <= now):
             add_unsorted(connection, posting, last + 1, now, high_first)
             return
-    if all(posting.not_before is None and not posting.once for posting in postings):
+    if all(posting.not_before is None and not posting.once and not posting.lane for posting in postings):
         add_plain(connection, postings, last, now, high_first)
         return
     sort(connection)
@@ -82,22 +83,29 @@ def add(connection: Connection, postings: Sequence[Posting], now: float, high_fi
     messages: list[tuple[Any, ...]] = []
     ready: list[tuple[int, int, int]] = []
     delayed: list[tuple[float, int, int]] = []
+    in_lanes = Newcomers(connection)
     added = connection.added
     for posting in postings:
         if posting.once and is_copy(connection, posting, now):
             continue
         seq += 1
         row = row_of(connection, posting, seq, now, high_first)
-        messages.append(row)
-        if posting.not_before is not None and posting.not_before > now:
+        waits = posting.not_before is not None and posting.not_before > now
+        if posting.lane:
+            in_lanes.add(row, posting.lane, due=not waits)
+        else:
+            messages.append(row)
+        if posting.not_before is not None and waits:
             delayed.append((posting.not_before, seq, row[2]))
             if posting.not_before - now < SOON_SECONDS:
                 # Whoever idles must learn of it before it is due, not at the next look at the file.
                 added.setdefault(row[2], 1)
         else:
-            ready.append((row[2], row[3], seq))
+            if not posting.lane:
+                ready.append((row[2], row[3], seq))
             added[row[2]] = added.get(row[2], 0) + 1
     connection.executemany("add_message", messages)
+    in_lanes.write()
     if ready:
         connection.executemany("add_ready", ready)
     if delayed:
@@ -214,8 +222,11 @@ def put_back(connection: Connection, seq: int, now: float, *, delay: float, coun
     if delay > 0:
         connection.execute("delay_message", (now + delay, seq))
         return
-    for (queue,) in connection.execute("put_back", (seq,)).fetchall():
+    queues = connection.execute("put_back", (seq,)).fetchall()
+    for (queue,) in queues:
         connection.added[queue] = connection.added.get(queue, 0) + 1
+    if not queues:
+        come(connection, [seq])
 
 
 def remove(connection: Connection, seq: int, once: int) -> None:
@@ -234,11 +245,19 @@ def park(connection: Connection, seq: int, once: int, reason: str, now: float) -
 def promote(connection: Connection, now: float, limit: int) -> int:
     """Move what is due to its place among the ready; answers how many moved."""
     queues = connection.execute("ready_due", (now, limit)).fetchall()
-    if queues:
+    in_lanes = [seq for (seq,) in connection.execute("due_in_lanes", (now, limit))]
+    if queues or in_lanes:
         connection.execute("drop_due", (now, limit))
     for (queue,) in queues:
         connection.added[queue] = connection.added.get(queue, 0) + 1
-    return len(queues)
+    come(connection, in_lanes)
+    return len(queues) + len(in_lanes)
+
+
+def come(connection: Connection, seqs: list[int]) -> None:
+    """Let messages that have lanes wait for their turn from now on."""
+    for queue, count in make_ready(connection, seqs).items() if seqs else ():
+        connection.added[queue] = connection.added.get(queue, 0) + count
 
 
 def next_due(connection: Connection) -> float | None:

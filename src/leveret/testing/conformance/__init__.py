@@ -24,6 +24,7 @@ are broken: by the sockets that a `ports.driver.Witness` shows, or as a subclass
 """
 
 from leveret.testing.conformance.deaths import TestDeaths
+from leveret.testing.conformance.lanes import TestComingBackToALane, TestCountingLanes, TestLanes
 from leveret.testing.conformance.messages import TestClaims, TestEndings, TestMessages
 from leveret.testing.conformance.operating import TestCounts, TestDeadLetters, TestFind, TestPurge, TestTrace
 from leveret.testing.conformance.order import TestDelays, TestOrder, TestPriorities
@@ -34,9 +35,11 @@ from leveret.testing.conformance.settling.commits import TestCommit, TestTheDoor
 
 __all__ = [
     "TestClaims",
+    "TestComingBackToALane",
     "TestCommit",
     "TestCommitAndClaim",
     "TestConnections",
+    "TestCountingLanes",
     "TestCounts",
     "TestDeadLetters",
     "TestDeaths",
@@ -45,6 +48,7 @@ __all__ = [
     "TestFind",
     "TestJoins",
     "TestKeeping",
+    "TestLanes",
     "TestLeases",
     "TestMessages",
     "TestOrder",

@@ -11,7 +11,7 @@ from pamqp import commands
 
 from leveret.config.settings import Settings
 from leveret.errors import EncodeError, ImproperlyConfigured, OperationalError, QueueNotFound
-from leveret.links.amqp import declaring, names
+from leveret.links.amqp import declaring, letters, names
 from leveret.links.amqp.declaring import Place, Steps
 from leveret.links.amqp.protocol.connection import marshal
 from leveret.links.amqp.protocol.errors import ChannelClosed
@@ -479,6 +479,31 @@ def test_a_taller_ladder_grows_on_a_shorter_one() -> None:
 
     made = {fields["queue"] for name, fields in server.made[before:] if name == "Queue.Declare"}
     assert made == {names.level(2), names.level(3)}
+
+
+def test_the_short_ladder_is_made_at_once_with_a_delivery_of_its_own() -> None:
+    server = Server()
+
+    server.run(declaring.short_ladder())
+    before = len(server.made)
+    server.run(declaring.short_ladder())
+
+    rungs = [names.short_level(number) for number in range(names.SHORT_BITS)]
+    queues = [fields["queue"] for name, fields in server.made if name == "Queue.Declare"]
+    assert queues == [names.UNROUTABLE, *rungs] and len(server.made) == before
+    below = [fields["arguments"]["x-dead-letter-exchange"] for _, fields in server.made if "x-overflow" in str(fields)]
+    assert below == [names.SHORT_DELIVERY, *rungs[:-1]]
+
+
+def test_letters_ask_for_what_is_missing_of_their_ladders_and_no_more() -> None:
+    long, short = (letters.delayed("q", delay, b"", b"") for delay in (5.0, 0.3))
+
+    first = declaring.delays([long, short], set(), -1)
+    noted = {name for name, _ in first}
+
+    assert noted == {"", names.arrives("q"), names.arrives_shortly(""), names.arrives_shortly("q")}
+    assert declaring.delays([long, short], noted, 2) == []
+    assert [name for name, _ in declaring.delays([short], set(), -1)] == ["\0", "\0q"]
 
 
 def test_an_own_queue_is_found_made_or_another_processs() -> None:

@@ -71,7 +71,21 @@ def test_a_transient_message_is_one() -> None:
     assert read_properties(letters.letter(posting(), NOW, mode=1).properties).delivery_mode == 1
 
 
-@pytest.mark.parametrize(("delay", "seconds"), [(0.001, 1), (1.0, 1), (1.2, 2), (60.0, 60), (86_400.5, 86_401)])
+@pytest.mark.parametrize(
+    ("delay", "steps"), [(0.0001, 1), (0.032, 1), (0.0321, 2), (0.5, 16), (0.96, 30), (0.991, 31), (0.992, 31)]
+)
+def test_what_waits_less_than_a_second_takes_the_short_ladder_and_is_never_early_there(
+    delay: float, steps: int
+) -> None:
+    letter = letters.delayed("photos", delay, b"", b"")
+
+    assert letter.exchange == names.short_level(names.rung(steps))
+    assert letter.routing_key == names.short_key(steps, "photos")
+    assert (letter.short, letter.delay, letter.late) == (steps, 0, True)
+    assert steps * names.SHORT_STEP_MS / 1000 >= delay
+
+
+@pytest.mark.parametrize(("delay", "seconds"), [(0.993, 1), (1.0, 1), (1.2, 2), (60.0, 60), (86_400.5, 86_401)])
 def test_an_early_message_takes_the_ladder_and_is_never_early_there(delay: float, seconds: int) -> None:
     letter = letters.letter(posting(not_before=NOW + delay), NOW)
 

@@ -50,6 +50,22 @@ def test_a_message_waits_on_exactly_the_rungs_of_its_bits_and_arrives(seconds: i
     assert matches(names.arrival_key("photos.high"), key)
 
 
+@pytest.mark.parametrize("steps", [1, 2, 5, 16, 30, 31])
+def test_a_short_delay_waits_on_exactly_the_rungs_of_its_bits_and_arrives(steps: int) -> None:
+    key = names.short_key(steps, "photos.high")
+    waited, level = 0, names.rung(steps)
+
+    while level >= 0:
+        waits, passes = matches(names.short_rung_key(level, "1"), key), matches(names.short_rung_key(level, "0"), key)
+        assert waits != passes
+        waited += waits << level
+        level -= 1
+
+    assert waited == steps
+    assert matches(names.short_arrival_key("photos.high"), key)
+    assert not matches(names.short_arrival_key("high"), key) and not matches(names.arrival_key("photos.high"), key)
+
+
 @pytest.mark.parametrize("other", ["high", "photos", "photos.high.more", "a.photos.high", "photos.low"])
 def test_it_arrives_in_no_other_queue(other: str) -> None:
     assert not matches(names.arrival_key(other), names.delayed_key(5, "photos.high"))

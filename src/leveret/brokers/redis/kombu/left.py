@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from leveret.links.redis import envelope
-from leveret.links.redis.names import Names
+from leveret.links.redis.names import Names, without_lane
 from leveret.links.redis.results.verbs import Verbs
 from leveret.links.redis.scripts import Verb, ask, good, run, script
 
@@ -26,7 +26,7 @@ def finish(names: Names, results: Verbs) -> Verb[None]:
     if ended:
         yield from run(script("fired"), [([join.decode() for join in ended], [results.remembered])])
     answers = yield [
-        ("RPUSH", names.key(name.decode()), envelope.changed(raw, counted=True))
+        ("RPUSH", names.key(without_lane(name.decode())), envelope.changed(raw, counted=True))
         for join, name, raw in left
         if join not in ended
     ]

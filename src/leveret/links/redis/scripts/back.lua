@@ -13,7 +13,7 @@ for at = 2, #ARGV, 5 do
     if ARGV[at + 4] ~= '' then
       delay(list, ARGV[at + 2], now() + tonumber(ARGV[at + 4]))
     else
-      redis.call('RPUSH', P .. list, ARGV[at + 2])
+      push(redis.call, 'RPUSH', list, ARGV[at + 2])
       came[queue_of(list)] = (came[queue_of(list)] or 0) + 1
     end
   end

@@ -60,7 +60,7 @@ local function finish(at)
     if ARGV[at + 2] ~= '' then
       delay(list, ARGV[at + 1], now() + tonumber(ARGV[at + 2]))
     else
-      redis.call('RPUSH', P .. list, ARGV[at + 1])
+      push(redis.call, 'RPUSH', list, ARGV[at + 1])
       ring(queue_of(list), 1)
     end
   elseif ARGV[at] == 'reject' then

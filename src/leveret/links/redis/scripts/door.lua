@@ -32,6 +32,7 @@ end
 
 -- Puts in what ARGV says from place `at` to place `last`, in its order:
 --   "+" list count raw...   plain messages; a list's are told together
+--   "/" list count raw...   the same of a lane
 --   "?" list raw due id attempt document_key facts_key   one that may wait (due: unix time or ""), and that is stopped
 --                                                        at the door unless its id is ""
 --   "!" channel raw         one for whoever listens; the channel has its prefix
@@ -48,6 +49,13 @@ local function post(at, last)
         end
       end
       if not put_off then ring(queue_of(ARGV[at + 1]), count) end
+      at = at + 3 + count
+    elseif ARGV[at] == '/' then
+      local count = tonumber(ARGV[at + 2])
+      for first = at + 3, at + 2 + count, 1000 do
+        push(redis.call, 'LPUSH', ARGV[at + 1], unpack(ARGV, first, math.min(first + 999, at + 2 + count)))
+      end
+      ring(queue_of(ARGV[at + 1]), count)
       at = at + 3 + count
     elseif ARGV[at] == '!' then
       redis.call('PUBLISH', ARGV[at + 1], ARGV[at + 2])

@@ -4,6 +4,7 @@ local P = ARGV[1]
 local DOOR_SECONDS = 86400
 local FLEET = P .. 'leveret:'  -- what the names in `fleet` begin with
 --#include clock
+--#include lanes
 
 local function queue_of(list)
   return string.match(list, '^(.-)\6\22') or list
@@ -61,7 +62,7 @@ local function promote(most)
   local gone, came = {}, {}
   for i, member in ipairs(due) do
     local list = string.match(member, '^%d+ (.*)$')
-    if raws[i] and type(redis.pcall('LPUSH', P .. list, raws[i])) == 'table' then
+    if raws[i] and type(push(redis.pcall, 'LPUSH', list, raws[i])) == 'table' then
       redis.call('ZADD', P .. 'leveret:delayed', now() + ANOTHERS_SECONDS, member)
     else
       gone[#gone + 1] = member
@@ -95,11 +96,11 @@ local function put(list, raw, due)
     delay(list, raw, due)
     return
   end
-  if put_off then
+  if put_off and not string.find(list, LANE, 1, true) then
     kept[list] = kept[list] or {}
     table.insert(kept[list], raw)
   else
-    redis.call('LPUSH', P .. list, raw)
+    push(redis.call, 'LPUSH', list, raw)
   end
   ring(queue_of(list), 1)
 end

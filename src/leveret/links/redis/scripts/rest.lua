@@ -13,6 +13,11 @@ for step = 5 + queues, #ARGV do
   for i = 5, 4 + queues do lists[#lists + 1] = P .. ARGV[i] .. ARGV[step] end
 end
 if redis.call('EXISTS', unpack(lists)) > 0 then return {1} end
+if redis.call('EXISTS', P .. 'leveret:lanes') == 1 then
+  for _, list in ipairs(lists) do
+    if redis.call('HEXISTS', P .. 'leveret:lanes', string.sub(list, #P + 1)) == 1 then return {1} end
+  end
+end
 even_when_full()
 for i = 5, 4 + queues do redis.call('SADD', P .. 'leveret:idle:' .. ARGV[i], session) end
 local watches = 0

@@ -6,7 +6,8 @@ local queues = tonumber(ARGV[3])
 for i = 4, 3 + queues do
   if redis.call('SREM', P .. 'leveret:idle:' .. ARGV[i], ARGV[2]) == 0 then
     for step = 4 + queues, #ARGV do
-      if redis.call('EXISTS', P .. ARGV[i] .. ARGV[step]) == 1 then
+      local list = ARGV[i] .. ARGV[step]
+      if redis.call('EXISTS', P .. list) == 1 or redis.call('HEXISTS', P .. 'leveret:lanes', list) == 1 then
         ring(ARGV[i], 1)
         break
       end

@@ -9,7 +9,7 @@ if not since or tonumber(since) > tonumber(ARGV[4]) then return 0 end
 redis.call('ZREM', index, tag)
 if redis.call('HDEL', hash, tag) == 0 then return 0 end
 for at = 6, #ARGV, 2 do
-  redis.call('RPUSH', P .. ARGV[at], ARGV[at + 1])
+  push(redis.call, 'RPUSH', ARGV[at], ARGV[at + 1])
   ring(queue_of(ARGV[at]), 1)
 end
 return 1

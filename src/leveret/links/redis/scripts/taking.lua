@@ -20,13 +20,37 @@ local function take(at)
   end
 
   promote(100)
-  local answer = {'new', 0, redis.call('EXISTS', P .. 'leveret:revoked')}
+  local answer = {'new', 0, redis.call('EXISTS', P .. 'leveret:revoked', P .. 'leveret:lanes')}
+  local lanes = answer[3] > 0 and redis.call('EXISTS', P .. 'leveret:lanes') == 1
+  if lanes then answer[3] = answer[3] - 1 end
   local taken, wrong, came = 0, nil, {}
   for step = at + 5 + queues, #ARGV do
     for turn = 0, queues - 1 do
       -- Queues take turns, so that a busy one does not keep the others waiting.
       local queue = ARGV[at + 5 + (number + turn) % queues]
       local list = queue .. ARGV[step]
+      if lanes and room > 0 and redis.call('HEXISTS', P .. 'leveret:lanes', list) == 1 then
+        -- Made here, where there are lanes: a script pays for each function it makes.
+--#include turns
+        local function took(from, raw)
+          answer[#answer + 1] = from
+          answer[#answer + 1] = {raw}
+          room, taken = room - 1, taken + 1
+          came[queue] = (came[queue] or 0) + 1
+        end
+        local function plain()
+          local raw = redis.pcall('RPOP', P .. list)
+          if type(raw) == 'table' then
+            wrong = raw
+            raw = nil
+          end
+          local young = kept[list]
+          if not raw and young then raw = table.remove(young, 1) end
+          if raw then took(list, raw) end
+          return raw
+        end
+        take_turns(list, room, plain, took)
+      end
       -- Not `call`: somebody else's key under a queue's name must not take along what was popped before it.
       local raws = room > 0 and redis.pcall('RPOP', P .. list, room)
       if raws and raws.err then

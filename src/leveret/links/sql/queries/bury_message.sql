@@ -1,2 +1,2 @@
-INSERT INTO dead (id, queue, level, attempt, once, reason, at, encoded, charges)
-SELECT id, queue, level, attempt, once, ?, ?, encoded, charges FROM messages WHERE seq = ?
+INSERT INTO dead (id, queue, level, attempt, once, reason, at, encoded, charges, lane)
+SELECT id, queue, level, attempt, once, ?, ?, encoded, charges, lane FROM messages WHERE seq = ?

@@ -1,1 +1,1 @@
-DELETE FROM dead WHERE id = ? RETURNING id, queue, level, attempt, once, encoded
+DELETE FROM dead WHERE id = ? RETURNING id, queue, level, attempt, once, encoded, lane

@@ -1,0 +1,1 @@
+INSERT INTO turns (queue, level, turn, seq) VALUES (?, ?, ?, ?)

@@ -1,0 +1,1 @@
+SELECT level, turn, plain FROM rounds WHERE queue = ?

@@ -1,0 +1,1 @@
+SELECT 1 FROM turns WHERE queue = ? AND level = ? LIMIT 1

@@ -1,0 +1,1 @@
+INSERT INTO claims (seq, session, number) VALUES (?, ?, ?)

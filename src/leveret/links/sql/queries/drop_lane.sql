@@ -1,0 +1,1 @@
+DELETE FROM lanes WHERE queue = ? AND level = ? AND lane = ? AND turn <= ?

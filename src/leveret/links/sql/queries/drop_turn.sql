@@ -1,0 +1,1 @@
+DELETE FROM turns WHERE queue = ? AND level = ? AND turn = ? AND seq = ?

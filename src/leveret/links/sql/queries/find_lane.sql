@@ -1,0 +1,1 @@
+SELECT queue, level, lane, turn FROM messages WHERE seq = ?

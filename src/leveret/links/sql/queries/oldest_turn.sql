@@ -1,0 +1,1 @@
+SELECT sent FROM messages WHERE seq = (SELECT min(seq) FROM turns WHERE queue = ?)

@@ -1,0 +1,1 @@
+SELECT once, count, charges, encoded, lane FROM messages WHERE seq = ?
