@@ -43,6 +43,7 @@ DRILLS: dict[str, list[str]] = {
     "beat": ["-m", "pytest", "tests/interop/rabbitmq/test_beat.py", "-s"],
     "revoke": ["-m", "pytest", "tests/e2e/test_revoke.py", "-k", "revoked", "-s"],
     "terminate": ["-m", "pytest", "tests/e2e/test_revoke.py", "-k", "terminate", "-s"],
+    "batch": ["-m", "pytest", "tests/e2e/test_batch.py", "-s"],
     "producers": ["-m", "pytest", "tests/e2e/test_producers.py", "-s"],
 }
 
