@@ -138,8 +138,8 @@ class Intake:
         return taken
 
     async def _get(self, credit: int, idle: int) -> list[Delivered]:
-        """While paused: what idle slots can begin, or what needs none, from one queue after the other. Consumers begin anew where
-        nothing was found, or where tasks are short."""
+        """While paused: what idle slots can begin, or what needs none, from one queue after the other. Consumers begin
+        anew where nothing was found, or where tasks are short."""
         taken: list[Delivered] = []
         short = credit >= 2 * (idle or credit)
         for _ in self.queues:
