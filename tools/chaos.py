@@ -47,6 +47,7 @@ DRILLS: dict[str, list[str]] = {
     "dependency": ["-m", "pytest", "tests/e2e/limits/test_dependency.py", "-s"],
     "limits-mutants": ["-m", "pytest", "tests/e2e/limits/test_mutants.py", "-s"],
     "fairness": ["-m", "pytest", "tests/e2e/test_fairness.py", "-k", "equal_shares", "-s"],
+    "batch": ["-m", "pytest", "tests/e2e/test_batch.py", "-s"],
     "producers": ["-m", "pytest", "tests/e2e/test_producers.py", "-s"],
 }
 

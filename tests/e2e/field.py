@@ -16,6 +16,10 @@ from typing import Any
 import pytest
 from tests.e2e.harness import ROOT
 
+from leveret.cli.verbs.target import on_drivers
+from leveret.model.delivery import QueueCounts
+from leveret.wiring.drivers import Drivers
+
 
 class Ear:
     """Hears what tasks tell, in order; `on` is called with each word as it comes."""
@@ -57,20 +61,19 @@ class Field:
         monkeypatch: pytest.MonkeyPatch,
         module: str = "tests.e2e.revoke_app",
     ) -> None:
-        self.ear = Ear()
+        self.ear, self._module = Ear(), module
         self._folder, self._nodes = folder, list[subprocess.Popen[bytes]]()
         self.places = {"REVOKE_BROKER": broker, "REVOKE_RESULTS": results, "REVOKE_PORT": str(self.ear.port)}
         for name, value in self.places.items():
             monkeypatch.setenv(name, value)
         sys.modules.pop(module, None)
-        self.module = module
         self.tasks: Any = import_module(module)
         self.app = self.tasks.app
 
     def node(self, *options: str) -> "subprocess.Popen[bytes]":
         with (self._folder / f"node-{len(self._nodes)}.log").open("wb") as log:
             node = subprocess.Popen(
-                [sys.executable, "-m", "leveret.cli", "worker", "-A", self.module, "-l", "INFO", *options],
+                [sys.executable, "-m", "leveret.cli", "worker", "-A", self._module, "-l", "INFO", *options],
                 cwd=ROOT,
                 env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}", **self.places},
                 stdout=log,
@@ -95,6 +98,18 @@ class Field:
     def ended(self, timeout: float = 20.0) -> int:
         """Wait for the last node's end; answers its exit code."""
         return self._nodes[-1].wait(timeout)
+
+    def left(self) -> dict[str, int]:
+        """What stands in all queues; None of a broker that does not tell is nothing."""
+
+        async def look(drivers: Drivers) -> tuple[QueueCounts, ...]:
+            return await drivers.broker.admin().counts()
+
+        counts = on_drivers(self.app.conf.settings, look)
+        return {
+            "ready": sum(one.ready + (one.delayed or 0) for one in counts),
+            "claimed": sum(one.claimed or 0 for one in counts),
+        }
 
     def logs(self) -> str:
         return "\n".join(path.read_text(errors="replace")[-2000:] for path in sorted(self._folder.glob("node-*.log")))

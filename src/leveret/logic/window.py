@@ -18,6 +18,10 @@ UNCLAIMED_SECONDS = 0.060
 sent before what waits here, and must go back before it, or with it, to keep its place."""
 
 
+MOST_ASIDE = 16_383
+"""A prefetch has 16 bits."""
+
+
 class Window:
     """One process's window. Owned by the I/O loop."""
 
@@ -43,6 +47,11 @@ class Window:
         if self.prefetch < most and self._taken >= max(_LEAST_RUN, STEP * self.prefetch):
             return min(most, STEP * self.prefetch)
         return self.prefetch
+
+    def wanted_aside(self, credit: int, held: int) -> int:
+        """As `wanted` where messages need no slot and `held` of them stay unacknowledged meanwhile. Each step is a
+        further consumer, so it doubles; never less than there is."""
+        return max(self.prefetch, 1 << min(held + credit, MOST_ASIDE).bit_length())
 
     def change(self, prefetch: int) -> None:
         self.prefetch, self._taken = prefetch, 0

@@ -92,6 +92,10 @@ class Claim(Struct, frozen=True, kw_only=True):
     """The worker ends when this brings nothing: a broker that pushes must make sure that nothing is on its way."""
     idle: int = 0
     """Slots that run nothing; credit beyond it means that tasks are short. 0: not told."""
+    aside: bool = False
+    """What came lately needed no slot (calls that wait for a batch, paused tasks): credit beyond `idle` is for such."""
+    held: int = 0
+    """With it: deliveries of this session that wait for company, unacknowledged."""
 
 
 class Return(Struct, frozen=True, kw_only=True):

@@ -188,6 +188,8 @@ class Consumer:
             number=self._number,
             suspects=self._options.quarantine,
             idle=self._dispatcher.idle(),
+            aside=self._dispatcher.appetite.growing,
+            held=len(self._dispatcher.gathered()),
             last=last,
         )
 

@@ -40,7 +40,7 @@ class Dispatcher:
         self._clock, self._executor, self._rules = parts.clock, parts.executor, parts.rules
         # What a quarantine child holds when it dies is convicted: it never holds more than what it runs.
         self._credit = Credit(1 if options.quarantine else options.prefetch_multiplier)
-        self._appetite = Appetite(0) if options.quarantine else Appetite()
+        self.appetite = Appetite(0) if options.quarantine else Appetite()
         self.limits = Limits(
             options=options, executor=parts.executor, exceeded=self._exceeded, soft_struck=self._soft_struck
         )
@@ -78,7 +78,7 @@ class Dispatcher:
         if self.gatekeeper.exits.crowded():
             return 0
         idle = self._executor.idle()
-        return self._appetite.wanted(min(idle * self._credit.per_slot, max(idle, MOST_AT_ONCE)))
+        return self.appetite.wanted(min(idle * self._credit.per_slot, max(idle, MOST_AT_ONCE)))
 
     def idle(self) -> int:
         """Slots that run nothing and have nothing queued."""
@@ -90,7 +90,7 @@ class Dispatcher:
 
     def rest(self) -> None:
         self._credit.rest()
-        self._appetite.rest()
+        self.appetite.rest()
 
     def names(self) -> tuple[str, ...]:
         """`name[id]` of what runs."""
@@ -101,7 +101,7 @@ class Dispatcher:
     async def accept(self, deliveries: tuple[Delivery, ...], fresh: frozenset[str] = frozenset()) -> None:
         """Take over a claim's deliveries: each is started, settled without a run, or given back."""
         jobs = await self.intake.take(deliveries, fresh)
-        self._appetite.took(len(deliveries), self._queue(jobs) if jobs else 0)
+        self.appetite.took(len(deliveries), self._queue(jobs) if jobs else 0)
 
     def _queue(self, jobs: list[Job]) -> int:
         """Answers how many of them need a slot now."""

@@ -33,6 +33,14 @@ def test_with_several_slots_only_what_ran_becomes_suspect() -> None:
     )
 
 
+def test_the_calls_of_a_batch_are_suspects_for_nobody_knows_which_it_was() -> None:
+    both = (Receipt("r-a"), Receipt("r-b"))
+
+    assert settle_estate(DEATH, page("a", "b")) == Estate(
+        Reaping(session=SESSION, suspect_others=True, suspects=both), both, ("a", "b")
+    )
+
+
 @pytest.mark.parametrize("slots", [1, 8])
 def test_nothing_ran_so_nobody_is_suspected(slots: int) -> None:
     assert settle_estate(DEATH, page(slots=slots)) == Estate(Reaping(session=SESSION))

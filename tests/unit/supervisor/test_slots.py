@@ -11,7 +11,7 @@ from leveret.model.delivery import Receipt
 from leveret.model.message import Message, TaskId
 from leveret.model.node import Running
 from leveret.model.task import TaskDefinition
-from leveret.ports.executor import Job
+from leveret.ports.executor import Job, batch_of
 from leveret.ports.slots import SlotPage
 from leveret.supervisor.slots import (
     HEADER_BYTES,
@@ -21,6 +21,7 @@ from leveret.supervisor.slots import (
     SlotReader,
     SlotWriter,
     make_page,
+    remove_page,
 )
 
 DEFINITION = TaskDefinition(name="tasks.add", run=print)
@@ -80,6 +81,50 @@ def test_slots_are_told_apart(writer: SlotWriter, reader: SlotReader) -> None:
     writer.end(1)
 
     assert [running.id for running in reader.view().running] == ["task-0", "task-2"]
+
+
+def test_every_call_of_a_batch_is_named_until_it_ends(writer: SlotWriter, reader: SlotReader) -> None:
+    writer.begin(0, batch_of(job(f"id-{n}", receipt=f"r-{n}", limit=5.0) for n in range(500)), 10.0)
+    writer.begin(1, job("alone"), 11.0)
+
+    running = reader.view().running
+
+    assert [(one.id, one.receipt, one.deadline) for one in running] == [
+        *((f"id-{n}", f"r-{n}", 15.0) for n in range(500)),
+        ("alone", "r", None),
+    ]
+    writer.end(0)
+    writer.begin(2, job("next"), 12.0)
+    assert [one.id for one in reader.view().running] == ["alone", "next"]
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut", "another's"])
+def test_a_batch_whose_calls_cannot_be_read_is_torn(
+    path: Path, writer: SlotWriter, reader: SlotReader, damage: str
+) -> None:
+    beside = Path(f"{path}.0")
+    writer.begin(0, batch_of([job("old"), job("older")]), 1.0)
+    before = beside.read_bytes()
+    writer.begin(0, batch_of([job("a"), job("b")]), 2.0)
+    match damage:
+        case "gone":
+            beside.unlink()
+        case "cut":
+            beside.write_bytes(beside.read_bytes()[:-3])
+        case _:
+            beside.write_bytes(before)
+
+    view = reader.view()
+
+    assert (view.running, view.torn) == ((), 1)
+
+
+def test_a_page_goes_with_what_lies_beside_it(path: Path, writer: SlotWriter) -> None:
+    writer.begin(2, batch_of([job("a"), job("b")]), 1.0)
+
+    remove_page(str(path), 3)
+
+    assert not list(path.parent.iterdir())
 
 
 def test_the_workers_own_time_limit_is_the_default(path: Path, reader: SlotReader) -> None:

