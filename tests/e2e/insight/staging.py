@@ -32,7 +32,7 @@ HOLDER = SessionId("holder")
 class Stage:
     """An app on a broker, with one node that runs queue `served`; `seeming` is one that consumes and runs nothing."""
 
-    def __init__(self, folder: Path, broker: str, results: str = "") -> None:
+    def __init__(self, folder: Path, broker: str, results: str = "", queues: str = "served") -> None:
         self.folder, self.places = folder, {"EXPLAIN_BROKER": broker, "EXPLAIN_RESULTS": results}
         os.environ.update(self.places)
         sys.modules.pop(TASKS, None)
@@ -40,14 +40,14 @@ class Stage:
         self.app = self.tasks.app
         self.results: dict[str, Any] = {}
         self.wrong: dict[str, str] = {}
-        self._node = self._start()
+        self._node = self._start(queues)
 
-    def _start(self) -> "subprocess.Popen[bytes]":
+    def _start(self, queues: str) -> "subprocess.Popen[bytes]":
         with (self.folder / "node.log").open("wb") as log:
             return subprocess.Popen(
                 [
                     *(sys.executable, "-m", "leveret.cli", "worker", "-A", TASKS),
-                    *("-P", "prefork", "-c", "2", "-Q", "served", "-n", "real@here"),
+                    *("-P", "prefork", "-c", "2", "-Q", queues, "-n", "real@here"),
                 ],
                 cwd=ROOT,
                 env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}", **self.places},
@@ -227,6 +227,8 @@ def paused_queue(stage: Stage) -> Any:
 
 def paused_task(stage: Stage) -> Any:
     stage.app.control.pause(task=stage.tasks.halted)
+    # Nodes read once a second what is paused.
+    time.sleep(1.2)
     return stage.tasks.halted.delay()
 
 

@@ -62,7 +62,7 @@ def healthy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         server.call("FLUSHALL")
         vhost = [request.getfixturevalue("rabbit").vhost().url] if request.param == "rabbitmq" else []
         places = (*vhost, server.url)
-    made = Stage(tmp_path_factory.mktemp(request.param), *places)
+    made = Stage(tmp_path_factory.mktemp(request.param), *places, queues="served,halted")
     try:
         assert made.tasks.add.delay(1).get(timeout=30) == 1, made.log()
         yield made

@@ -50,7 +50,9 @@ def _died(facts: CallFacts) -> str:
     assert facts.place is not None
     charges = facts.place.charges
     if len(charges) < 2:
-        return facts.place.reason
+        # Parked by one who only found the outcome stored: that says what it failed with.
+        known = facts.stored is not None and facts.place.reason == "failed" and facts.stored.error
+        return f"failed: {known}" if known else facts.place.reason
     reasons = list(dict.fromkeys(charge.reason for charge in charges))
     return f"it killed {len(charges)} processes by {' and '.join(reasons)}"
 
