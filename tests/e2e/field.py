@@ -95,6 +95,11 @@ class Field:
                 pass
             node.wait()
 
+    def stop(self) -> None:
+        """Have the last node end what it runs, give the rest back, and end."""
+        self._nodes[-1].send_signal(signal.SIGTERM)
+        self.ended()
+
     def ended(self, timeout: float = 20.0) -> int:
         """Wait for the last node's end; answers its exit code."""
         return self._nodes[-1].wait(timeout)

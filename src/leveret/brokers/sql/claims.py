@@ -123,7 +123,7 @@ def take_turns(connection: Connection, claim: Claim, session: int) -> tuple[Deli
     names = dict.fromkeys(claim.queues)
     queues = [number for name in names if (number := connection.known_queue(name)) is not None]
     chosen = taking.choose(connection, queues, claim.credit)
-    taken = {head.seq: take_in_lane(connection, head, claim, session) for head in chosen if head.in_lane}
+    taken = take_in_lanes(connection, [head for head in chosen if head.in_lane], claim, session)
     cuts = {(head.level, head.queue): head.seq for head in chosen if not head.in_lane}
     for (place, queue), last in cuts.items():
         rows = take_cut(connection, (place, last, queue), claim, session)
@@ -132,14 +132,22 @@ def take_turns(connection: Connection, claim: Claim, session: int) -> tuple[Deli
     return tuple(taken[head.seq] for head in chosen)
 
 
-def take_in_lane(connection: Connection, head: taking.Head, claim: Claim, session: int) -> Delivery:
-    place = (head.queue, head.level)
-    once, count, charges, blob, lane = connection.execute("read_in_lane", (head.seq,)).fetchone()
-    connection.execute("claim_one", (head.seq, session, claim.number))
-    connection.execute("drop_turn", (*place, head.turn, head.seq))
-    connection.execute("drop_lane", (*place, lane, head.turn))
-    receipt = write_receipt(head.seq, session, claim.number, once)
-    return messages.deliver(receipt, connection.queue_name(head.queue), (count, charges, blob), False)
+def take_in_lanes(connection: Connection, heads: list[taking.Head], claim: Claim, session: int) -> dict[int, Delivery]:
+    """Answers the deliveries by their places."""
+    rows = [connection.execute("read_in_lane", (head.seq,)).fetchone() for head in heads]
+    connection.executemany("claim_one", [(head.seq, session, claim.number) for head in heads])
+    connection.executemany("drop_turn", [(head.queue, head.level, head.turn, head.seq) for head in heads])
+    lanes = [(head.queue, head.level, row[4], head.turn) for head, row in zip(heads, rows, strict=True)]
+    connection.executemany("drop_lane", lanes)
+    return {
+        head.seq: messages.deliver(
+            write_receipt(head.seq, session, claim.number, once),
+            connection.queue_name(head.queue),
+            (count, charges, blob),
+            False,
+        )
+        for head, (once, count, charges, blob, _) in zip(heads, rows, strict=True)
+    }
 
 
 def take_cut(connection: Connection, cut: Cut, claim: Claim, session: int) -> list[Taken]:

@@ -44,10 +44,9 @@ def line(connection: Connection, queue: int, credit: int) -> list[Head]:
     """The next of one queue, in order."""
     plain = connection.execute("first_ready", (False, queue, credit)).fetchall()
     turns = connection.execute("first_turns", (queue, credit)).fetchall()
-    rounds = {level: max(turn, last) for level, turn, last in connection.execute("all_rounds", (queue,))}
     heads = [Head(level, turn, True, seq, queue) for level, turn, seq in turns]
-    # What has no lane is given its rounds here: one message in each.
-    last: defaultdict[int, int] = defaultdict(int, rounds)
+    # What has no lane is given its rounds here, one message in each, from the one that is being taken on.
+    last: defaultdict[int, int] = defaultdict(int, connection.execute("all_rounds", (queue,)).fetchall())
     for level, seq in plain:
         last[level] += 1
         heads.append(Head(level, last[level], False, seq, queue))
@@ -56,15 +55,15 @@ def line(connection: Connection, queue: int, credit: int) -> list[Head]:
 
 
 def note_rounds(connection: Connection, taken: Sequence[Head]) -> None:
-    """Remember whose turn it was, where lanes take turns."""
-    rounds: dict[tuple[int, int], list[int]] = {}
+    """Remember the round, where lanes take turns. Also that of what has no lane: what it took while it was alone is
+    no debt."""
+    rounds: dict[tuple[int, int], int] = {}
     levels = {(head.queue, head.level) for head in taken if head.in_lane}
     for head in taken:
         place = (head.queue, head.level)
         if place in levels or _has_turns(connection, place):
-            mine = rounds.setdefault(place, [0, 0])
-            mine[not head.in_lane] = max(mine[not head.in_lane], head.turn)
-    connection.executemany("save_round", [(*place, turn, plain) for place, (turn, plain) in rounds.items()])
+            rounds[place] = max(rounds.get(place, 0), head.turn)
+    connection.executemany("save_round", [(*place, turn) for place, turn in rounds.items()])
 
 
 def _has_turns(connection: Connection, place: tuple[int, int]) -> bool:

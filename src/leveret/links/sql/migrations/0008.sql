@@ -12,8 +12,7 @@ CREATE TABLE lanes (
   queue INTEGER NOT NULL, level INTEGER NOT NULL, lane TEXT NOT NULL, turn INTEGER NOT NULL,
   PRIMARY KEY (queue, level, lane)
 ) WITHOUT ROWID;
--- The round that is being taken, and the last one in which it was the turn of what has no lane.
+-- The round that is being taken.
 CREATE TABLE rounds (
-  queue INTEGER NOT NULL, level INTEGER NOT NULL, turn INTEGER NOT NULL, plain INTEGER NOT NULL,
-  PRIMARY KEY (queue, level)
+  queue INTEGER NOT NULL, level INTEGER NOT NULL, turn INTEGER NOT NULL, PRIMARY KEY (queue, level)
 ) WITHOUT ROWID;

@@ -1,1 +1,1 @@
-SELECT level, turn, plain FROM rounds WHERE queue = ?
+SELECT level, turn FROM rounds WHERE queue = ?
