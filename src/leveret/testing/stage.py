@@ -11,6 +11,7 @@ from typing import Any, cast
 from leveret.app import Leveret
 from leveret.client import current
 from leveret.client.client import AsyncParts, Client
+from leveret.client.schedules.face import Schedules
 from leveret.config.settings import Settings
 from leveret.links.memory.server import server_at
 from leveret.model.endpoint import Url
@@ -25,6 +26,7 @@ from leveret.testing.loop import run_virtual
 from leveret.testing.sent import Sent
 from leveret.wiring.client import build_client
 from leveret.wiring.drivers import driver_options, open_drivers
+from leveret.wiring.scheduler import open_schedules
 from leveret.wiring.worker import join_worker
 from leveret.worker.worker import Worker
 
@@ -260,6 +262,10 @@ class StagedLeveret(Leveret):
     @property
     def clock(self) -> SimClock:
         return self.stage.clock
+
+    @property
+    def schedules(self) -> Schedules:
+        return Schedules(self, lambda settings: open_schedules(self.stage.settings(settings)))
 
     def run_until_idle(self) -> int:
         return self.stage.run_until_idle()
