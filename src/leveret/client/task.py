@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import partial
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, Unpack, cast
 
@@ -12,7 +11,7 @@ from leveret.client.client import NO_OPTIONS
 from leveret.client.current import App, default_app
 from leveret.client.events.publishing import is_heard
 from leveret.client.frameworks.committing import OnCommit
-from leveret.client.limiting.declaring import check_rate, read_limiting
+from leveret.client.limiting.declaring import check_limiting
 from leveret.client.options import CallOptions, Seconds
 from leveret.client.result import AsyncResult as Result
 from leveret.client.signature import Signature, chunks_of, map_of, starmap_of
@@ -61,8 +60,7 @@ class Task(Declared, OnCommit[P], Generic[P, R]):
 
     def prepare(self) -> None:
         """Look at the function's signature and at what limits it once."""
-        read_limiting(self.name, self.run, partial(getattr, self))
-        check_rate(self.name, self.rate_limit)
+        check_limiting(self)
         if self.typing:
             self._check = checker(self.run)
             self._counts = counts(self.run)

@@ -1,19 +1,20 @@
 """Joins one worker process: drivers, codec, rules, runner and the executor its pool names."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Any, cast
 
 from leveret.config.settings import Settings
 from leveret.errors import ImproperlyConfigured
+from leveret.logic.codec import Codec
 from leveret.logic.following import Following
 from leveret.logic.recording import Rules
 from leveret.model.delivery import SessionId
 from leveret.model.node import Session
 from leveret.model.options import WorkerOptions
-from leveret.model.task import Registry
+from leveret.model.task import Registry, TaskDefinition
 from leveret.ports.broker import Capability, Severable
 from leveret.ports.clock import Clock
 from leveret.ports.driver import BrokerDriver
@@ -24,7 +25,6 @@ from leveret.wiring.client import build_router
 from leveret.wiring.clock import hours_west
 from leveret.wiring.codec import build_codec
 from leveret.wiring.drivers import Drivers, chord_timeout, driver_options, open_drivers
-from leveret.wiring.limiting import check_limited
 from leveret.wiring.memory import resident_kibibytes
 from leveret.wiring.zone import naive_zone
 from leveret.worker.context import WorkerParts
@@ -68,16 +68,7 @@ def join_worker(
         executor=executor,
         codec=codec,
         registry=registry,
-        rules=Rules(
-            codec=codec,
-            following=build_following(settings, drivers, registry),
-            worker=node.name,
-            result_expires=settings.result_expires,
-            tombstone_expires=driver_options(settings).tombstone_expires,
-            extended=settings.result_extended,
-            joins=drivers.joins,
-            sizes_known=bool(getattr(drivers.backend, "shares_joins", False)),
-        ),
+        rules=build_rules(settings, drivers, registry, codec, node.name),
         clock=clock,
         session=new_session(options, clock),
         node=node,
@@ -96,6 +87,19 @@ def join_worker(
         keeps_lease=alone,
     )
     return Joined(parts=made, runner=runner, executor=executor, drivers=drivers)
+
+
+def build_rules(settings: Settings, drivers: Drivers, registry: Registry, codec: Codec, node: str) -> Rules:
+    return Rules(
+        codec=codec,
+        following=build_following(settings, drivers, registry),
+        worker=node,
+        result_expires=settings.result_expires,
+        tombstone_expires=driver_options(settings).tombstone_expires,
+        extended=settings.result_extended,
+        joins=drivers.joins,
+        sizes_known=bool(getattr(drivers.backend, "shares_joins", False)),
+    )
 
 
 def build_following(settings: Settings, drivers: Drivers, registry: Registry) -> Following:
@@ -117,6 +121,31 @@ def check_limits(broker: BrokerDriver, registry: Registry, options: WorkerOption
         limit = definition.time_limit if definition is not None and definition.time_limit else options.time_limit
         if limit is not None and check is not None:
             check(name, limit)
+
+
+def check_limited(registry: Registry, address: str) -> None:
+    """Refuse tasks with limits that need a store, before anything runs without them. A node's `rate_limit` needs none,
+    and a retry budget that nobody asked for is left out."""
+    limited = [
+        f"{name} ({', '.join(kinds)})"
+        for name in registry
+        if (definition := registry.find(name)) is not None and (kinds := list(_limit_kinds(definition)))
+    ]
+    if limited:
+        raise ImproperlyConfigured(
+            f"limits hold for the whole cluster and need a store that keeps them, and {address or 'this broker'} "
+            'is none: set result_backend to one that does ("redis://...", "sqlite:///..."), or take away what cannot '
+            f"be kept: {', '.join(limited)}"
+        )
+
+
+def _limit_kinds(definition: TaskDefinition) -> Iterator[str]:
+    if definition.limits:
+        yield "limits"
+    if definition.unique is not None:
+        yield "unique_for"
+    if definition.breaker is not None:
+        yield "breaker"
 
 
 def build_executor(options: WorkerOptions, runner: Runner, clock: Clock) -> Executor:

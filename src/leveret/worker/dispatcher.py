@@ -17,6 +17,7 @@ from leveret.worker.commitments import concluded, sent_again, witness
 from leveret.worker.context import WorkerParts
 from leveret.worker.intake import Early, Intake
 from leveret.worker.limiting.gatekeeper import Gatekeeper
+from leveret.worker.limiting.queueing import take_plain, take_slow
 from leveret.worker.limits import Limits, too_long
 from leveret.worker.persist import Persistent
 from leveret.worker.settler import Settler
@@ -39,9 +40,8 @@ class Dispatcher:
         self._clock, self._executor, self._rules = parts.clock, parts.executor, parts.rules
         # What a quarantine child holds when it dies is convicted: it never holds more than what it runs.
         self._credit = Credit(1 if options.quarantine else options.prefetch_multiplier)
-        self.limits = Limits(
-            options=options, executor=parts.executor, exceeded=self._exceeded, soft_struck=self._soft_struck
-        )
+        self.rest = self._credit.rest
+        self.limits = Limits(options=options, executor=parts.executor, exceeded=self._exceeded)
         self.gatekeeper = Gatekeeper(parts, options.processes, settler, persist, teller)
         self.intake = Intake(parts, settler, persist, teller, self.gatekeeper)
         self._early = Early(parts, settler, persist)
@@ -87,9 +87,6 @@ class Dispatcher:
         """Whether anything is unstarted or runs."""
         return bool(self.under_way or self.waiting or self._starting)
 
-    def rest(self) -> None:
-        self._credit.rest()
-
     def names(self) -> tuple[str, ...]:
         """`name[id]` of what runs."""
         return tuple(f"{job.message.task}[{job.message.id}]" for job, _ in self.running())
@@ -106,10 +103,8 @@ class Dispatcher:
         if self.closed:
             self._give_back(jobs)
             return
-        self._credit.begin({job.message.task for job in jobs})
-        if self._teller.hears():
-            # What the gate may send back is not received before it has passed.
-            self._teller.received([job for job in jobs if not self.gatekeeper.asks(job)])
+        self._credit.begin({job.message.task for job in jobs if not job.definition.limited})
+        self.gatekeeper.received(jobs, asked=False)
         self.waiting.extend(jobs)
         self._pump()
 
@@ -120,35 +115,14 @@ class Dispatcher:
         if self._starting:
             return
         waiting = self.waiting
-        plain: list[Job] = []
-        while waiting and not self._has_own_step(waiting[0]):
-            plain.append(waiting.popleft())
-        if plain:
-            self._start(tuple(plain))
-        slow = self._next_with_own_step(self._executor.idle()) if waiting else []
+        if plain := take_plain(waiting, self.gatekeeper):
+            self._start(plain)
+        slow = take_slow(waiting, self._executor.idle(), self.gatekeeper)
         if slow:
             self._starting = len(slow)
             task = asyncio.get_running_loop().create_task(self._start_slowly(tuple(slow)))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-
-    def _has_own_step(self, job: Job) -> bool:
-        return _waits_for_store(job) or self.gatekeeper.asks(job)
-
-    def _next_with_own_step(self, idle: int) -> list[Job]:
-        """As many as slots are idle, of those that only the gate is asked about as many as it allows."""
-        waiting, slow, known, most = self.waiting, list[Job](), None, idle
-        while idle and waiting:
-            job = waiting[0]
-            if job.definition is not known or job.message.attempt:
-                if not self._has_own_step(job):
-                    break
-                known = None if job.message.attempt else job.definition
-                most = idle if _waits_for_store(job) else self.gatekeeper.ahead(job, idle)
-            if len(slow) >= most:
-                break
-            slow.append(waiting.popleft())
-        return slow
 
     def _start(self, jobs: tuple[Job, ...]) -> None:
         self.under_way += len(jobs)
@@ -161,7 +135,10 @@ class Dispatcher:
         once: the slots are idle."""
         try:
             if any(map(self.gatekeeper.asks, jobs)):
-                jobs = await self._let_in(jobs)
+                jobs = await self.gatekeeper.let_in(jobs, self._credit)
+                if self.closed:
+                    self._give_back(list(jobs))
+                    jobs = ()
             jobs = await self._early.acknowledge(jobs)
             await self._early.announce(jobs)
         finally:
@@ -170,15 +147,6 @@ class Dispatcher:
             self._start(jobs)
         self._pump()
         self.changed.set()
-
-    async def _let_in(self, jobs: tuple[Job, ...]) -> tuple[Job, ...]:
-        passed = await self.gatekeeper.admit(jobs)
-        if self.closed:
-            self._give_back(list(passed))
-            return ()
-        if self._teller.hears():
-            self._teller.received([job for job in passed if self.gatekeeper.asks(job)])
-        return passed
 
     # Outcomes out
 
@@ -215,10 +183,8 @@ class Dispatcher:
             commitment = concluded(job, finished, rules, now)
             if job.definition.acks_late:
                 out.append(commitment)
-            elif commitment.verdict is Verdict.RELEASE:
-                self._settler.add_acked(sent_again(job, rules.codec, now + commitment.delay))
             else:
-                self._settler.add_acked(commitment, _settles_again(job, commitment, self._parts))
+                self._settler.add_acked(*_of_acked(job, commitment, self._parts, now))
         if out:
             self._settler.add(out)
         self._teller.flush()
@@ -302,9 +268,6 @@ class Dispatcher:
         self.expel(job, since, failed, "hard time limit")
         self._teller.overran(job, failed, limit)
 
-    def _soft_struck(self, job: Job, limit: float) -> None:
-        log.warning("Soft time limit (%ss) exceeded for %s[%s]", limit, job.message.task, job.message.id)
-
     def expel(self, job: Job, since: float, outcome: Outcome, reason: str) -> None:
         """Conclude a job that runs on, and have the process replaced: nothing that runs beside it is touched."""
         runtime = self._clock.monotonic() - since
@@ -318,9 +281,9 @@ class Dispatcher:
         self.changed.set()
 
 
-def _settles_again(job: Job, commitment: Commitment, parts: WorkerParts) -> Posting | None:
-    return witness(job, commitment, parts.rules.codec) if parts.outbox is not None else None
-
-
-def _waits_for_store(job: Job) -> bool:
-    return not job.definition.acks_late or job.definition.track_started
+def _of_acked(job: Job, commitment: Commitment, parts: WorkerParts, now: float) -> tuple[Commitment, Posting | None]:
+    """What settles a delivery that was acknowledged before its run, and what does so again if this process dies."""
+    codec = parts.rules.codec
+    if commitment.verdict is Verdict.RELEASE:
+        return sent_again(job, codec, now + commitment.delay), None
+    return commitment, witness(job, commitment, codec) if parts.outbox is not None else None

@@ -4,7 +4,7 @@ import pytest
 
 from leveret import CircuitBreaker, Concurrency, Leveret, Rate
 from leveret.errors import ImproperlyConfigured
-from leveret.wiring.limiting import check_limited
+from leveret.wiring.worker import check_limited
 
 
 def test_every_task_is_named_with_what_cannot_be_kept():

@@ -49,6 +49,12 @@ def read_limiting(name: str, run: Callable[..., Any], read: Read) -> Limiting:
     )
 
 
+def check_limiting(task: Any) -> None:
+    """Check the options of a task as it says them itself."""
+    read_limiting(task.name, task.run, lambda option: getattr(task, option))
+    check_rate(task.name, task.rate_limit)
+
+
 def check_rate(name: str, rate_limit: Any) -> bool:
     """Whether that is a rate limit at all. Raises `ImproperlyConfigured` for what is none."""
     try:

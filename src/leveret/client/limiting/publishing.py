@@ -1,6 +1,5 @@
 """Carries out what `uniqueness` decides, on the caller's thread and on its loop."""
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
@@ -80,6 +79,8 @@ async def apublish(
 
 
 async def _aask(keys: AsyncKeys, asking: Asking, pending: float) -> None:
+    import asyncio  # a coroutine runs, so it is loaded already
+
     wait = FIRST_WAIT
     while wishes := asking.wishes():
         asking.heard(wishes, await keys.wish(wishes, pending))

@@ -68,8 +68,8 @@ class Rig:
 
     def wish(self, name: str, seconds: float = 60.0, *, key: str = "k", replace: bool = False) -> Grant:
         wished = Wish(key=key, id=name, seconds=seconds, replace=replace)
-        (grant,) = self.keys.wish((wished,), PENDING_SECONDS)
-        return grant
+        granted: tuple[Grant, ...] = self.keys.wish((wished,), PENDING_SECONDS)
+        return granted[0]
 
     def sent(self, name: str, seconds: float = 60.0, *, key: str = "k") -> None:
         self.keys.sent((Wish(key=key, id=name, seconds=seconds),))
