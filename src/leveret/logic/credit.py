@@ -5,7 +5,7 @@ number; and what it holds stays retractable (`RETRACT_SECONDS`).
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 MOST = 200
 BATCH_SECONDS = 0.025
@@ -37,6 +37,14 @@ class Credit:
         """A batch of these tasks was claimed; one that was never timed here starts the credit over."""
         if not self._timed.issuperset(names):
             self._amount = _START
+
+    def let_in(self, names: Collection[str]) -> None:
+        """Of a batch of limited tasks these begin. Where none does, as many more may be claimed: what waits in the
+        broker holds no slot, and asking one by one would take all day."""
+        if names:
+            self.begin(names)
+        else:
+            self._amount = min(2 * self._amount, MOST)
 
     def ran(self, name: str, seconds: float) -> None:
         """One run ended."""

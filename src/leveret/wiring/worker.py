@@ -1,7 +1,7 @@
 """Joins one worker process: drivers, codec, rules, runner and the executor its pool names."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Any, cast
@@ -16,7 +16,7 @@ from leveret.logic.recording import Rules
 from leveret.model.delivery import SessionId
 from leveret.model.node import Session
 from leveret.model.options import WorkerOptions
-from leveret.model.task import Registry
+from leveret.model.task import Registry, TaskDefinition
 from leveret.ports.broker import Capability, Severable
 from leveret.ports.clock import Clock
 from leveret.ports.driver import BrokerDriver
@@ -27,8 +27,7 @@ from leveret.wiring.client import build_router
 from leveret.wiring.clock import hours_west
 from leveret.wiring.codec import build_codec
 from leveret.wiring.drivers import Drivers, chord_timeout, driver_options, open_drivers
-from leveret.wiring.insight.memory import resident_kibibytes
-from leveret.wiring.limiting import check_limited
+from leveret.wiring.memory import resident_kibibytes
 from leveret.wiring.zone import naive_zone
 from leveret.worker.batching.runner import BatchRunner
 from leveret.worker.context import WorkerParts
@@ -153,6 +152,31 @@ def check_lanes(broker: BrokerDriver, registry: Registry) -> None:
             definition = registry.find(name)
             if definition is not None and definition.fair_by is not None:
                 raise ImproperlyConfigured(no_lanes(name, broker.address))
+
+
+def check_limited(registry: Registry, address: str) -> None:
+    """Refuse tasks with limits that need a store, before anything runs without them. A node's `rate_limit` needs none,
+    and a retry budget that nobody asked for is left out."""
+    limited = [
+        f"{name} ({', '.join(kinds)})"
+        for name in registry
+        if (definition := registry.find(name)) is not None and (kinds := list(_limit_kinds(definition)))
+    ]
+    if limited:
+        raise ImproperlyConfigured(
+            f"limits hold for the whole cluster and need a store that keeps them, and {address or 'this broker'} "
+            'is none: set result_backend to one that does ("redis://...", "sqlite:///..."), or take away what cannot '
+            f"be kept: {', '.join(limited)}"
+        )
+
+
+def _limit_kinds(definition: TaskDefinition) -> Iterator[str]:
+    if definition.limits:
+        yield "limits"
+    if definition.unique is not None:
+        yield "unique_for"
+    if definition.breaker is not None:
+        yield "breaker"
 
 
 def build_executor(options: WorkerOptions, runner: Runs, clock: Clock) -> Executor:

@@ -41,13 +41,11 @@ class Dispatcher:
         # What a quarantine child holds when it dies is convicted: it never holds more than what it runs.
         self._credit = Credit(1 if options.quarantine else options.prefetch_multiplier)
         self.appetite = Appetite(0) if options.quarantine else Appetite()
-        self.limits = Limits(
-            options=options, executor=parts.executor, exceeded=self._exceeded, soft_struck=self._soft_struck
-        )
+        self.limits = Limits(options=options, executor=parts.executor, exceeded=self._exceeded)
         self.gatekeeper = Gatekeeper(parts, options.processes, settler, persist, teller)
         self.intake = Intake(parts, settler, persist, teller, self.gatekeeper)
         self._early = Early(parts, settler, persist)
-        self.starter = Starter(self, parts.executor, self.gatekeeper, self._early, teller)
+        self.starter = Starter(self, parts.executor, self.gatekeeper, self._early, self._credit)
         self.under_way = 0
         """Jobs with the executor."""
         self.gathered: Callable[[], list[Job]] = list
@@ -108,10 +106,8 @@ class Dispatcher:
         if self.closed:
             self.give_back(jobs)
             return len(jobs)
-        self._credit.begin({job.message.task for job in jobs})
-        if self._teller.hears():
-            # What the gate may send back is not received before it has passed.
-            self._teller.received([job for job in jobs if not self.gatekeeper.asks(job)])
+        self._credit.begin({job.message.task for job in jobs if not job.definition.limited})
+        self.gatekeeper.received(jobs, asked=False)
         self.starter.add(jobs)
         return len(jobs)
 
@@ -156,10 +152,8 @@ class Dispatcher:
             commitment = concluded(job, finished, rules, now)
             if job.definition.acks_late:
                 out.append(commitment)
-            elif commitment.verdict is Verdict.RELEASE:
-                self._settler.add_acked(sent_again(job, rules.codec, now + commitment.delay))
             else:
-                self._settler.add_acked(commitment, _settles_again(job, commitment, self._parts))
+                self._settler.add_acked(*_of_acked(job, commitment, self._parts, now))
         if out:
             self._settler.add(out)
         self._teller.flush()
@@ -237,9 +231,6 @@ class Dispatcher:
         self.expel(job, since, failed, "hard time limit")
         self._teller.overran(job, failed, limit)
 
-    def _soft_struck(self, job: Job, limit: float) -> None:
-        log.warning("Soft time limit (%ss) exceeded for %s[%s]", limit, job.message.task, job.message.id)
-
     def expel(self, job: Job, since: float, outcome: Outcome, reason: str) -> None:
         """Conclude a job that runs on, and have the process replaced: nothing that runs beside it is touched."""
         runtime = self._clock.monotonic() - since
@@ -253,5 +244,9 @@ class Dispatcher:
         self.changed.set()
 
 
-def _settles_again(job: Job, commitment: Commitment, parts: WorkerParts) -> Posting | None:
-    return witness(job, commitment, parts.rules.codec) if parts.outbox is not None else None
+def _of_acked(job: Job, commitment: Commitment, parts: WorkerParts, now: float) -> tuple[Commitment, Posting | None]:
+    """What settles a delivery that was acknowledged before its run, and what does so again if this process dies."""
+    codec = parts.rules.codec
+    if commitment.verdict is Verdict.RELEASE:
+        return sent_again(job, codec, now + commitment.delay), None
+    return commitment, witness(job, commitment, codec) if parts.outbox is not None else None

@@ -1,5 +1,6 @@
 """Soft and hard time limits of what runs, checked by the I/O loop."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -10,6 +11,8 @@ from leveret.model.options import WorkerOptions
 from leveret.model.outcome import Cancelled, ErrorInfo, Failed, Outcome
 from leveret.model.remote.steering import Limit
 from leveret.ports.executor import Executor, Job
+
+log = logging.getLogger("leveret.worker")
 
 TERMINATED = "terminated"
 COOPERATION_SECONDS = 1.0
@@ -28,7 +31,6 @@ class Limits:
     options: WorkerOptions
     executor: Executor
     exceeded: Callable[[Job, float, float], None]
-    soft_struck: Callable[[Job, float], None]
     steered: Mapping[str, Limit] = field(default_factory=dict)
     """By task, instead of its own; what a call says still wins."""
     terminated: set[Receipt] = field(default_factory=set)
@@ -65,7 +67,7 @@ class Limits:
             if elapsed < soft:
                 return soft - elapsed
             self._stages[job.receipt] = _Stage.SOFT
-            self.soft_struck(job, soft)
+            log.warning("Soft time limit (%ss) exceeded for %s[%s]", soft, job.message.task, job.message.id)
             self.executor.interrupt(job.receipt, SoftTimeLimitExceeded)
         return None if hard is None else hard - elapsed
 

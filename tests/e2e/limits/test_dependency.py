@@ -108,7 +108,8 @@ def check(figures: dict[str, Any]) -> None:
     assert figures["states"]["SUCCESS"] >= TASKS
     assert figures["most_tries"] <= TRIES
     assert figures["probes_while_open"] <= figures["most_probes"]
-    assert figures["retries_over_budget"] <= 1.0
+    # By the clock of whoever runs them: on a busy machine what was let in begins a little later.
+    assert figures["retries_over_budget"] <= 0.5 * BUDGET
     assert figures["retries_of_unguarded"] >= BUDGET
     assert figures["exit_codes"] == [0, 0, 0]
 

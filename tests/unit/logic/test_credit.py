@@ -1,6 +1,6 @@
 import pytest
 
-from leveret.logic.credit import Credit
+from leveret.logic.credit import MOST, Credit
 
 
 def quick_batches(credit, batches, runtime=0.000_01):
@@ -61,3 +61,14 @@ def test_the_multiplier_is_obeyed():
     assert Credit(0).per_slot == 200
     with pytest.raises(ValueError, match="-1"):
         Credit(-1)
+
+
+def test_what_a_gate_sends_back_takes_no_credit():
+    credit = Credit()
+    for _ in range(10):
+        credit.let_in(())
+    assert credit.per_slot == MOST
+
+    credit.let_in({"new"})
+
+    assert credit.per_slot == 1

@@ -34,9 +34,7 @@ class BatchingDispatcher(Dispatcher):
         if not calls or self.closed:
             return super()._queue(jobs)
         others = [job for job in jobs if job.definition.batch is None]
-        if self._teller.hears():
-            # What the gate may send back is not received before it has passed.
-            self._teller.received([job for job in calls if not self.gatekeeper.asks(job)])
+        self.gatekeeper.received(calls, asked=False)
         self._gatherer.take(calls)
         return super()._queue(others) if others else 0
 

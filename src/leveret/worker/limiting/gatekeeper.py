@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, assert_never
 from msgspec.structs import replace
 
 from leveret.errors import ImproperlyConfigured, LeaseLost
+from leveret.logic.credit import MOST, Credit
 from leveret.logic.delivery import superseded
 from leveret.logic.results import error_info
 from leveret.model.delivery import Receipt, Return, SessionId, Verdict
@@ -101,6 +102,14 @@ class Gatekeeper:
             most = min(most, AT_A_BREAKER)
         return max(idle, most)
 
+    async def let_in(self, jobs: tuple[Job, ...], credit: Credit) -> tuple[Job, ...]:
+        """As `admit`. Where nobody passes of those that are asked in bulk, more may be claimed at once."""
+        in_bulk = self.ahead(jobs[0], 1) >= MOST
+        passed = await self.admit(jobs)
+        if passed or in_bulk:
+            credit.let_in({job.message.task for job in passed})
+        return passed
+
     async def admit(self, jobs: tuple[Job, ...]) -> tuple[Job, ...]:
         """Ask; answer those that may begin, in order. The others are settled, or wait in the broker."""
         entries: dict[Receipt, Entry] = {}
@@ -120,7 +129,15 @@ class Gatekeeper:
                 entries[job.receipt] = Entry(id=message.id, attempt=message.attempt, bounds=bounds, task=message.task)
         if entries:
             answers |= await self._enter(entries)
-        return self._sorted(jobs, answers, entries)
+        passed = self._sorted(jobs, answers, entries)
+        self.received(passed, asked=True)
+        return passed
+
+    def received(self, jobs: Sequence[Job], *, asked: bool) -> None:
+        """Tell of those that are asked, or of the others: what the gate may send back is not received before it has
+        passed."""
+        if self._teller.hears():
+            self._teller.received([job for job in jobs if self.asks(job) is asked])
 
     async def _enter(self, entries: dict[Receipt, Entry]) -> dict[Receipt, Answer]:
         """What was lost meanwhile has no answer."""

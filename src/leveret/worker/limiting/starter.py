@@ -5,10 +5,11 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from leveret.logic.credit import Credit
 from leveret.ports.executor import Executor, Job
 from leveret.worker.intake import Early
 from leveret.worker.limiting.gatekeeper import Gatekeeper
-from leveret.worker.telling.teller import Teller
+from leveret.worker.limiting.queueing import has_own_step, take_plain, take_slow
 
 Jobs = tuple[Job, ...]
 
@@ -30,9 +31,9 @@ class Starter:
     """Owned by the I/O loop. A job with a step of its own is begun only when a slot is idle for it; until it has,
     nothing behind it is."""
 
-    def __init__(self, owner: Owner, executor: Executor, gatekeeper: Gatekeeper, early: Early, teller: Teller) -> None:
+    def __init__(self, owner: Owner, executor: Executor, gatekeeper: Gatekeeper, early: Early, credit: Credit) -> None:
         self._owner, self._executor = owner, executor
-        self._gatekeeper, self._early, self._teller = gatekeeper, early, teller
+        self._gatekeeper, self._early, self._credit = gatekeeper, early, credit
         self.waiting: deque[Job] = deque()
         """From the first job on that needs a step of its own to start."""
         self._starting = 0
@@ -59,13 +60,9 @@ class Starter:
         """Start what can start."""
         if self._starting:
             return
-        waiting = self.waiting
-        plain: list[Job] = []
-        while waiting and not self.has_own_step(waiting[0]):
-            plain.append(waiting.popleft())
-        if plain:
-            self._owner.start(tuple(plain))
-        slow = self._next_with_own_step(self._executor.idle()) if waiting else []
+        if plain := take_plain(self.waiting, self._gatekeeper):
+            self._owner.start(plain)
+        slow = take_slow(self.waiting, self._executor.idle(), self._gatekeeper)
         if slow:
             self._starting = len(slow)
             task = asyncio.get_running_loop().create_task(self._start_slowly(tuple(slow)))
@@ -73,22 +70,7 @@ class Starter:
             task.add_done_callback(self._tasks.discard)
 
     def has_own_step(self, job: Job) -> bool:
-        return _waits_for_store(job) or self._gatekeeper.asks(job)
-
-    def _next_with_own_step(self, idle: int) -> list[Job]:
-        """As many as slots are idle, of those that only the gate is asked about as many as it allows."""
-        waiting, slow, known, most = self.waiting, list[Job](), None, idle
-        while idle and waiting:
-            job = waiting[0]
-            if job.definition is not known or job.message.attempt:
-                if not self.has_own_step(job):
-                    break
-                known = None if job.message.attempt else job.definition
-                most = idle if _waits_for_store(job) else self._gatekeeper.ahead(job, idle)
-            if len(slow) >= most:
-                break
-            slow.append(waiting.popleft())
-        return slow
+        return has_own_step(job, self._gatekeeper)
 
     async def _start_slowly(self, jobs: Jobs) -> None:
         """Ask the gate about limited jobs, acknowledge at-most-once jobs and announce tracked ones, then start them at
@@ -96,7 +78,10 @@ class Starter:
         jobs = tuple(self.apart(jobs))
         try:
             if any(map(self._gatekeeper.asks, jobs)):
-                jobs = await self._let_in(jobs)
+                jobs = await self._gatekeeper.let_in(jobs, self._credit)
+                if self._owner.closed:
+                    self._owner.give_back(list(jobs))
+                    jobs = ()
             jobs = await self._early.acknowledge(jobs)
             await self._early.announce(jobs)
         finally:
@@ -105,16 +90,3 @@ class Starter:
             self._owner.start(jobs)
         self.pump()
         self._owner.changed.set()
-
-    async def _let_in(self, jobs: Jobs) -> Jobs:
-        passed = await self._gatekeeper.admit(jobs)
-        if self._owner.closed:
-            self._owner.give_back(list(passed))
-            return ()
-        if self._teller.hears():
-            self._teller.received([job for job in passed if self._gatekeeper.asks(job)])
-        return passed
-
-
-def _waits_for_store(job: Job) -> bool:
-    return not job.definition.acks_late or job.definition.track_started

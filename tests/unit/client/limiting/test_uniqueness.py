@@ -298,24 +298,16 @@ def test_parts_of_compositions_are_sent_with_a_warning(app, unique):
     assert result.get() == ["ann: hello", "ann: hello"]
 
 
-def test_a_run_of_the_schedule_ends_where_another_has_its_key(app):
-    ran = []
+def test_runs_of_a_schedule_have_the_key_of_their_task(app):
+    @app.task(name="tidy", unique_for=600, unique_by=lambda n: n)
+    def tidy(n): ...
 
-    @app.task(name="tidy", unique_for=600)
-    def tidy():
-        ran.append(app.clock.now())
+    app.conf.beat_schedule = {"tidy": {"task": "tidy", "schedule": 60.0, "args": (7,)}}
 
-    app.schedules.create("tidy", task="tidy", schedule=60.0)
-    tidy.apply_async(countdown=1000)
-    app.schedules.run("tidy")
-    app.run_until_idle()
-    assert not ran
-    app.advance(1001)
-    assert len(ran) == 1
-    app.schedules.run("tidy")
-    app.run_until_idle()
+    (entry,) = app.schedules.declared()
 
-    assert len(ran) == 2
+    # Nobody is asked before it is sent: it ends without a run where another has the key (worker/limiting).
+    assert entry.postings[0].encoded.headers["leveret"]["settings"] == {"unique": "tidy:7"}
 
 
 def test_without_a_store_for_it_a_unique_task_is_refused(app, unique):
