@@ -8,7 +8,11 @@ from leveret.worker.limiting.gatekeeper import Gatekeeper
 
 def has_own_step(job: Job, gatekeeper: Gatekeeper) -> bool:
     """Whether it is asked of the gate, acknowledged or announced before it starts."""
-    return _waits_for_store(job) or gatekeeper.asks(job)
+    definition = job.definition
+    if definition.limited or not definition.acks_late or definition.track_started:
+        return True
+    # Nearly every job: there is nothing to call.
+    return bool(job.message.attempt or gatekeeper.rules.steered) and gatekeeper.asks(job)
 
 
 def take_plain(waiting: deque[Job], gatekeeper: Gatekeeper) -> tuple[Job, ...]:
