@@ -31,6 +31,9 @@ class Following:
     zone: tzinfo = UTC
     """Of a datetime that names none."""
     chord_timeout: float | None = None
+    errback_lane: str = ""
+    """Where error callbacks of the new style wait in queues that Celery's workers serve, too: those call such functions
+    themselves, and can do nothing with a message for one. They see no lane."""
 
     def success(self, message: Message, value: Any, now: float) -> tuple[Message, ...]:
         """Callbacks get the value, then the chain's next step, which carries the remaining steps on."""
@@ -63,8 +66,9 @@ class Following:
         definition = self.registry.find(spec.task)
         if spec.immutable or definition is None or not takes_error(definition, spec):
             return self.begin(spec, message, id, (message.id,), now)
+        lane = {LANE: self.errback_lane} if self.errback_lane else {}
         return [
-            msgspec.structs.replace(one, settings={**one.settings, ERRBACK: True})
+            msgspec.structs.replace(one, settings={**lane, **one.settings, ERRBACK: True})
             for one in self.begin(spec, message, id, telling(message, error), now)
         ]
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 from leveret.config.settings import Settings
 from leveret.errors import ImproperlyConfigured
 from leveret.executors.batches import BatchExecutor
+from leveret.logic.canvas.errbacks import ERRBACK
 from leveret.logic.codec import Codec
 from leveret.logic.following import Following
 from leveret.logic.limiting.fairness import no_lanes
@@ -126,6 +127,7 @@ def build_following(settings: Settings, drivers: Drivers, registry: Registry) ->
         # A signature with a datetime that should have been refused: where it was sent from is not known here.
         zone=naive_zone(settings) or UTC,
         chord_timeout=chord_timeout(settings, drivers),
+        errback_lane=ERRBACK if drivers.broker.capabilities >= {Capability.LANES, Capability.FANOUT} else "",
     )
 
 

@@ -15,7 +15,7 @@ from leveret.model.signature import SignatureSpec
 from leveret.model.task import TaskDefinition
 
 ERRBACK = "errback"
-"""The setting of a message whose first three arguments are `telling`'s."""
+"""The setting of a message whose first three arguments are `telling`'s; and its lane, where it has one."""
 _TOLD = ("id", "task", "args", "kwargs", "root_id", "parent_id", "group", "group_index", "origin")
 
 
