@@ -41,7 +41,8 @@ class Ear:
             self.on(what, name)
 
     def names(self, what: str) -> set[str]:
-        return {name for heard, name in self.heard if heard == what}
+        # A copy in one step: the listener adds to it meanwhile.
+        return {name for heard, name in list(self.heard) if heard == what}
 
     def close(self) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mouth:

@@ -16,6 +16,7 @@ from tests.servers.fixtures import own_redis, rabbit, rabbit_vhost  # noqa: F401
 pytestmark = [
     pytest.mark.chaos,
     pytest.mark.slow,
+    pytest.mark.timeout(size(full=700, ci=120)),
     pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL"),
 ]
 PLACES = [
@@ -43,7 +44,7 @@ def place(
 
 def test_killed_amid_batches_each_call_ends_once(place: tuple[Field, str], request: pytest.FixtureRequest) -> None:
     field, pool = place
-    count, most = size(full=10_000, ci=300), size(full=150, ci=5)
+    count, most = size(full=5_000, ci=300), size(full=60, ci=5)
     dice, killed = random.Random(SEED), list[int]()
 
     def strike(what: str, name: str) -> None:
@@ -65,7 +66,13 @@ def test_killed_amid_batches_each_call_ends_once(place: tuple[Field, str], reque
     results = field.app.send_many(calls)
     field.node("-P", pool, "-c", "2")
     wanted = {str(n) for n in range(count)}
-    until(lambda: wanted <= field.ear.names("followed"), size(full=600, ci=90), field.logs)
+
+    def all_followed() -> bool:
+        # Seldom: who counts keeps the ear from hearing, and a word that is not heard in time is lost.
+        time.sleep(0.2)
+        return wanted <= field.ear.names("followed")
+
+    until(all_followed, size(full=600, ci=90), field.logs)
     seconds = time.monotonic() - began
 
     states = [result.state for result in results]
