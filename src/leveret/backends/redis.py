@@ -4,7 +4,7 @@ a broker that is another server, what that cannot remember."""
 from leveret.links.redis.ledger.grant import Grant
 from leveret.links.redis.ledger.ledger import LedgerChores, NoChores, RedisLedger
 from leveret.links.redis.ledger.outbox import OutboxVerbs, RedisBlockingOutbox, RedisOutbox
-from leveret.links.redis.limits.faces import RedisAsyncKeys, RedisGate, RedisInsight, RedisKeys
+from leveret.links.redis.limits.faces import KeepsLimits
 from leveret.links.redis.limits.verbs import LimitVerbs
 from leveret.links.redis.location import locate
 from leveret.links.redis.looking.examining import examine
@@ -17,7 +17,7 @@ from leveret.model.options import DriverOptions
 from leveret.ports.clock import Clock
 
 
-class RedisBackendDriver:
+class RedisBackendDriver(KeepsLimits):
     """`ports.driver.BackendDriver`, `Remembering` and `Keeper`. Opens nothing until asked."""
 
     closes_joins = shares_joins = True
@@ -46,18 +46,6 @@ class RedisBackendDriver:
 
     def revocations(self) -> RedisRevocations:
         return RedisRevocations(self._store.hubs, f"{self._prefix}leveret:revoked", self._store.clock, self._grant)
-
-    def gate(self) -> RedisGate:
-        return RedisGate(self._store.hubs, self._limits)
-
-    def insight(self) -> RedisInsight:
-        return RedisInsight(self._store.pool, self._limits)
-
-    def keys(self) -> RedisKeys:
-        return RedisKeys(self._store.pool, self._limits)
-
-    def async_keys(self, *, inline: bool = True) -> RedisAsyncKeys:
-        return RedisAsyncKeys(self._store.hubs, self._limits)
 
     def pauses(self) -> RedisPauses:
         return RedisPauses(self._store.hubs, f"{self._prefix}leveret:paused", self._grant)

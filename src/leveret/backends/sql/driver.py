@@ -7,16 +7,15 @@ from leveret.links.sql.fleet.chores import SqlChores
 from leveret.links.sql.fleet.examining import examine
 from leveret.links.sql.fleet.ledger import SqlLedger
 from leveret.links.sql.fleet.outbox import SqlBlockingOutbox, SqlOutbox
-from leveret.links.sql.fleet.pauses import SqlPauses
 from leveret.links.sql.fleet.revocations import SqlRevocations
-from leveret.links.sql.limits.faces import SqlAsyncKeys, SqlGate, SqlInsight, SqlKeys
+from leveret.links.sql.limits.faces import KeepsLimits
 from leveret.model.endpoint import Url
 from leveret.model.insight.finding import Finding, Needs
 from leveret.model.options import DriverOptions
 from leveret.ports.clock import Clock
 
 
-class SqlBackendDriver:
+class SqlBackendDriver(KeepsLimits):
     """`ports.driver.BackendDriver`. Opens nothing until asked."""
 
     closes_joins = True
@@ -43,21 +42,6 @@ class SqlBackendDriver:
 
     def revocations(self) -> SqlRevocations:
         return SqlRevocations(self._database, self._clock)
-
-    def gate(self) -> SqlGate:
-        return SqlGate(self._database, self._clock)
-
-    def insight(self) -> SqlInsight:
-        return SqlInsight(self._database, self._clock)
-
-    def keys(self) -> SqlKeys:
-        return SqlKeys(self._database, self._clock)
-
-    def async_keys(self, *, inline: bool = True) -> SqlAsyncKeys:
-        return SqlAsyncKeys(self._database, self._clock, inline=inline)
-
-    def pauses(self) -> SqlPauses:
-        return SqlPauses(self._database)
 
     def ledger(self) -> SqlLedger:
         return SqlLedger(self._database, self._options, self._clock)

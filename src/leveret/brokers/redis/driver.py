@@ -19,7 +19,7 @@ from leveret.brokers.redis.leases import Attendants, RedisLeases
 from leveret.brokers.redis.publishing import Desk
 from leveret.errors import ImproperlyConfigured
 from leveret.links.redis.ledger.grant import Grant
-from leveret.links.redis.limits.faces import RedisAsyncKeys, RedisGate, RedisInsight, RedisKeys
+from leveret.links.redis.limits.faces import KeepsLimits
 from leveret.links.redis.limits.verbs import LimitVerbs
 from leveret.links.redis.location import locate_broker, results_prefix
 from leveret.links.redis.looking.examining import examine
@@ -34,7 +34,7 @@ from leveret.model.options import DriverOptions
 from leveret.ports.clock import Clock
 
 
-class RedisDriver:
+class RedisDriver(KeepsLimits):
     """`ports.driver.FusedDriver`. Opens nothing until asked; its faces on one loop share one connection."""
 
     capabilities = CAPABILITIES
@@ -89,18 +89,6 @@ class RedisDriver:
 
     def revocations(self) -> RedisRevocations:
         return RedisRevocations(self._store.hubs, self._store.verbs.revoked_key, self._clock, self._grant)
-
-    def gate(self) -> RedisGate:
-        return RedisGate(self._store.hubs, self._limits)
-
-    def insight(self) -> RedisInsight:
-        return RedisInsight(self._store.pool, self._limits)
-
-    def keys(self) -> RedisKeys:
-        return RedisKeys(self._store.pool, self._limits)
-
-    def async_keys(self, *, inline: bool = True) -> RedisAsyncKeys:
-        return RedisAsyncKeys(self._store.hubs, self._limits)
 
     def pauses(self) -> RedisPauses:
         return RedisPauses(self._store.hubs, self._desk.names.key("leveret:paused"), self._grant)

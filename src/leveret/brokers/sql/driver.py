@@ -10,16 +10,15 @@ from leveret.links.sql.backend import SqlBackend, SqlBlockingBackend
 from leveret.links.sql.database import Database
 from leveret.links.sql.fleet.chores import SqlChores
 from leveret.links.sql.fleet.examining import examine
-from leveret.links.sql.fleet.pauses import SqlPauses
 from leveret.links.sql.fleet.revocations import SqlRevocations
-from leveret.links.sql.limits.faces import SqlAsyncKeys, SqlGate, SqlInsight, SqlKeys
+from leveret.links.sql.limits.faces import KeepsLimits
 from leveret.model.endpoint import Url
 from leveret.model.insight.finding import Finding, Needs
 from leveret.model.options import DriverOptions
 from leveret.ports.clock import Clock
 
 
-class SqlDriver:
+class SqlDriver(KeepsLimits):
     """`ports.driver.FusedDriver` for `sqlite:///file.db`. Opens nothing until asked; its parts share three
     connections; any thread, any loop and any forked child may use them."""
 
@@ -57,21 +56,6 @@ class SqlDriver:
 
     def revocations(self) -> SqlRevocations:
         return SqlRevocations(self._database, self._clock)
-
-    def gate(self) -> SqlGate:
-        return SqlGate(self._database, self._clock)
-
-    def insight(self) -> SqlInsight:
-        return SqlInsight(self._database, self._clock)
-
-    def keys(self) -> SqlKeys:
-        return SqlKeys(self._database, self._clock)
-
-    def async_keys(self, *, inline: bool = True) -> SqlAsyncKeys:
-        return SqlAsyncKeys(self._database, self._clock, inline=inline)
-
-    def pauses(self) -> SqlPauses:
-        return SqlPauses(self._database)
 
     def mailbox(self) -> SqlMailbox:
         return SqlMailbox(self._database, self._clock)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from leveret.links.redis.blocking import Pool
 from leveret.links.redis.hubs import Hubs
 from leveret.links.redis.limits.verbs import LimitVerbs
+from leveret.links.redis.results.backend import Store
 from leveret.model.delivery import SessionId
 from leveret.model.limiting.gate import Answer, BoundState, Entry, Exit, Grant, Reason, Wish
 
@@ -65,3 +66,22 @@ class RedisAsyncKeys:
 
     async def unsent(self, wishes: tuple[Wish, ...]) -> None:
         await self._hubs.own().perform(self._verbs.sent(wishes, out=False))
+
+
+class KeepsLimits:
+    """`ports.limiting.gate.Limiting` of a driver on Redis: what its broker and its store have in common."""
+
+    _store: Store
+    _limits: LimitVerbs
+
+    def gate(self) -> RedisGate:
+        return RedisGate(self._store.hubs, self._limits)
+
+    def insight(self) -> RedisInsight:
+        return RedisInsight(self._store.pool, self._limits)
+
+    def keys(self) -> RedisKeys:
+        return RedisKeys(self._store.pool, self._limits)
+
+    def async_keys(self, *, inline: bool = True) -> RedisAsyncKeys:
+        return RedisAsyncKeys(self._store.hubs, self._limits)

@@ -9,6 +9,7 @@ from typing import TypeVar
 from leveret.errors import LeaseLost
 from leveret.links.sql.connection import Connection
 from leveret.links.sql.database import Database, Work
+from leveret.links.sql.fleet.pauses import SqlPauses
 from leveret.links.sql.limits.book import SqlBook, decode, prune
 from leveret.logic.limiting import breaker, entering, wishing
 from leveret.logic.limiting.states import BreakerState
@@ -157,3 +158,25 @@ class SqlAsyncKeys:
         if self._inline:
             return await self._database.perform(work)
         return await asyncio.to_thread(self._database.write, work)
+
+
+class KeepsLimits:
+    """`ports.limiting.gate.Limiting` of a driver on a file: what its broker and its store have in common."""
+
+    _database: Database
+    _clock: Clock
+
+    def gate(self) -> SqlGate:
+        return SqlGate(self._database, self._clock)
+
+    def insight(self) -> SqlInsight:
+        return SqlInsight(self._database, self._clock)
+
+    def keys(self) -> SqlKeys:
+        return SqlKeys(self._database, self._clock)
+
+    def async_keys(self, *, inline: bool = True) -> SqlAsyncKeys:
+        return SqlAsyncKeys(self._database, self._clock, inline=inline)
+
+    def pauses(self) -> SqlPauses:
+        return SqlPauses(self._database)
