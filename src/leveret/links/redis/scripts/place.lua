@@ -10,10 +10,12 @@ local function queue_of(list)
   return string.match(list, '^(.-)\6\22') or list
 end
 
--- Wakes so many of those who lie idle for a queue. Who is not heard is gone, or may use no channel.
+-- Wakes so many of those who lie idle for a queue, first those whom Redis tells of the message anyway (`rest.lua`): of another
+-- called instead both would wake. Who is not heard is gone, or may use no channel.
 local function wake(queue, wanted)
   while wanted > 0 do
-    local session = redis.call('SPOP', P .. 'leveret:idle:' .. queue)
+    local session = redis.call('SPOP', P .. 'leveret:watching:' .. queue)
+      or redis.call('SPOP', P .. 'leveret:idle:' .. queue)
     if not session then return end
     local heard = redis.pcall('PUBLISH', P .. 'leveret:bell:' .. session, '')
     if type(heard) ~= 'number' then return end

@@ -19,7 +19,6 @@ if redis.call('EXISTS', P .. 'leveret:lanes') == 1 then
   end
 end
 even_when_full()
-for i = 5, 4 + queues do redis.call('SADD', P .. 'leveret:idle:' .. ARGV[i], session) end
 local watches = 0
 if node ~= '' then
   local key = P .. 'leveret:watch:' .. node
@@ -28,5 +27,11 @@ if node ~= '' then
     redis.call('SET', key, session, 'EX', WATCH_SECONDS)
     watches = 1
   end
+end
+local joined, left = 'leveret:idle:', 'leveret:watching:'
+if watches == 1 then joined, left = left, joined end
+for i = 5, 4 + queues do
+  redis.call('SREM', P .. left .. ARGV[i], session)
+  redis.call('SADD', P .. joined .. ARGV[i], session)
 end
 return {0, next_due(), watches}

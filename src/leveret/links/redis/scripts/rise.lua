@@ -4,7 +4,8 @@
 
 local queues = tonumber(ARGV[3])
 for i = 4, 3 + queues do
-  if redis.call('SREM', P .. 'leveret:idle:' .. ARGV[i], ARGV[2]) == 0 then
+  local lay = redis.call('SREM', P .. 'leveret:idle:' .. ARGV[i], ARGV[2])
+  if lay + redis.call('SREM', P .. 'leveret:watching:' .. ARGV[i], ARGV[2]) == 0 then
     for step = 4 + queues, #ARGV do
       local list = ARGV[i] .. ARGV[step]
       if redis.call('EXISTS', P .. list) == 1 or redis.call('HEXISTS', P .. 'leveret:lanes', list) == 1 then

@@ -91,7 +91,10 @@ local function take(at)
     redis.call('HSET', held, unpack(fields))
   end
   if ARGV[at + 3] == '1' then
-    for i = at + 5, at + 4 + queues do redis.call('SREM', P .. 'leveret:idle:' .. ARGV[i], session) end
+    for i = at + 5, at + 4 + queues do
+      redis.call('SREM', P .. 'leveret:idle:' .. ARGV[i], session)
+      redis.call('SREM', P .. 'leveret:watching:' .. ARGV[i], session)
+    end
   end
   return answer, came
 end
