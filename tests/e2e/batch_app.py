@@ -48,7 +48,8 @@ async def awork(calls: list[Call]) -> list[Any]:
     return _work(calls)
 
 
-@app.task
-def follow(*args: Any) -> None:
+@app.task(bind=True)
+def follow(self: Any, n: int) -> None:
     """Behind every call, whatever became of it."""
-    tell("followed", args[-1])
+    tell("followed", n)
+    tell("ended", f"{n}:{self.request.id}")

@@ -29,7 +29,7 @@ from leveret.errors import CallerError
 from leveret.model.delivery import Receipt
 from leveret.model.node import Running
 from leveret.ports.executor import BatchJob, Job
-from leveret.supervisor.deaths.batches import read_batch, write_batch
+from leveret.supervisor.deaths.batches import beside, read_batch, write_batch
 
 fcntl: Any
 try:
@@ -113,7 +113,7 @@ def make_page(path: Path, slots: int) -> None:
 
 def remove_page(path: str, slots: int) -> None:
     """With what lies beside it."""
-    for name in (path, *(f"{path}.{slot}" for slot in range(slots))):
+    for name in (path, *(beside(path, slot) for slot in range(slots))):
         with suppress(OSError):
             os.unlink(name)
 
@@ -163,7 +163,7 @@ class SlotWriter(_Page):
         limit = message.time_limit or job.definition.time_limit or self._time_limit
         running = 2
         if type(job) is BatchJob:
-            write_batch(f"{self._path}.{slot}", self._of_batch(job, now))
+            write_batch(beside(self._path, slot), self._of_batch(job, now))
             running = 3
         task, receipt = message.id.encode(), job.receipt.encode()
         fields = (
@@ -218,7 +218,7 @@ class SlotReader(_Page):
             if sequence == 0:
                 continue
             record = self._record(slot) if sequence != 1 else None
-            batch = read_batch(f"{self._path}.{slot}", record) if record is not None and sequence == 3 else ()
+            batch = read_batch(beside(self._path, slot), record) if record is not None and sequence == 3 else ()
             if record is None or batch is None:
                 torn += 1
             else:

@@ -13,6 +13,7 @@ from leveret.model.node import Running
 from leveret.model.task import TaskDefinition
 from leveret.ports.executor import Job, batch_of
 from leveret.ports.slots import SlotPage
+from leveret.supervisor.deaths.batches import beside
 from leveret.supervisor.slots import (
     HEADER_BYTES,
     RECORD_BYTES,
@@ -102,17 +103,17 @@ def test_every_call_of_a_batch_is_named_until_it_ends(writer: SlotWriter, reader
 def test_a_batch_whose_calls_cannot_be_read_is_torn(
     path: Path, writer: SlotWriter, reader: SlotReader, damage: str
 ) -> None:
-    beside = Path(f"{path}.0")
+    file = Path(beside(path, 0))
     writer.begin(0, batch_of([job("old"), job("older")]), 1.0)
-    before = beside.read_bytes()
+    before = file.read_bytes()
     writer.begin(0, batch_of([job("a"), job("b")]), 2.0)
     match damage:
         case "gone":
-            beside.unlink()
+            file.unlink()
         case "cut":
-            beside.write_bytes(beside.read_bytes()[:-3])
+            file.write_bytes(file.read_bytes()[:-3])
         case _:
-            beside.write_bytes(before)
+            file.write_bytes(before)
 
     view = reader.view()
 

@@ -17,6 +17,11 @@ _READ: Callable[[bytes], tuple[Running, ...]] = msgspec.msgpack.Decoder(tuple[Ru
 _CHECK_BYTES = 4
 
 
+def beside(page: str | Path, slot: int) -> str:
+    """Not a name by which pages are looked for."""
+    return str(Path(page).with_name(f"batch-{Path(page).name}.{slot}"))
+
+
 def write_batch(path: str, running: Sequence[Running]) -> None:
     body = _WRITE(running)
     # Where the folder is full, who ran is unknown: the record says so by a file that is not there, or another's.
