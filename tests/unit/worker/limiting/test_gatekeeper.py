@@ -183,8 +183,14 @@ def test_what_is_given_back_unstarted_holds_nothing():
 
 def test_a_run_goes_on_under_the_renewed_session_with_its_slot():
     rig, gates = Rig(pool="threads", slots=3), [threading.Event(), threading.Event()]
-    begun = iter(gates)
-    rig.tasks.add(lambda: next(begun, gates[1]).wait(10), "wait", limits=(Concurrency(1),))
+    left, begun = iter(gates), []
+
+    def wait():
+        gate = next(left, gates[1])
+        begun.append(gate)
+        gate.wait(10)
+
+    rig.tasks.add(wait, "wait", limits=(Concurrency(1),))
     rig.tasks.add(lambda: None, "other")
 
     async def scenario(worker):
@@ -195,6 +201,7 @@ def test_a_run_goes_on_under_the_renewed_session_with_its_slot():
         await rig.until(lambda: worker.session != before)
         second = await rig.send("wait")
         await rig.result(await rig.send("other"))
+        await rig.until(lambda: len(begun) == 2)
         # The first run goes on, and beside it a second one of its message, which is handed over again; one id, one slot.
         assert rig.server.limits.holders("wait").all() == {first: worker.session}
         gates[0].set()
