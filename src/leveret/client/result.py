@@ -209,7 +209,12 @@ class AsyncResult(ResultTree, Generic[T]):
             state=states.REVOKED,
             terminal=True,
             meta=write_meta(
-                self._client.codec, id=self.id, status=states.REVOKED, error=error, date_done=self._client.clock.now()
+                self._client.codec,
+                id=self.id,
+                status=states.REVOKED,
+                error=error,
+                date_done=self._client.clock.now(),
+                revoked_by=revoking.author(),
             ),
             expires_after=self._client.options.result_expires,
         )

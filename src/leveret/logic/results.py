@@ -53,6 +53,8 @@ class ResultMeta(Struct, frozen=True, kw_only=True):
     """Seconds; with `result_extended`."""
     stamps: Mapping[str, Any] = {}
     """Of a REVOKED."""
+    revoked_by: str | None = None
+    """`user@host`, where whoever revoked it wrote its outcome himself."""
 
 
 class MetaFields(TypedDict, total=False):
@@ -74,6 +76,7 @@ class MetaFields(TypedDict, total=False):
     max_retries: int | None
     runtime: float | None
     stamps: Mapping[str, Any] | None
+    revoked_by: str | None
 
 
 # Writing
@@ -130,7 +133,7 @@ def _iso_second(second: int) -> str:
 
 _CHILDREN = frozenset(("children",))
 _EXTENDED = ("group_id", "parent_id", "name", "args", "kwargs", "worker", "retries", "queue")
-_OURS_ALONE = ("max_retries", "runtime", "stamps")
+_OURS_ALONE = ("max_retries", "runtime", "stamps", "revoked_by")
 """Fields that Celery's documents do not have, for `explain`."""
 
 
@@ -241,7 +244,7 @@ def read_document(document: Any, id: str) -> ResultMeta:
         error = read_error(result, traceback or "")
         result = None if error is not None else result
     children = document.get("children")
-    retries, most, runtime, stamps = map(document.get, ("retries", *_OURS_ALONE))
+    retries, most, runtime, stamps = map(document.get, ("retries", "max_retries", "runtime", "stamps"))
     return ResultMeta(
         task_id=_text(document, "task_id") or id,
         status=status,
@@ -261,6 +264,7 @@ def read_document(document: Any, id: str) -> ResultMeta:
         max_retries=most if type(most) is int else None,
         runtime=runtime if type(runtime) is float else None,
         stamps=stamps if isinstance(stamps, Mapping) else {},
+        revoked_by=_text(document, "revoked_by"),
     )
 
 

@@ -9,6 +9,13 @@ from leveret.client.results.view import ResultView
 SIGNAL = "SIGTERM"
 
 
+def author() -> str:
+    # Imported here: most programs never revoke, and declaring tasks should stay quick.
+    from leveret.client.control.author import author
+
+    return author()
+
+
 def tell(client: Client, ids: tuple[str, ...], terminate: bool, signal: str | None) -> None:
     """Where no nodes can be told (an app that runs in place) the stored outcomes are all there is."""
     if client.parts.tell_nodes is not None and ids:

@@ -31,6 +31,7 @@ class Stored(Struct, frozen=True, kw_only=True):
     seconds: float | None = None
     """How long it ran."""
     max_retries: int | None = None
+    revoked_by: str = ""
     replaced_by: str = ""
     """The task that took its place (`self.replace`)."""
 

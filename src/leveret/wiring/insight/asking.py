@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+import msgspec
+
 from leveret.client.waiting import Awaited
 from leveret.config.settings import Settings
 from leveret.errors import BrokerError, LeveretError
@@ -44,7 +46,7 @@ class Asker:
             return self._ended(awaited, stored, None)
         place = await self._place(awaited)
         if stored is not None and stored.terminal:
-            revoked = await self._revoked(told) if stored.state == REVOKED else None
+            revoked = await self._revoked(stored, told) if stored.state == REVOKED else None
             return self._ended(awaited, stored, place, revoked)
         return await self._open(awaited, stored, place)
 
@@ -123,6 +125,8 @@ class Asker:
             return None, (awaited.id,)
         stored, meta = stored_facts(record, self._codec)
         told = [awaited.id]
+        if meta is not None and meta.revoked_by:
+            return msgspec.structs.replace(stored, revoked_by=meta.revoked_by), ()
         if meta is not None and meta.group_id:
             told.append(marks.of_group(meta.group_id))
         return stored, (*told, *marks.of_stamps(meta.stamps if meta is not None else {}))
@@ -174,8 +178,10 @@ class Asker:
                 )  # fmt: skip
         return None
 
-    async def _revoked(self, told: tuple[str, ...]) -> Revoked | None:
+    async def _revoked(self, stored: Stored, told: tuple[str, ...]) -> Revoked | None:
         """By which of its marks, and who said so; the marks are looked up in order: id, group, stamps."""
+        if stored.revoked_by:
+            return Revoked(kind="id", name="", by=stored.revoked_by, at=stored.at)
         drivers = self._drivers
         revocations = drivers.revocations()
         if revocations is None or not drivers.remembers:

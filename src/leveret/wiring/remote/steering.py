@@ -30,6 +30,8 @@ REVOKED_SECONDS = 30 * 86_400.0
 """How long a revocation is remembered, whatever becomes of the task's result: a task may wait for weeks."""
 ORDER = "ORDER"
 """The state of what is kept of a revocation; no reader takes it for a result."""
+REMOTE_CONTROL = "remote control"
+"""Who revoked, where a node only heard of it."""
 REVOKED_ERROR = ErrorInfo(type="TaskRevokedError", module="leveret.errors", args=("revoked",), text="revoked")
 
 
@@ -126,15 +128,16 @@ class Revoker:
         if self._revocations is None or not marks:
             return False
         await self._revocations.revoke(marks, REVOKED_SECONDS)
-        await self._backend.store(tuple(self._order(mark, by) for mark in marks))
         ids = marked.ids_among(marks)
-        stored = await self._backend.get(ids)
-        records = tuple(
-            self._record(name, 0 if known is None else known.attempt)
-            for name, known in zip(ids, stored, strict=True)
+        stored = dict(zip(ids, await self._backend.get(ids), strict=True)) if ids else {}
+        outcomes = tuple(
+            self._record(name, 0 if known is None else known.attempt, by)
+            for name, known in stored.items()
             if known is None or (known.state not in READY_STATES and known.state != STARTED)
         )
-        if records:
+        # Their outcome says who; of what runs, and of groups and stamps, nothing is written yet that could.
+        told = [mark for mark in marks if mark not in stored or ((known := stored[mark]) and known.state == STARTED)]
+        if records := (*outcomes, *(self._order(mark, by) for mark in told)):
             await self._backend.store(records)
         return True
 
@@ -142,7 +145,7 @@ class Revoker:
         """Who revoked by a mark. A node that only heard of it does not overwrite what who asked has written: the fence
         keeps the later attempt."""
         name = marked.of_order(mark)
-        told = {"by": by or "remote control", "at": self._clock.now()}
+        told = {"by": by or REMOTE_CONTROL, "at": self._clock.now()}
         return Record(
             id=TaskId(name),
             attempt=1 if by else 0,
@@ -153,8 +156,15 @@ class Revoker:
             expires_after=REVOKED_SECONDS,
         )
 
-    def _record(self, name: str, attempt: int) -> Record:
-        meta = write_meta(self._codec, id=name, status=REVOKED, error=REVOKED_ERROR, date_done=self._clock.now())
+    def _record(self, name: str, attempt: int, by: str) -> Record:
+        meta = write_meta(
+            self._codec,
+            id=name,
+            status=REVOKED,
+            error=REVOKED_ERROR,
+            date_done=self._clock.now(),
+            revoked_by=by or REMOTE_CONTROL,
+        )
         return Record(
             id=TaskId(name),
             attempt=attempt,
