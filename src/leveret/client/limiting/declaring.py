@@ -2,11 +2,12 @@
 
 import inspect
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
+from leveret.client.tasks.arguments import by_its_names
 from leveret.errors import ImproperlyConfigured
 from leveret.logic.limiting.keys import arguments_text
 from leveret.model.limiting.declared import CircuitBreaker, Concurrency, Key, Rate, RetryBudget, Unique
@@ -15,6 +16,7 @@ from leveret.model.limiting.pace import per_second
 UNTIL = ("start", "success")
 CONFLICTS = ("keep", "replace", "raise")
 
+Keyed = TypeVar("Keyed", Rate, Concurrency, CircuitBreaker, Rate | Concurrency)
 Read = Callable[[str], Any]
 """Answers an option of the task."""
 
@@ -42,9 +44,9 @@ def read_limiting(name: str, run: Callable[..., Any], read: Read) -> Limiting:
             "which breaker=CircuitBreaker(...) makes"
         )
     return Limiting(
-        limits=_limits(name, read("limits")),
+        limits=tuple(_keyed(limit, run) for limit in _limits(name, read("limits"))),
         unique=_unique(name, run, read),
-        breaker=breaker,
+        breaker=None if breaker is None else _keyed(breaker, run),
         fallback=fallback,
         retry_budget=_budget(name, read("retry_budget")),
     )
@@ -77,6 +79,11 @@ def _limits(name: str, value: Any) -> tuple[Rate | Concurrency, ...]:
     return limits
 
 
+def _keyed(limit: Keyed, run: Callable[..., Any]) -> Keyed:
+    """Its key is called as the task is, and gets the arguments it names."""
+    return limit if limit.key is None else replace(limit, key=by_its_names(limit.key, run))
+
+
 def _budget(name: str, value: Any) -> RetryBudget | Literal[True] | None:
     if value is True:
         return True
@@ -107,7 +114,12 @@ def _unique(name: str, run: Callable[..., Any], read: Read) -> Unique | None:
     seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < float("inf"):
         raise _wrong(name, "unique_for", duration, "seconds or a timedelta, above 0")
-    return Unique(seconds=float(seconds), until_start=until == "start", conflict=conflict, key=by or all_arguments(run))
+    return Unique(
+        seconds=float(seconds),
+        until_start=until == "start",
+        conflict=conflict,
+        key=by_its_names(by, run) if by else all_arguments(run),
+    )
 
 
 def all_arguments(run: Callable[..., Any]) -> Key:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from leveret import Leveret, group, testing
+from leveret import Concurrency, Leveret, group, testing
 from leveret.errors import ImproperlyConfigured, LeveretWarning, PublishFailed, PublishUnknown, TaskAlreadySent
 from leveret.model.limiting.gate import Wish
 
@@ -323,3 +323,15 @@ def test_eager_calls_are_not_held_to_it(app, unique):
     app.conf.task_always_eager = True
 
     assert [unique.delay("ann").get(), unique.delay("ann").get()] == ["ann: hello", "ann: hello"]
+
+
+def test_a_key_gets_the_arguments_it_names_however_a_call_gives_them(app):
+    @app.task(name="letter", limits=Concurrency(5, key=lambda to, **_: to), unique_for=60, unique_by=lambda to: to)
+    def letter(to, body="hello"):
+        return f"{to}: {body}"
+
+    first = letter.delay("ann", "good day")
+
+    assert letter.delay(to="ann", body="good bye").id == first.id
+    app.run_until_idle()
+    assert first.get() == "ann: good day"
