@@ -195,7 +195,7 @@ def test_a_run_goes_on_under_the_renewed_session_with_its_slot():
 
     async def scenario(worker):
         first = await rig.send("wait")
-        await rig.claimed(ready=0, claimed=1)
+        await rig.until(lambda: len(begun) == 1)
         before = worker.session
         await rig.driver.leases().reap((Reaping(session=SessionId(before)),))
         await rig.until(lambda: worker.session != before)
