@@ -395,9 +395,9 @@ def test_rate_limits_hold_for_a_node_and_change_by_command(with_gate):
         assert starts[-1] - starts[0] >= 18 * step
         starts.clear()
         worker.respondent.steer(Steering(rates={"job": "0"}))
-        for id in [await rig.send("job") for _ in range(50)]:
+        for id in [await rig.send("job") for _ in range(200)]:
             await rig.result(id)
-        assert starts[-1] - starts[0] < 0.4
+        assert starts[-1] - starts[0] < 1.8, "at 100 a second it would be 2"
         starts.clear()
         worker.respondent.steer(Steering(rates={"job": "20/s"}))
         for id in [await rig.send("job") for _ in range(6)]:
