@@ -93,7 +93,9 @@ async def _look(drivers: Drivers, names: tuple[str, ...]) -> Look:
 async def _taken(app: Leveret, nodes: int) -> Counter[str] | None:
     """How many messages all nodes have taken so far, by queue; None where they cannot be asked."""
     try:
-        replies = await app.control.abroadcast("stats", reply=True, timeout=ANSWER_SECONDS, limit=nodes)
+        replies = await app.control.abroadcast(
+            "stats", {"by_queue": True}, reply=True, timeout=ANSWER_SECONDS, limit=nodes
+        )
     except (ImproperlyConfigured, BrokerError):
         return None
     total: Counter[str] = Counter()

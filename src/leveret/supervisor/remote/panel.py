@@ -142,14 +142,15 @@ class Panel:
     async def _stack(self, **_: Any) -> Any:
         return {str(child.pid): slots for child, slots in await self._crew.ask_all("stack")}
 
-    async def _stats(self, **_: Any) -> Any:
+    async def _stats(self, by_queue: bool = False, **_: Any) -> Any:
+        """`by_queue`, which Celery's workers pass over: how many tasks came out of each queue, too."""
         crew, options = self._crew, self._crew.options
         answers = await crew.ask_all("stats")
         total = sum((Counter(told["total"]) for _, told in answers), Counter(crew.total()))
         queues = sum((Counter(told["queues"]) for _, told in answers), Counter[str]())
         return {
             "total": dict(total),
-            "queues": dict(queues),
+            **({"queues": dict(queues)} if by_queue else {}),
             "pid": os.getpid(),
             "clock": str(self.time),
             "uptime": round(self._clock.now() - crew.node.started),
