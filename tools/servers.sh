@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the servers and the browser that tests start (RabbitMQ, Redis, PostgreSQL, Chromium) from the system's
+# Installs the servers and the browser that tests start (RabbitMQ, Redis, PostgreSQL, Prometheus, Chromium) from the system's
 # packages, where that is allowed: as root, or with a sudo that asks for no password. Never fails: without a server its tests are skipped, and in CI they fail.
 # LEVERET_NO_INSTALL=1 leaves the machine as it is.
 set -uo pipefail
@@ -13,6 +13,7 @@ has_rabbitmq || missing+=(rabbitmq-server)
 command -v redis-server >/dev/null || missing+=(redis-server)
 command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
 compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null || command -v initdb >/dev/null || missing+=(postgresql)
+command -v promtool >/dev/null && command -v prometheus >/dev/null || missing+=(prometheus)
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 give_up() {
@@ -21,7 +22,7 @@ give_up() {
 }
 
 if ! command -v apt-get >/dev/null; then
-  give_up "not installed: ${missing[*]}" "rabbitmq, redis, postgresql and chromium, with your system's packages (macOS: brew install rabbitmq redis postgresql; brew install --cask chromium)"
+  give_up "not installed: ${missing[*]}" "rabbitmq, redis, postgresql, prometheus and chromium, with your system's packages (macOS: brew install rabbitmq redis postgresql prometheus; brew install --cask chromium)"
 fi
 by_hand="sudo apt-get install --no-install-recommends ${missing[*]}"
 [ "${LEVERET_NO_INSTALL:-}" = 1 ] && give_up "not installed: ${missing[*]}" "$by_hand"

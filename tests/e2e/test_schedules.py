@@ -155,7 +155,7 @@ async def runs(url: Url, name: str) -> list[str]:
     (standing,) = await driver.schedules().look((name,), runs=20)
     await driver.close()
     assert standing is not None
-    return [run_id(name, standing.revision, run.moment) for run in reversed(standing.runs)]
+    return [run_id(name, standing.revision, run.moment) for run in reversed(standing.runs) if run.outcome == "sent"]
 
 
 async def occurrences(url: Url) -> dict[str, Counter[float]]:

@@ -39,10 +39,10 @@ class Neighbour:
         if standing is None:
             return move
         name, seen = move.name, self._last.get(move.name)
-        newest = move.fires[-1].moment
-        if is_covered(standing.entry, newest, seen):
+        if is_covered(standing.entry, move.fires[-1].moment, seen):
             return left(move)
-        if (seen is not None or name not in self._alone) and now - newest < SLACK_SECONDS:
+        if (seen is not None or name not in self._alone) and now - _first(move) < SLACK_SECONDS:
+            # Of an entry that is due more often than that its moments come together, none of them lost.
             return None
         if seen is not None:
             del self._last[name]
@@ -84,3 +84,8 @@ class Neighbour:
         if name not in self._last:
             self._log("warning", "celery beat sends an entry too: it is left to beat while it does", entry=name)
         self._last[name] = max(at, self._last.get(name, at))
+
+
+def _first(move: Move) -> float:
+    """The oldest moment it decides about."""
+    return min([fire.moment for fire in move.fires] + [run.moment for run in move.skipped])

@@ -108,6 +108,35 @@ def test_without_beat_the_first_run_waits_once():
     assert all(later - earlier == pytest.approx(10.0) for earlier, later in pairwise(moments))
 
 
+@pytest.mark.parametrize("seconds", [0.3, 1.0, 2.0])
+def test_what_is_due_more_often_than_the_wait_is_run_too(seconds: float):
+    bench = Bench(entry("a", seconds, source="code"))
+    beat = Beat(bench, "a")
+
+    play(bench, beat, 30.5, (1000.0, 10.0, 1))
+
+    assert len(bench.sent()) == int(30.5 / seconds)
+
+
+def test_what_must_not_overlap_itself_is_run_too():
+    bench = Bench(replace(entry("a", 0.5, source="code"), overlap="skip"))
+    beat = Beat(bench, "a")
+
+    play(bench, beat, 10.0, (1000.0, 10.0, 1))
+
+    assert bench.sent()
+
+
+def test_a_beat_of_every_second_is_left_alone_and_followed():
+    bench = Bench(entry("a", 1.0, source="code"))
+    beat = Beat(bench, "a")
+
+    play(bench, beat, 30.5, (0.5, 1.0, 15))
+
+    # Beat's last run is at 14.5.
+    assert 12 <= len(bench.sent()) <= 15
+
+
 def test_another_call_of_the_same_task_is_not_this_entry():
     one = entry("a", 10.0, source="code")
     other = replace(one, postings=(replace(one.postings[0], encoded=Encoded({}, b'[[1], {"x": 2}, {}]')),))
