@@ -51,12 +51,12 @@ def test_with_a_key_only_signed_commands_change_anything(field: Field, url: str)
         assert answer(app, "doubled", n=4)["doubled"] == 8
         for command in ("shutdown", "pool_grow", "revoke", "shout", "no_such_command", "add_consumer"):
             assert REFUSED in answer(app, command)["error"], command
-    assert answer(field.app, "shout", word="loud") == "LOUD"
+    assert answer(field.app, "pool_grow", n=1) == {"ok": "pool will grow"}
+    # While a process of threads is replaced by a larger one nobody knows the commands of the app.
+    until(lambda: answer(field.app, "shout", word="loud") == "LOUD", 20, field.logs)
     assert field.ear.names("shouted") == {"loud"}
     assert asyncio.run(replayed(url)) == [{"ok": "task events enabled"}, REFUSED]
     assert "a key" not in json.dumps(answer(field.app, "conf", with_defaults=True))
-    # Last: while a process of threads is replaced by a larger one, nobody knows the commands of the app.
-    assert answer(field.app, "pool_grow", n=1) == {"ok": "pool will grow"}
     assert answer(field.app, "shutdown") == {"ok": "shutting down"}
     assert field.ended() == 0
 
