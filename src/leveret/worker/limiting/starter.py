@@ -9,7 +9,6 @@ from leveret.logic.credit import Credit
 from leveret.ports.executor import Executor, Job
 from leveret.worker.intake import Early
 from leveret.worker.limiting.gatekeeper import Gatekeeper
-from leveret.worker.limiting.queueing import has_own_step, take_plain, take_slow
 
 Jobs = tuple[Job, ...]
 
@@ -58,11 +57,11 @@ class Starter:
 
     def pump(self) -> None:
         """Start what can start."""
-        if self._starting:
+        if self._starting or not self.waiting:
             return
-        if plain := take_plain(self.waiting, self._gatekeeper):
+        if plain := self._take_plain():
             self._owner.start(plain)
-        slow = take_slow(self.waiting, self._executor.idle(), self._gatekeeper)
+        slow = self._take_slow(self._executor.idle()) if self.waiting else []
         if slow:
             self._starting = len(slow)
             task = asyncio.get_running_loop().create_task(self._start_slowly(tuple(slow)))
@@ -70,7 +69,31 @@ class Starter:
             task.add_done_callback(self._tasks.discard)
 
     def has_own_step(self, job: Job) -> bool:
-        return has_own_step(job, self._gatekeeper)
+        """Whether it is asked of the gate, acknowledged or announced before it starts."""
+        return _waits_for_store(job) or self._gatekeeper.asks(job)
+
+    def _take_plain(self) -> Jobs:
+        """Those at the front that may start as they are."""
+        waiting, plain = self.waiting, list[Job]()
+        while waiting and not self.has_own_step(waiting[0]):
+            plain.append(waiting.popleft())
+        return tuple(plain)
+
+    def _take_slow(self, idle: int) -> list[Job]:
+        """Those at the front with a step of their own: as many as slots are idle, and where only the gate is asked as
+        many as that allows."""
+        waiting, slow, known, most = self.waiting, list[Job](), None, idle
+        while idle and waiting:
+            job = waiting[0]
+            if job.definition is not known or job.message.attempt:
+                if not self.has_own_step(job):
+                    break
+                known = None if job.message.attempt else job.definition
+                most = idle if _waits_for_store(job) else self._gatekeeper.ahead(job, idle)
+            if len(slow) >= most:
+                break
+            slow.append(waiting.popleft())
+        return slow
 
     async def _start_slowly(self, jobs: Jobs) -> None:
         """Ask the gate about limited jobs, acknowledge at-most-once jobs and announce tracked ones, then start them at
@@ -90,3 +113,7 @@ class Starter:
             self._owner.start(jobs)
         self.pump()
         self._owner.changed.set()
+
+
+def _waits_for_store(job: Job) -> bool:
+    return not job.definition.acks_late or job.definition.track_started
