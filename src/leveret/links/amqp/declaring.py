@@ -218,8 +218,7 @@ def ladder(highest: int) -> Steps:
     yield from _delivery(names.DELIVERY_EXCHANGE)
     below = names.DELIVERY_EXCHANGE
     for number in range(highest + 1):
-        keys = names.rung_key(number, "1"), names.rung_key(number, "0")
-        below = yield from _rung(names.level(number), (1 << number) * 1000, below, keys)
+        below = yield from _rung(names.level(number), (1 << number) * 1000, below, names.rung_keys(number))
 
 
 def short_ladder() -> Steps:
@@ -229,7 +228,7 @@ def short_ladder() -> Steps:
     yield from _delivery(names.SHORT_DELIVERY)
     below = names.SHORT_DELIVERY
     for number in range(names.SHORT_BITS):
-        keys = names.short_rung_key(number, "1"), names.short_rung_key(number, "0")
+        keys = names.rung_keys(number, names.SHORT_BITS)
         below = yield from _rung(names.short_level(number), names.SHORT_STEP_MS << number, below, keys)
 
 
@@ -291,7 +290,9 @@ def arrival(queue: str) -> Steps:
 
 def short_arrival(queue: str) -> Steps:
     yield from _checked(
-        methods.Queue.Bind(queue=queue, exchange=names.SHORT_DELIVERY, routing_key=names.short_arrival_key(queue))
+        methods.Queue.Bind(
+            queue=queue, exchange=names.SHORT_DELIVERY, routing_key=names.arrival_key(queue, names.SHORT_BITS)
+        )
     )
 
 

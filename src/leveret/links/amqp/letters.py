@@ -105,7 +105,9 @@ def delayed(queue: str, delay: float, properties: bytes, body: bytes) -> Letter:
     if delay <= names.LONGEST_SHORT:
         steps = max(1, math.ceil(delay * 1000 / names.SHORT_STEP_MS))
         exchange = names.short_level(names.rung(steps))
-        return Letter(exchange, names.short_key(steps, queue), properties, body, True, queue, 0, steps)
+        return Letter(
+            exchange, names.delayed_key(steps, queue, names.SHORT_BITS), properties, body, True, queue, 0, steps
+        )
     seconds = math.ceil(delay)
     exchange = names.level(names.rung(seconds))
     return Letter(exchange, names.delayed_key(seconds, queue), properties, body, True, queue, seconds)

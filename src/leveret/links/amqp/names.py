@@ -32,38 +32,26 @@ def rung(seconds: int) -> int:
     return seconds.bit_length() - 1
 
 
-def delayed_key(seconds: int, queue: str) -> str:
-    """The routing key that carries a delay down the ladder, highest bit first, and then into the queue."""
-    return ".".join(f"{seconds:0{LADDER_BITS}b}") + f".{queue}"
+def delayed_key(steps: int, queue: str, bits: int = LADDER_BITS) -> str:
+    """The routing key that carries a delay down a ladder of so many rungs, highest bit first, and then into the queue.
+    A step is a second, or `SHORT_STEP_MS` on the short ladder."""
+    return ".".join(f"{steps:0{bits}b}") + f".{queue}"
 
 
-def arrival_key(queue: str) -> str:
-    """The binding of a queue to the delivery exchange: exactly the bits before its name, since a name may have dots."""
-    return "*." * LADDER_BITS + queue
+def arrival_key(queue: str, bits: int = LADDER_BITS) -> str:
+    """The binding of a queue to a delivery exchange: exactly the bits before its name, since a name may have dots."""
+    return "*." * bits + queue
 
 
-def rung_key(number: int, bit: str) -> str:
-    """The binding at one rung: `1` waits here, `0` goes straight to the next."""
-    return "*." * (LADDER_BITS - 1 - number) + f"{bit}.#"
+def rung_keys(number: int, bits: int = LADDER_BITS) -> tuple[str, str]:
+    """The bindings at one rung: of what waits here (its bit is 1), and of what goes straight to the next (0)."""
+    higher = "*." * (bits - 1 - number)
+    return f"{higher}1.#", f"{higher}0.#"
 
 
 def short_level(number: int) -> str:
     """Exchange and queue of one rung of the short ladder."""
     return f"{PREFIX}_delayed_ms_{SHORT_STEP_MS << number}"
-
-
-def short_key(steps: int, queue: str) -> str:
-    """As `delayed_key`, on the short ladder."""
-    return ".".join(f"{steps:0{SHORT_BITS}b}") + f".{queue}"
-
-
-def short_arrival_key(queue: str) -> str:
-    """As `arrival_key`: where the short ladder delivers."""
-    return "*." * SHORT_BITS + queue
-
-
-def short_rung_key(number: int, bit: str) -> str:
-    return "*." * (SHORT_BITS - 1 - number) + f"{bit}.#"
 
 
 def arrives(queue: str) -> str:

@@ -80,7 +80,7 @@ def test_what_waits_less_than_a_second_takes_the_short_ladder_and_is_never_early
     letter = letters.delayed("photos", delay, b"", b"")
 
     assert letter.exchange == names.short_level(names.rung(steps))
-    assert letter.routing_key == names.short_key(steps, "photos")
+    assert letter.routing_key == names.delayed_key(steps, "photos", names.SHORT_BITS)
     assert (letter.short, letter.delay, letter.late) == (steps, 0, True)
     assert steps * names.SHORT_STEP_MS / 1000 >= delay
 

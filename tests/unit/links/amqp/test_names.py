@@ -4,6 +4,8 @@ from kombu.transport import native_delayed_delivery as kombus
 from leveret.errors import ImproperlyConfigured
 from leveret.links.amqp import names
 
+SHORT = names.SHORT_BITS
+
 
 @pytest.mark.parametrize("seconds", [1, 2, 3, 59, 60, 4095, 86_400, names.LONGEST_DELAY - 1, names.LONGEST_DELAY])
 @pytest.mark.parametrize("queue", ["celery", "photos.resize.high", "q" * 190])
@@ -41,7 +43,7 @@ def test_a_message_waits_on_exactly_the_rungs_of_its_bits_and_arrives(seconds: i
     waited, level = 0, names.rung(seconds)
 
     while level >= 0:
-        waits, passes = matches(names.rung_key(level, "1"), key), matches(names.rung_key(level, "0"), key)
+        waits, passes = matches(names.rung_keys(level)[0], key), matches(names.rung_keys(level)[1], key)
         assert waits != passes
         waited += waits << level
         level -= 1
@@ -52,18 +54,18 @@ def test_a_message_waits_on_exactly_the_rungs_of_its_bits_and_arrives(seconds: i
 
 @pytest.mark.parametrize("steps", [1, 2, 5, 16, 30, 31])
 def test_a_short_delay_waits_on_exactly_the_rungs_of_its_bits_and_arrives(steps: int) -> None:
-    key = names.short_key(steps, "photos.high")
+    key = names.delayed_key(steps, "photos.high", SHORT)
     waited, level = 0, names.rung(steps)
 
     while level >= 0:
-        waits, passes = matches(names.short_rung_key(level, "1"), key), matches(names.short_rung_key(level, "0"), key)
+        waits, passes = matches(names.rung_keys(level, SHORT)[0], key), matches(names.rung_keys(level, SHORT)[1], key)
         assert waits != passes
         waited += waits << level
         level -= 1
 
     assert waited == steps
-    assert matches(names.short_arrival_key("photos.high"), key)
-    assert not matches(names.short_arrival_key("high"), key) and not matches(names.arrival_key("photos.high"), key)
+    assert matches(names.arrival_key("photos.high", SHORT), key)
+    assert not matches(names.arrival_key("high", SHORT), key) and not matches(names.arrival_key("photos.high"), key)
 
 
 @pytest.mark.parametrize("other", ["high", "photos", "photos.high.more", "a.photos.high", "photos.low"])
