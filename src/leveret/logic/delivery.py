@@ -14,6 +14,7 @@ from leveret.errors import Ignore, NotRegistered, TaskRevokedError, TimeLimitExc
 from leveret.logic.canvas import joins
 from leveret.logic.canvas.plan import CHORD_TIMEOUT, SETTLE_AGAIN
 from leveret.logic.following import again, changed
+from leveret.logic.limiting.unique import lost_to
 from leveret.logic.recording import NO_FIELDS, Rules
 from leveret.logic.results import MetaFields
 from leveret.model.delivery import Delivery, Verdict
@@ -103,7 +104,7 @@ def admit(
 
 def superseded(message: Message, by: str, definition: TaskDefinition, rules: Rules, now: float) -> Settlement:
     """The end of a unique task whose key is another's by now."""
-    return _revoked(message, f"another task, {by}, has its unique key", definition, rules, now)
+    return _revoked(message, lost_to(by), definition, rules, now)
 
 
 def conclude(message: Message, finished: Finished, definition: TaskDefinition, rules: Rules, now: float) -> Settlement:

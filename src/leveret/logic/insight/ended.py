@@ -1,15 +1,12 @@
 """What became of a call that has ended."""
 
-import re
-
 from leveret.logic.insight import codes
 from leveret.logic.insight.moments import clock, span
+from leveret.logic.limiting.unique import read_lost_to
 from leveret.model.delivery import Place
 from leveret.model.insight.call import CallFacts, Explanation, Revoked, Stored
 from leveret.model.state import FAILURE, READY_STATES, REVOKED, SUCCESS
 
-SUPERSEDED = re.compile(r"another task, (\S+), has its unique key")
-"""The reason of a task that lost its unique key (`logic.delivery`)."""
 _REJECT = "Reject: "
 _REVOKED_ERROR = "TaskRevokedError: "
 
@@ -98,8 +95,7 @@ def _failed(facts: CallFacts, stored: Stored) -> Explanation:
 def _revoked(facts: CallFacts, stored: Stored) -> Explanation:
     why = stored.error.removeprefix(_REVOKED_ERROR)
     told = _told(stored)
-    if (lost := SUPERSEDED.match(why)) is not None:
-        other = lost[1]
+    if other := read_lost_to(why):
         text = f"not run: {other} took its place (they share a unique key)"
         return Explanation(code=codes.SUPERSEDED, text=text, facts={**told, "by": other})
     if why == "expired":

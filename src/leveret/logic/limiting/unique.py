@@ -3,12 +3,26 @@
 None stands for a key of which nothing is known: it is free.
 """
 
+import re
 from collections.abc import Callable
 
 from msgspec.structs import replace
 
 from leveret.logic.limiting.states import KeyState
 from leveret.model.limiting.gate import Entry, Exit, Grant, UniqueBound, Wish
+
+_LOST = re.compile(r"another task, (\S+), has its unique key")
+
+
+def lost_to(by: str) -> str:
+    """The reason kept of a task whose key is another's."""
+    return f"another task, {by}, has its unique key"
+
+
+def read_lost_to(reason: str) -> str:
+    """Whose it is, of such a reason; empty of any other."""
+    found = _LOST.match(reason)
+    return "" if found is None else found[1]
 
 
 def holder(state: KeyState | None, now: float) -> str:
