@@ -5,7 +5,6 @@ Redis has no clock that can be told the time, so its scripts read a key instead 
 
 import asyncio
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from tests.e2e.drill import size
-from tests.servers.fixtures import shared_redis  # noqa: F401 - fixture
+from tests.servers.fixtures import shared_redis, told_time  # noqa: F401 - fixtures
 from tests.servers.redis import RedisServer
 
 from leveret.brokers.memory import MemoryDriver
@@ -21,7 +20,6 @@ from leveret.brokers.redis.driver import RedisDriver
 from leveret.brokers.sql.driver import SqlDriver
 from leveret.errors import LeaseLost
 from leveret.links.memory.server import MemoryServer
-from leveret.links.redis import scripts
 from leveret.model.delivery import SessionId
 from leveret.model.endpoint import Url
 from leveret.model.limiting.gate import (
@@ -157,17 +155,6 @@ async def _told(face, verb: str, *arguments):
         return await getattr(face, verb)(*arguments)
     except LeaseLost as error:
         return str(error)
-
-
-@pytest.fixture
-def told_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    read = scripts._read
-    monkeypatch.setattr(
-        scripts, "_read", lambda name: read(name).replace("redis.call('TIME')", "{redis.call('GET', 'clock'), 0}")
-    )
-    scripts.script.cache_clear()
-    yield
-    scripts.script.cache_clear()
 
 
 @pytest.mark.usefixtures("told_time")

@@ -15,6 +15,8 @@ from tests.servers.sentinel import SentinelFleet
 from tests.servers.sharing import shared_rabbit
 from tests.servers.wire.recorder import Recorder
 
+from leveret.links.redis import scripts
+
 
 @pytest.fixture(scope="session")
 def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit]:
@@ -98,3 +100,15 @@ def own_sentinels() -> Iterator[SentinelFleet]:
     require(redis_server)
     with SentinelFleet(durable=True) as fleet:
         yield fleet
+
+
+@pytest.fixture
+def told_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Scripts read the key `clock` instead of the server's own."""
+    read = scripts._read
+    monkeypatch.setattr(
+        scripts, "_read", lambda name: read(name).replace("redis.call('TIME')", "{redis.call('GET', 'clock'), 0}")
+    )
+    scripts.script.cache_clear()
+    yield
+    scripts.script.cache_clear()
