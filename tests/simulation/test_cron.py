@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.e2e.drill import FULL, keep, size
-from tests.property.cron_oracle import fires, utc
+from tests.simulation.cron_oracle import fires, utc
 
 from leveret.client.schedules.timings import crontab
 from leveret.logic.schedules.cron import next_fire
