@@ -10,8 +10,8 @@ ASKS_PER_SECOND = 50
 UNKNOWN_MEAN = 1.0
 """Seconds of a run, until one has ended."""
 UNKNOWN_MOST_SECONDS = 0.5
-"""Until then nobody is told more than this (or what a long line asks for): a guess that is a hundred times too long must not
-hold up the first short runs of a key."""
+"""Until then nobody is told more than this (or what a long line asks for): a guess that is a hundred times too long
+must not hold up the first short runs of a key."""
 WEIGHT = 0.2
 """Of the last run in the mean."""
 LOOK_SECONDS = 0.5

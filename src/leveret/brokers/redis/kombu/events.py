@@ -9,14 +9,13 @@ import msgspec
 
 from leveret.brokers.redis.kombu.exchanges import Exchanges
 from leveret.errors import LeveretError
+from leveret.links.hearing import Heard
 from leveret.links.redis.blocking import Pool
 from leveret.links.redis.hub import Hub
 from leveret.links.redis.hubs import Hubs
 from leveret.links.redis.scripts import Verb, good
 from leveret.model.telling.event import JSON_TYPE, EventNames, Parcel
 
-MOST_KEPT = 10_000
-"""Messages a watcher may leave unheard; then the oldest are dropped."""
 LOOK_SECONDS = 1.0
 """How often a silent watcher sees that its connection is there."""
 
@@ -97,26 +96,21 @@ class RedisFeed:
 
     def __init__(self, hub: Hub, pattern: bytes) -> None:
         self._hub, self._pattern = hub, pattern
-        self._heard: list[Parcel] = []
-        self._news = asyncio.Event()
+        self._heard = Heard()
         hub.listen(pattern, self._hear)
 
     def _hear(self, raw: bytes) -> None:
         parcel = opened(raw)
         if parcel is not None:
-            self._heard.append(parcel)
-            del self._heard[:-MOST_KEPT]
-            self._news.set()
+            self._heard.add((parcel,))
 
     async def receive(self) -> tuple[Parcel, ...]:
         while not self._heard:
             try:
-                await asyncio.wait_for(self._news.wait(), LOOK_SECONDS)
+                await asyncio.wait_for(self._heard.news.wait(), LOOK_SECONDS)
             except TimeoutError:
                 await self._look()
-        self._news.clear()
-        heard, self._heard = tuple(self._heard), []
-        return heard
+        return self._heard.take()
 
     async def _look(self) -> None:
         """The hub subscribes again on every connection it makes; somebody has to want one."""
