@@ -99,6 +99,8 @@ class AsyncConnection(asyncio.BufferedProtocol):
         """Why the connection is gone; None while it lives."""
         self.blocked: str | None = None
         """The broker's reason for taking no more messages on this connection."""
+        self.last_blocked: tuple[str, float] | None = None
+        """The reason that ended last, and when (on the monotonic clock)."""
         self.unblocked = asyncio.Event()
         self.on_lost: Callable[[], None] = lambda: None
 
@@ -287,7 +289,7 @@ class AsyncConnection(asyncio.BufferedProtocol):
                     self.unblocked.clear()
                     log.warning("%s takes no more messages: %s", self.address.shown, reason)
                 case Unblocked():
-                    self.blocked = None
+                    self.last_blocked, self.blocked = (self.blocked or "", self._loop.time()), None
                     self.unblocked.set()
                     log.warning("%s takes messages again", self.address.shown)
                 case Opened():
