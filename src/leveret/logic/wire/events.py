@@ -36,17 +36,13 @@ class Ticker:
     and never stands still: so a worker that hears nothing tells the same order as its neighbours."""
 
     def __init__(self) -> None:
-        self._last = 0
+        self.last = 0
 
     def tick(self, now: float) -> int:
         """The next one; the number behind it is not given to anybody else."""
-        last, moment = self._last + 2, int(now * 1000)
-        self._last = moment = moment if moment > last else last
+        last, moment = self.last + 2, int(now * 1000)
+        self.last = moment = moment if moment > last else last
         return moment
-
-    def reached(self, clock: int) -> None:
-        """Somebody counted on by himself, in steps of two; this is the first number that he did not give away."""
-        self._last = clock - 2
 
 
 class EventWriter:
@@ -57,8 +53,8 @@ class EventWriter:
 
     def __init__(self, hostname: str, pid: int, utcoffset: int) -> None:
         self.hostname, self.pid, self.utcoffset = hostname, pid, utcoffset
-        self._ticker = Ticker()
-        self.tick = self._ticker.tick
+        self.ticker = Ticker()
+        self.tick = self.ticker.tick
 
     def sent(self, message: Message, now: float) -> TaskSent:
         return TaskSent(
@@ -82,7 +78,7 @@ class EventWriter:
                 None if not_before is None else _iso(not_before), None if expires is None else _iso(expires),
             ))  # fmt: skip
             clock += 2
-        self._ticker.reached(clock)
+        self.ticker.last = clock
         return events
 
     def started(self, message: Message, at: float) -> TaskStarted:
@@ -92,7 +88,10 @@ class EventWriter:
         """Add what one run tells: that it started, unless that is told (`begun`), and how it ended. Nothing for what
         Celery has no word for: a snooze, a replacement, a task that asked to be ignored."""
         hostname, west, pid, uuid, started = self.hostname, self.utcoffset, self.pid, message.id, finished.started
-        clock, runtime, outcome = self.tick(started), finished.runtime, finished.outcome
+        runtime, outcome = finished.runtime, finished.outcome
+        # `tick`, without the call.
+        clock, last = int(started * 1000), self.ticker.last + 2
+        self.ticker.last = clock = clock if clock > last else last
         if not begun:
             out.append(TaskStarted(hostname, west, pid, clock, started, uuid))
         if type(outcome) is Succeeded:

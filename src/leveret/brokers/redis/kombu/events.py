@@ -41,11 +41,11 @@ class Channels:
         return glob.encode()
 
     def _envelope(self, parcel: Parcel) -> bytes:
-        """As `kombu.transport.virtual` writes it. No sequence is kept: the tag is only there because kombu reads it."""
+        """As `kombu.transport.virtual` writes it, but for the body, which is text: base64 takes a third of all that an
+        event costs, and kombu reads either. No sequence is kept: the tag is only there because kombu reads it."""
         return msgspec.json.encode(
             {
-                # Bytes are written as base64.
-                "body": parcel.body,
+                "body": parcel.body.decode(),
                 "content-encoding": "utf-8",
                 "content-type": parcel.content_type,
                 "headers": {"hostname": parcel.hostname},
@@ -53,7 +53,6 @@ class Channels:
                     "delivery_mode": 1,
                     "delivery_info": {"exchange": self._exchange, "routing_key": parcel.key},
                     "priority": 0,
-                    "body_encoding": "base64",
                     "delivery_tag": self._new_id(),
                 },
             }
