@@ -3,7 +3,10 @@
 -- seats that are taken, base.c "done", or the token of the Celery worker that publishes what the join releases.
 -- We never claim: a process of ours that dies may be followed by a Celery worker, which would leave the join to our claim.
 -- What follows is published in one step with "done" (`fired`); until then whoever comes finds the join complete.
+-- Those that were added here have places in base.g, by their ids, which their values stand by, behind all others.
 local DONE, CLOSED, FAILED = 'done', 'leveret closed', ':failed'
+local ADDED = 1073741824  -- the index of their seats (`model/settlement.py`)
+local ADDED_MILLISECONDS = 30 * 86400000
 
 -- Celery keeps the values in a sorted set, or in a list (`result_chord_ordered=False`): one command for each.
 
@@ -33,6 +36,27 @@ local function without_deadline(base, sized)
   end
 end
 
+-- The place of one that was added; it is counted here unless it has been.
+local function place_of(base, id)
+  local place = redis.call('HGET', base .. '.g', id)
+  if place then return place end
+  place = redis.call('INCR', base .. '.t')
+  redis.call('HSET', base .. '.g', id, place)
+  -- A Celery worker that publishes what the join releases leaves it behind.
+  redis.call('PEXPIRE', base .. '.g', ADDED_MILLISECONDS)
+  return place
+end
+
+-- Counts one that is added by the member whose seat is `by`. Answers false when that seat is taken, or the join over: nobody
+-- waits for it then. Where a member has failed nobody does either, which is no concern of those that run.
+local function grow(base, by, id)
+  if redis.call('EXISTS', base .. '.c') == 1 then return false end
+  if redis.call('SISMEMBER', base .. '.d', CLOSED) == 1 or redis.call('HEXISTS', base .. '.g', id) == 1 then return true end
+  if redis.call('SISMEMBER', base .. '.d', by) == 1 then return false end
+  place_of(base, id)
+  return true
+end
+
 -- Takes the seat of a member that failed. Answers whether it was somebody's who succeeded.
 local function lost(base, seat, index, value, ordered)
   if index == '-1' then
@@ -60,7 +84,7 @@ end
 -- no member's.
 local function sit(base, id, index, size, value, failed, ordered)
   local known = redis.call('MGET', base .. '.c', base .. '.s', base .. '.t')
-  local claim, wanted = known[1], known[2]
+  local claim, wanted, more = known[1], known[2], known[3]
   if claim then return {claim == DONE and 'over' or 'claimed'} end
   local seat = id .. ':' .. index
   local full = seats_taken(base)
@@ -71,7 +95,11 @@ local function sit(base, id, index, size, value, failed, ordered)
     redis.call('SET', base .. '.s', size)
     without_deadline(base)
   end
-  local total = wanted and tonumber(wanted) + tonumber(known[3] or 0)
+  if tonumber(index) == ADDED then
+    index = string.format('%.0f', ADDED + place_of(base, id))
+    more = redis.call('GET', base .. '.t')
+  end
+  local total = wanted and tonumber(wanted) + tonumber(more or 0)
   if failed ~= '1' then
     if redis.call('SADD', base .. '.d', seat) == 1 then
       seated(base, index, value, ordered)
@@ -102,6 +130,6 @@ end
 -- What it released is published: whoever still arrives, here or at a Celery worker, finds it over.
 local function fired(base, milliseconds)
   if taken(base) then return end
-  redis.call('DEL', base .. '.j', base .. '.t', base .. '.s', base .. '.d', base .. '.l')
+  redis.call('DEL', base .. '.j', base .. '.t', base .. '.s', base .. '.d', base .. '.l', base .. '.g')
   redis.call('SET', base .. '.c', DONE, 'PX', milliseconds)
 end
