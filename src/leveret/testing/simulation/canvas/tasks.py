@@ -55,7 +55,6 @@ class WorkflowTasks:
         signal.replacement = taking_over(to_spec(sub), _request().message)
         raise signal
 
-
     def add(self, *given: Any, n: int, seconds: float = 0.0) -> str:
         sub, message = self._subs[n], _request().message
         assert sub is not None
