@@ -183,6 +183,7 @@ REPLACED = (
 ON_RABBITMQ = frozenset(
     (
         "a chain that ends in a group",
+        "an error callback in the new style",
         "a chord",
         "a chord of one",
         "a header of chains that end in groups",
