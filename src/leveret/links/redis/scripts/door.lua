@@ -1,4 +1,4 @@
--- The door: a message with a computed id goes in once. Included by scripts, after `fence`, `place` and `joins`.
+-- The door: a message with a computed id goes in once. Included by scripts, after `fence`, `place` and `adding`.
 
 -- Whether what is stored says that it has run: it has ended, a later attempt is known, or this one was to run again. A
 -- revocation does not: it may come before the message, and whoever claims that has to end it for those behind it.

@@ -3,10 +3,8 @@
 -- seats that are taken, base.c "done", or the token of the Celery worker that publishes what the join releases.
 -- We never claim: a process of ours that dies may be followed by a Celery worker, which would leave the join to our claim.
 -- What follows is published in one step with "done" (`fired`); until then whoever comes finds the join complete.
--- Those that were added here have places in base.g, by their ids, which their values stand by, behind all others.
-local DONE, CLOSED, FAILED = 'done', 'leveret closed', ':failed'
-local ADDED = 1073741824  -- the index of their seats (`model/settlement.py`)
-local ADDED_MILLISECONDS = 30 * 86400000
+local DONE, FAILED = 'done', ':failed'
+--#include adding
 
 -- Celery keeps the values in a sorted set, or in a list (`result_chord_ordered=False`): one command for each.
 
@@ -34,27 +32,6 @@ local function without_deadline(base, sized)
   if redis.call('PERSIST', base .. (sized and '.s' or '.j')) == 1 then
     for _, key in ipairs({'.j', '.t', '.d'}) do redis.call('PERSIST', base .. key) end
   end
-end
-
--- The place of one that was added; it is counted here unless it has been.
-local function place_of(base, id)
-  local place = redis.call('HGET', base .. '.g', id)
-  if place then return place end
-  place = redis.call('INCR', base .. '.t')
-  redis.call('HSET', base .. '.g', id, place)
-  -- A Celery worker that publishes what the join releases leaves it behind.
-  redis.call('PEXPIRE', base .. '.g', ADDED_MILLISECONDS)
-  return place
-end
-
--- Counts one that is added by the member whose seat is `by`. Answers false when that seat is taken, or the join over: nobody
--- waits for it then. Where a member has failed nobody does either, which is no concern of those that run.
-local function grow(base, by, id)
-  if redis.call('EXISTS', base .. '.c') == 1 then return false end
-  if redis.call('SISMEMBER', base .. '.d', CLOSED) == 1 or redis.call('HEXISTS', base .. '.g', id) == 1 then return true end
-  if redis.call('SISMEMBER', base .. '.d', by) == 1 then return false end
-  place_of(base, id)
-  return true
 end
 
 -- Takes the seat of a member that failed. Answers whether it was somebody's who succeeded.
