@@ -141,6 +141,7 @@ class Codec:
             expires=message.expires,
             once=message.derived,
             begins=message.begins,
+            adds=message.adds,
             lane=lane_of(message) if message.settings else "",
         )
 

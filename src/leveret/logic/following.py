@@ -34,6 +34,8 @@ class Following:
     errback_lane: str = ""
     """Where error callbacks of the new style wait in queues that Celery's workers serve, too: those call such functions
     themselves, and can do nothing with a message for one. They see no lane."""
+    errback_prefix: str = ""
+    """The same where there are no lanes: what the names of queues begin with that only ours consume."""
 
     def success(self, message: Message, value: Any, now: float) -> tuple[Message, ...]:
         """Callbacks get the value, then the chain's next step, which carries the remaining steps on."""
@@ -66,11 +68,15 @@ class Following:
         definition = self.registry.find(spec.task)
         if spec.immutable or definition is None or not takes_error(definition, spec):
             return self.begin(spec, message, id, (message.id,), now)
+        return [self._ours(one) for one in self.begin(spec, message, id, telling(message, error), now)]
+
+    def _ours(self, message: Message) -> Message:
+        """Put where only our workers look."""
         lane = {LANE: self.errback_lane} if self.errback_lane else {}
-        return [
-            msgspec.structs.replace(one, settings={**lane, **one.settings, ERRBACK: True})
-            for one in self.begin(spec, message, id, telling(message, error), now)
-        ]
+        message = msgspec.structs.replace(message, settings={**lane, **message.settings, ERRBACK: True})
+        if not self.errback_prefix or message.queue.startswith(self.errback_prefix):
+            return message
+        return msgspec.structs.replace(message, queue=self.errback_prefix + message.queue, exchange="", routing_key="")
 
     def body(self, member: Message, values: list[Any], now: float) -> tuple[Message, ...]:
         """What is sent when the join of `member` is complete."""

@@ -39,6 +39,18 @@ class Header(Struct, frozen=True, gc=False):
     size: int
 
 
+class Addition(Struct, frozen=True, kw_only=True, gc=False):
+    """A member that a running one adds to its own join (`add_to_chord`)."""
+
+    join: str
+    size: int
+    """As the header was sent. 0: not known here."""
+    member: str
+    by: str
+    """The id of the member that adds it."""
+    by_index: int
+
+
 class Message(Struct, frozen=True, kw_only=True, gc=False):
     """One task call. Moments are unix seconds on the store's clock, durations are seconds.
 
@@ -82,6 +94,8 @@ class Message(Struct, frozen=True, kw_only=True, gc=False):
     """What else travels with the call under our own `leveret` header: `result_expires`, `first_attempt`, `lane`."""
     begins: tuple[Header, ...] = ()
     """Chords of whose headers it is the first message; nothing of it travels."""
+    adds: Addition | None = None
+    """The member that it is, or begins; nothing of it travels."""
 
 
 LANE = "lane"

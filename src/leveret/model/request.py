@@ -6,7 +6,7 @@ from typing import Any
 
 from leveret.model.message import Message, tries
 
-_UNSHOWN = frozenset({"message", "pending_retry", "lifespan"})
+_UNSHOWN = frozenset({"message", "pending_retry", "lifespan", "added"})
 _SHOWN = ("eta", "expires", "root_id", "parent_id", "group", "reply_to", "origin", "ignore_result", "headers")
 
 
@@ -35,6 +35,8 @@ class Request:
         self.pending_retry: BaseException | None = None
         """Set by `self.retry(throw=False)`: the runner honours it when the function returns."""
         self.children: list[Any] = []
+        self.added = 0
+        """How many members this run has added to its chord."""
         self.delivery_info = {
             "exchange": message.exchange,
             "routing_key": message.routing_key or message.queue,

@@ -29,6 +29,7 @@ from leveret.model.delivery import (
     Verdict,
     Whereabouts,
 )
+from leveret.model.message import Addition
 from leveret.model.node import Node, Pulse, Reaping, Session
 from leveret.model.options import DriverOptions
 from leveret.model.settlement import Commitment, Committed, Joined, Record, Seat, Stale
@@ -259,6 +260,10 @@ class MemoryServer:
         with self.lock:
             now = self.clock.now()
             return tuple(self.records.arrive(seat, now) for seat in seats)
+
+    def grow(self, additions: tuple[Addition, ...]) -> tuple[bool, ...]:
+        with self.lock:
+            return tuple(map(self.records.grow, additions))
 
     def forget(self, ids: Sequence[str]) -> None:
         with self.lock:
