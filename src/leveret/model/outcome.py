@@ -90,3 +90,5 @@ class Finished(Struct, frozen=True):
     """Seconds on the monotonic clock."""
     children: tuple[Any, ...] = ()
     """What the run sent, each as Celery's `as_tuple`."""
+    carried: Mapping[str, Any] = {}
+    """Headers that what follows is sent with."""

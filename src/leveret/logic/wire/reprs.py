@@ -1,0 +1,32 @@
+"""Values as people are shown them: never an error, and no more than fits a line."""
+
+from typing import Any
+
+REPR_CHARS = 1_024
+ARGUMENTS_CHARS = 200
+"""Of arguments, which are shown for every task."""
+_SURELY_CUT = 100
+
+
+def safe_repr(value: Any) -> str:
+    """repr() of anything, at most 1,024 characters."""
+    try:
+        text = repr(value)
+    except Exception as broken:  # user code
+        text = f"<{type(value).__qualname__} whose repr() raises {type(broken).__qualname__}>"
+    return _cut(text, REPR_CHARS)
+
+
+def short_repr(value: Any) -> str:
+    """What monitors are shown of arguments."""
+    return _cut(safe_repr(value), ARGUMENTS_CHARS)
+
+
+def is_repr(text: str, value: Any) -> bool:
+    """Whether a text that came with a message is what somebody's repr made of `value`, cut or not: it hides nothing."""
+    whole = safe_repr(value)
+    return text == whole or (len(text) > _SURELY_CUT and text.endswith("...") and whole.startswith(text[:-3]))
+
+
+def _cut(text: str, chars: int) -> str:
+    return text if len(text) <= chars else text[: chars - 3] + "..."
