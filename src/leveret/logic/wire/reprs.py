@@ -24,7 +24,11 @@ def short_repr(value: Any) -> str:
 
 def is_repr(text: str, value: Any) -> bool:
     """Whether a text that came with a message is what somebody's repr made of `value`, cut or not: it hides nothing."""
-    whole = safe_repr(value)
+    # Arguments that Celery's client was given as a list are shown as one.
+    return any(_is(text, safe_repr(one)) for one in ((value, list(value)) if type(value) is tuple else (value,)))
+
+
+def _is(text: str, whole: str) -> bool:
     return text == whole or (len(text) > _SURELY_CUT and text.endswith("...") and whole.startswith(text[:-3]))
 
 
