@@ -38,6 +38,7 @@ def instrument(tracer_provider: TracerProvider | None = None) -> Callable[[], No
         signals.task_failure: tracing.failed,
         signals.task_retry: tracing.retried,
         signals.task_postrun: tracing.ended,
+        signals.task_revoked: tracing.revoked,
         signals.worker_process_shutdown: tracing.flush,
     }
     for signal, receiver in receivers.items():
@@ -128,6 +129,14 @@ class _Tracing:
         if run is not None and isinstance(cause, BaseException):
             run.span.record_exception(cause)
             run.span.set_status(Status(StatusCode.ERROR, str(cause)))
+
+    def revoked(self, request: Any, terminated: bool, signum: int | None, **_: Any) -> None:
+        """Ended from outside: one that could be asked has told its end already."""
+        run = self._runs.pop(request.id, None) if terminated else None
+        if run is not None:
+            run.span.set_status(Status(StatusCode.ERROR, f"terminated (signal {signum})"))
+            self._end(run, "REVOKED")
+            self.flush()
 
     def ended(self, task_id: str, state: str, **_: Any) -> None:
         run = self._runs.pop(task_id, None)

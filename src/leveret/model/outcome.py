@@ -68,9 +68,12 @@ class Rejected(Struct, frozen=True):
 
 
 class Cancelled(Struct, frozen=True):
-    """The task raised Cancel: stored as REVOKED with the reason, burns no retry, no error callbacks."""
+    """The task raised Cancel, or was ended from outside: stored as REVOKED with the reason, burns no retry, no error
+    callbacks."""
 
     reason: str
+    signum: int | None = None
+    """The signal it was ended with by remote control."""
 
 
 class Unstarted(Struct, frozen=True):

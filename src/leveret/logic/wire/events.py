@@ -93,8 +93,8 @@ class EventWriter:
                 out.append(TaskRetried(*head, shown(error) if error else "", error.traceback if error else ""))
             case Rejected(_, requeue):
                 out.append(TaskRejected(*head, requeue))
-            case Cancelled():
-                out.append(TaskRevoked(*head, True, None, False))
+            case Cancelled(_, signum):
+                out.append(TaskRevoked(*head, signum is not None, signum, False))
             case _:
                 pass
 
