@@ -175,6 +175,27 @@ def test_what_is_scheduled_is_what_the_broker_holds_for_the_queues_of_the_node(f
     assert inspect.scheduled()[0]["request"]["args"] == ["elsewhere"]
 
 
+def test_a_solo_node_answers_while_its_only_slot_is_taken(field: Field) -> None:
+    """A Celery worker of this pool is deaf until its task has ended."""
+    node = field.node("-P", "solo", "-n", "n@x")
+    field.steered()
+    inspect = field.app.control.inspect("n@x", timeout=5)
+    first, second = field.tasks.work.delay("long", 60.0), field.tasks.work.delay("next", 0.01)
+    until(lambda: field.ear.names("long-began"), 20, field.logs)
+
+    assert inspect.ping() == {"ok": "pong"}
+    assert [one["id"] for one in inspect.active()] == [first.id]
+    stats = inspect.stats()
+    assert (stats["pid"], stats["pool"]["max-concurrency"]) == (node.pid, 1)
+    assert "one slot" in field.app.control.pool_grow(1, reply=True, limit=1)[0]["n@x"]["error"]
+    assert inspect.query_task(first.id)[first.id][0] == "active"
+    first.revoke(terminate=True)
+    assert second.get(timeout=20) == "next"
+    assert first.state == "REVOKED" and not field.ear.names("long-ended")
+    assert field.app.control.shutdown(reply=True, timeout=5, limit=1) == [{"n@x": {"ok": "shutting down"}}]
+    assert field.ended() == 0
+
+
 def test_an_app_that_asks_inside_a_loop_is_told_what_to_write(field: Field) -> None:
     async def on_a_loop() -> None:
         with pytest.raises(Exception, match=r"await app\.control\.aping"):
