@@ -183,7 +183,8 @@ EXPECTED = {
     "stamped": {"stamped_headers": ("customer",), "stamps": {"customer": "c1"}},
     "reply_to": {"reply_to": "a-queue"},
 }
-COMMON = {"root_id": "an-id", "origin": "gen1@host", "ignore_result": False}
+SHOWN = {"argsrepr": "[1, 2]", "kwargsrepr": "{'key': 'wert \u00fc'}"}
+COMMON = {"root_id": "an-id", "origin": "gen1@host", "ignore_result": False, **SHOWN}
 
 
 def golden(name: str) -> Message:

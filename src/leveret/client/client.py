@@ -222,6 +222,8 @@ class Client:
             group_index=take("group_index"),
             embed=follows(options),
             shadow=take("shadow"),
+            argsrepr=calls.shown(options, "argsrepr"),
+            kwargsrepr=calls.shown(options, "kwargsrepr"),
             replaced_task_nesting=take("replaced_task_nesting") or 0,
             stamped_headers=tuple(take("stamped_headers") or ()),
             stamps={stamp: options[stamp] for stamp in take("stamped_headers") or () if stamp in options},

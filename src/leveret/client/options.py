@@ -36,6 +36,9 @@ class CallOptions(TypedDict, total=False):
     link_error: Any
     add_to_parent: bool
     shadow: str | None
+    argsrepr: str | None
+    """What monitors are shown instead of the arguments (events, `inspect active` with `safe`, Celery's logs)."""
+    kwargsrepr: str | None
     reply_to: str | None
     root_id: str | None
     parent_id: str | None
@@ -127,6 +130,14 @@ def priority(value: int | None) -> int | None:
     if value is None or (isinstance(value, int) and 0 <= value <= MOST_PRIORITY):
         return value
     raise TypeError(f"priority={value!r} is none: it is a whole number from 0 to {MOST_PRIORITY}")
+
+
+def shown(options: Mapping[str, Any], name: str) -> str | None:
+    """Read `argsrepr` or `kwargsrepr`."""
+    value = options.get(name)
+    if value is None or isinstance(value, str):
+        return value
+    raise TypeError(f"{name}={value!r} is no text: it is shown instead of the arguments as it is")
 
 
 def positional(args: Iterable[Any] | None) -> tuple[Any, ...]:

@@ -80,6 +80,9 @@ class Message(Struct, frozen=True, kw_only=True, gc=False):
     embed: Embed = NOTHING_FOLLOWS
     shadow: str | None = None
     origin: str | None = None
+    argsrepr: str | None = None
+    """What monitors are shown instead of the arguments, which may be secret; None: their repr."""
+    kwargsrepr: str | None = None
     replaced_task_nesting: int = 0
     stamps: Mapping[str, Any] = {}
     stamped_headers: tuple[str, ...] = ()
@@ -96,6 +99,8 @@ class Message(Struct, frozen=True, kw_only=True, gc=False):
     """Chords of whose headers it is the first message; nothing of it travels."""
     adds: Addition | None = None
     """The member that it is, or begins; nothing of it travels."""
+    carried: Mapping[str, Any] = {}
+    """Headers that what follows its run is sent with (`Request.carry`); nothing of it travels with itself."""
 
 
 LANE = "lane"

@@ -73,6 +73,7 @@ def _plain_route(client: Client, definition: TaskDefinition) -> Route | None:
         not client.takes_plain_calls
         or client.sent is not None
         or client.options.always_eager
+        or client.codec.shows_arguments
         or not client.parts.router.static
         or definition.serializer != "json"
         or definition.compression is not None

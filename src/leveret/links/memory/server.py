@@ -15,7 +15,7 @@ from leveret.links.memory.messages import Messages
 from leveret.links.memory.nodes import Nodes
 from leveret.links.memory.records import Records
 from leveret.links.memory.schedules import Schedules
-from leveret.links.memory.tracing import find, sample, trace
+from leveret.links.memory.tracing import delayed, find, sample, trace
 from leveret.logic.remote.marks import of_headers
 from leveret.model.delivery import (
     Claim,
@@ -224,6 +224,10 @@ class MemoryServer:
     def sample(self, limit: int) -> tuple[tuple[str, str], ...]:
         with self.lock:
             return sample(self.messages, limit)
+
+    def delayed(self, queues: tuple[str, ...], limit: int) -> tuple[Whereabouts, ...]:
+        with self.lock:
+            return delayed(self.messages, frozenset(queues), self.clock.now(), limit)
 
     def purge(self, queues: tuple[str, ...]) -> int:
         with self.lock:

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from leveret.logic.results import safe_repr
 from leveret.logic.wire.protocol import to_iso
+from leveret.logic.wire.reprs import safe_repr, short_repr
 from leveret.model.message import Message
 from leveret.model.outcome import Cancelled, ErrorInfo, Failed, Finished, Rejected, Retried, Succeeded
 from leveret.model.telling.event import (
@@ -25,8 +25,6 @@ from leveret.model.telling.event import (
 
 MOST_IN_ONE = 150
 """Task events in one message."""
-REPR_CHARS = 200
-"""Of arguments; a result may have the 1,024 of `safe_repr`."""
 
 _ENCODE = msgspec.json.Encoder().encode
 
@@ -60,7 +58,7 @@ class EventWriter:
         return TaskSent(
             self.hostname, self.utcoffset, self.pid, self.tick(now), now, message.id,
             message.root_id or message.id, message.parent_id, message.shadow or message.task,
-            _short(message.args), _short(message.kwargs), message.attempt,
+            _args(message), _kwargs(message), message.attempt,
             _iso(message.not_before), _iso(message.expires),
             message.queue, message.exchange, message.routing_key or message.queue,
         )  # fmt: skip
@@ -69,11 +67,10 @@ class EventWriter:
         hostname, west, pid, clock = self.hostname, self.utcoffset, self.pid, self.tick(now)
         events: list[TaskEvent] = []
         for message in messages:
-            uuid, args, kwargs, expires = message.id, message.args, message.kwargs, message.expires
-            not_before = message.not_before
+            uuid, not_before, expires = message.id, message.not_before, message.expires
             events.append(TaskReceived(
                 hostname, west, pid, clock, now, uuid,
-                message.shadow or message.task, _short(args) if args else "()", _short(kwargs) if kwargs else "{}",
+                message.shadow or message.task, _args(message), _kwargs(message),
                 message.root_id or uuid, message.parent_id, message.attempt,
                 None if not_before is None else _iso(not_before), None if expires is None else _iso(expires),
             ))  # fmt: skip
@@ -106,8 +103,8 @@ class EventWriter:
                 out.append(TaskRetried(*head, shown(error) if error else "", error.traceback if error else ""))
             case Rejected(_, requeue):
                 out.append(TaskRejected(*head, requeue))
-            case Cancelled():
-                out.append(TaskRevoked(*head, True, None, False))
+            case Cancelled(_, signum):
+                out.append(TaskRevoked(*head, signum is not None, signum, False))
             case _:
                 pass
 
@@ -149,9 +146,14 @@ def key_of(event: Event) -> str:
     return str(type(event).__struct_config__.tag).replace("-", ".")
 
 
-def _short(value: object) -> str:
-    text = safe_repr(value)
-    return text if len(text) <= REPR_CHARS else text[: REPR_CHARS - 3] + "..."
+def _args(message: Message) -> str:
+    given = message.argsrepr
+    return short_repr(message.args) if given is None else given
+
+
+def _kwargs(message: Message) -> str:
+    given, kwargs = message.kwargsrepr, message.kwargs
+    return given if given is not None else short_repr(kwargs) if kwargs else "{}"
 
 
 def _iso(moment: float | None) -> str | None:
