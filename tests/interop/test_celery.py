@@ -33,7 +33,7 @@ def make_codec(compression: str | None = None) -> Codec:
 
 CODEC = make_codec()
 GOLDEN = json.loads((Path(__file__).with_name("golden") / "celery.json").read_text())
-NOT_FRESH = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+NOT_FRESH = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.fixture(scope="module")

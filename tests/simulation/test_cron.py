@@ -101,7 +101,7 @@ def hours(zone: ZoneInfo, days: int) -> tuple[int, ...]:
     return (days * 24 - 1, days * 24, days * 24 + 1) if zone.key == "Australia/Lord_Howe" else (days * 24,)
 
 
-@settings(max_examples=size(2000, 150), deadline=None)
+@settings(max_examples=size(2000, 150))
 @given(
     zone=st.sampled_from(ZONES),
     minute=st.sets(st.integers(0, 59), min_size=1, max_size=4),

@@ -76,7 +76,7 @@ def test_events_and_safe_answers_show_it() -> None:
     message = Message(id=TaskId("a"), task="pay", args=("4111",), kwargs={"cvc": 1}, argsrepr="<card>", kwargsrepr="")
     writer = EventWriter("w@x", 1, 0)
 
-    for event in (writer.received(message, 1.0), writer.sent(message, 1.0)):
+    for event in (*writer.received((message,), 1.0), writer.sent(message, 1.0)):
         assert (event.args, event.kwargs) == ("<card>", "")
     safe = info(message, Facts(hostname="w@x"), safe=True)
     assert (safe["args"], safe["kwargs"]) == ("<card>", "")
