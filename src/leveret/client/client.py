@@ -247,7 +247,10 @@ class Client:
 
     def submit(self, messages: Sequence[Message], *, timeout: float | None = None) -> None:
         """Publish all of them at once and return when they are durable; fails within the publish deadline."""
-        postings = self.postings(messages)
+        self.publish(self.postings(messages), timeout=timeout)
+
+    def publish(self, postings: tuple[Posting, ...], *, timeout: float | None = None) -> None:
+        """As `submit`, of what is encoded already."""
         limit = self.options.publish_timeout if timeout is None else timeout
         started = self.clock.monotonic()
         try:

@@ -191,15 +191,20 @@ class Task(Declared, OnCommit[P], Generic[P, R]):
 
     async def asend(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> Result[Any]:
         self.check(args, kwargs)
-        sender = self._sender
-        if sender is None or sender.settings is not (sender.conf.current or sender.conf.settings):
-            sender = self._sender = Sender(self.app, self.name)
+        sender = self.sender()
         if sender.plain and not options and CURRENT.get() is None and not is_heard():
             return await sender.asend_plain(args, kwargs)
         client, definition = sender.client, sender.definition
         if client.options.always_eager:
             return cast(Result[Any], await aapply(self, args, kwargs, options, None))
         return await sending.asend(client, self.name, args, kwargs, options, definition)
+
+    def sender(self) -> Sender:
+        """What its calls are sent by under the settings as they are; `send` has it in its own frame."""
+        sender = self._sender
+        if sender is None or sender.settings is not (sender.conf.current or sender.conf.settings):
+            sender = self._sender = Sender(self.app, self.name)
+        return sender
 
     def message(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> Message:
         """Compose a call without sending it."""
@@ -211,11 +216,11 @@ class Task(Declared, OnCommit[P], Generic[P, R]):
 
     def s(self, *args: Any, **kwargs: Any) -> Signature[R]:
         """A signature; its arguments may be a part only: a predecessor's value goes in front of them."""
-        return Signature.of(self._app, self.name, args, dict(kwargs), {})
+        return Signature.of(self._app, self.name, args, kwargs, {})
 
     def si(self, *args: P.args, **kwargs: P.kwargs) -> Signature[R]:
         """An immutable signature: it takes no result of a predecessor."""
-        made: Signature[R] = Signature.of(self._app, self.name, args, dict(kwargs), {})
+        made: Signature[R] = Signature.of(self._app, self.name, args, kwargs, {})
         made["immutable"] = True
         return made
 

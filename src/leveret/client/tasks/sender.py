@@ -2,19 +2,26 @@
 
 Most calls say nothing but their arguments, and it is their speed that is asked about. The long way (`Client.compose`,
 `Codec.post`, `Client.submit`, `sending.handle`) is 25 calls of Python: 6 us, but 20 in a process that has just waited
-for the disk, whose caches are cold (docs/adr/0011). The short way is six.
+for the disk, whose caches are cold (docs/adr/0011). The short way is six. Many calls in one publish have a short way
+too (`Plain`).
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from leveret.client.client import NO_OPTIONS, Client
 from leveret.client.current import App
+from leveret.client.events.publishing import is_heard
+from leveret.client.limiting.uniqueness import Call, marked
+from leveret.client.loops import running_loop
 from leveret.client.result import AsyncResult
 from leveret.client.sending import warn_once
+from leveret.client.signature import Signature
 from leveret.errors import PublishUnknown
 from leveret.logic.routing import Route
+from leveret.model.delivery import Posting
+from leveret.model.request import CURRENT
 from leveret.model.task import TaskDefinition
 
 
@@ -57,6 +64,12 @@ class Sender:
             client.publish_again((posting,), unknown, self._limit - (self._monotonic() - started))
         return AsyncResult.sent(client, task_id, name, queue, ignored)
 
+    def compose(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Posting, AsyncResult[Any]]:
+        """The posting of a plain call, and the result it will have."""
+        ignored = self._ignored
+        posting = self._post(self._new_id(), args, kwargs, None if ignored else self._reply_address())
+        return posting, AsyncResult.sent(self.client, posting.id, self._name, self._queue, ignored)
+
     async def asend_plain(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> AsyncResult[Any]:
         """As `send_plain`, on the running loop's connection."""
         client, name, queue, ignored = self.client, self._name, self._queue, self._ignored
@@ -65,6 +78,67 @@ class Sender:
         posting = self._post(task_id, args, given, None if ignored else self._reply_address())
         await client.apublish((posting,))
         return AsyncResult.sent(client, task_id, name, queue, ignored)
+
+
+def calls_of(app: App, signatures: Sequence[Signature[Any]]) -> list[Call]:
+    """The messages of signatures, unique tasks' under their keys."""
+    settings, client, tasks = app.conf.settings, app.client, app.tasks
+    found = []
+    for one in signatures:
+        name = one["task"]
+        task = tasks.peek(name)
+        if task is None or one.get("subtask_type"):
+            found.append(Call(one.message()))
+        else:
+            args = tuple(one["args"])
+            task.check(args, one["kwargs"])
+            definition = tasks.find_under(settings, name)
+            found.append(marked(client.compose(name, args, one["kwargs"], one["options"], definition), definition))
+    return found
+
+
+class Plain:
+    """Calls without options, made outside of a task, on their way in one publish."""
+
+    def __init__(self, client: Client, postings: Sequence[Posting], results: list[AsyncResult[Any]]) -> None:
+        self._client, self._postings, self._results = client, tuple(postings), results
+
+    @classmethod
+    def of(cls, app: App, signatures: Sequence[Signature[Any]]) -> "Plain | None":
+        """None where one of them is more than that: then all go the long way. Raises as that does for arguments a task
+        does not take."""
+        if not signatures or CURRENT.get() is not None or is_heard():
+            return None
+        postings, results, senders = [], [], {}
+        for one in signatures:
+            name = one["task"]
+            if one["options"] or one.get("subtask_type"):
+                return None
+            if name not in senders:
+                task = app.tasks.peek(name)
+                if task is None or not (sender := task.sender()).plain:
+                    return None
+                senders[name] = task, sender.compose
+            task, compose = senders[name]
+            args, kwargs = tuple(one["args"]), one["kwargs"]
+            if kwargs or len(args) not in task._counts:
+                task.check(args, kwargs)
+            posting, result = compose(args, kwargs if type(kwargs) is dict else dict(kwargs))
+            postings.append(posting)
+            results.append(result)
+        return cls(app.client, postings, results)
+
+    def send(self, timeout: float | None) -> list[AsyncResult[Any]]:
+        """Return when the broker has all of them."""
+        if running_loop() is not None:
+            warn_once(self._client, depth=4)
+        self._client.publish(self._postings, timeout=timeout)
+        return self._results
+
+    async def asend(self, timeout: float | None) -> list[AsyncResult[Any]]:
+        """As `send`, on the running loop's connection."""
+        await self._client.apublish(self._postings, timeout=timeout)
+        return self._results
 
 
 def _plain_route(client: Client, definition: TaskDefinition) -> Route | None:

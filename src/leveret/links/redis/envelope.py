@@ -5,12 +5,13 @@ the message so far. A Celery worker gives it back as it got it, and its own retr
 """
 
 import json
-from binascii import a2b_base64
-from collections.abc import Callable, Mapping
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from leveret.errors import EncodeError
 from leveret.links.redis.names import Names, is_suspect, queue_of
@@ -73,6 +74,10 @@ def _plain(value: Any) -> Any:
 
 FEW = 2
 """Headers of a plain call, which need no look: its task and its id."""
+_OF_IGNORED = frozenset(("task", "id", "ignore_result"))
+"""Those of one whose result is ignored."""
+_BODY = b'{"body":"'
+"""What each envelope of ours begins with."""
 _ENCODE = msgspec.json.Encoder(enc_hook=_plain).encode
 _DECODE: Callable[[bytes], Envelope] = msgspec.json.Decoder(Envelope).decode
 
@@ -109,6 +114,93 @@ def write(posting: Posting, priority: int, sent: float) -> bytes:
         return _ENCODE(envelope)
     except (TypeError, ValueError, OverflowError):
         return _write_plainly(envelope)
+
+
+class Forms:
+    """Writes the envelopes of messages that go to one list, sent at one moment, as `write` does. Plain calls of one task
+    differ in id and body alone: the rest is written once, and each takes a quarter of the time."""
+
+    __slots__ = ("_by_task", "_priority", "_sent")
+
+    def __init__(self, priority: int, sent: float) -> None:
+        self._priority, self._sent = priority, sent
+        self._by_task: dict[Any, _Form | None] = {}
+
+    def write(self, posting: Posting) -> bytes:
+        """The envelope of one; raises as `write` does."""
+        task = posting.encoded.headers.get("task")
+        if task in self._by_task:
+            form = self._by_task[task]
+            raw = None if form is None else form.write(posting)
+            return write(posting, self._priority, self._sent) if raw is None else raw
+        # The first one of a task: of a lone one no form is worth its time.
+        self._by_task[task] = _Form.of(posting, self._priority, self._sent)
+        return write(posting, self._priority, self._sent)
+
+
+_MARK = "00000000-0000-7000-8000-leveret-mark"
+"""Stands for an id; whatever has it somewhere else, too, has no form."""
+
+
+class _Form:
+    """What the envelopes of one task's plain calls have in common: the text around body and id."""
+
+    __slots__ = ("_before_id", "_before_key", "_before_tag", "_count", "_end", "_ignored", "_like")
+
+    def __init__(self, posting: Posting, pieces: Sequence[bytes]) -> None:
+        headers = posting.encoded.headers
+        self._count, self._ignored, self._like = len(headers), headers.get("ignore_result"), _likeness(posting)
+        self._before_id, self._before_tag, self._before_key, self._end = pieces
+
+    @classmethod
+    def of(cls, posting: Posting, priority: int, sent: float) -> "_Form | None":
+        """None where more than body and id may differ: `write` writes each."""
+        encoded = posting.encoded
+        if posting.once or posting.lane or encoded.content_type == UNREADABLE:
+            return None
+        if len(encoded.headers) > FEW and encoded.headers.keys() != _OF_IGNORED:
+            return None
+        marked = replace(encoded, headers={**encoded.headers, "id": _MARK}, body=b"")
+        text = write(replace(posting, id=_MARK, encoded=marked), priority, sent)
+        pieces = text.removeprefix(_BODY).split(_MARK.encode())
+        return cls(posting, pieces) if len(pieces) == len(("id", "tag", "key", "end")) else None
+
+    def write(self, posting: Posting) -> bytes | None:
+        """None for one that differs in more."""
+        encoded, id = posting.encoded, posting.id
+        headers = encoded.headers
+        if (
+            len(headers) != self._count
+            or headers.get("id") != id
+            or headers.get("ignore_result") is not self._ignored
+            or _likeness(posting) != self._like
+        ):
+            return None
+        try:
+            quoted = _ENCODE(id)
+        except UnicodeEncodeError:
+            return None
+        bare = quoted[1:-1]
+        body = b2a_base64(encoded.body, newline=False)
+        return b"".join(
+            (_BODY, body, self._before_id, bare, self._before_tag, bare, self._before_key, bare, self._end)
+        )
+
+
+def _likeness(posting: Posting) -> tuple[Any, ...]:
+    """What differs between plain calls of one task that are not alike, beside their headers."""
+    encoded = posting.encoded
+    return (
+        posting.queue,
+        posting.attempt,
+        posting.exchange,
+        posting.routing_key,
+        posting.once,
+        posting.lane,
+        encoded.content_type,
+        encoded.content_encoding,
+        encoded.reply_to,
+    )
 
 
 def _write_plainly(envelope: Envelope) -> bytes:
@@ -204,7 +296,6 @@ def once(raw: bytes) -> tuple[str, int] | None:
 
 LONG = 4_000
 """Bytes from which on it is worth leaving out a body."""
-_BODY = b'{"body":"'
 
 
 def _read_strictly(raw: bytes) -> Envelope | None:
