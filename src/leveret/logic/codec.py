@@ -26,6 +26,8 @@ from leveret.model.message import Message, TaskId, lane_of
 
 KIB, MIB = 1024, 1024 * 1024
 _NO_EMBED: dict[str, Any] = {}
+_NAMES = 2
+"""Headers that every message has: its task's name and its id."""
 _SAFE_RESULTS = frozenset(serializer.content_type for serializer in (JSON, MSGPACK, YAML))
 
 
@@ -263,13 +265,16 @@ class Codec:
             headers, body = from_v1(headers, body)
         args, kwargs, embed = checked(body)
         task, task_id = _check_name(headers, "task"), _check_name(headers, "id")
-        if len(headers) == 2 and not embed and serializer.name == "json":
+        # Nothing but its names, or besides that its result is ignored: a plain call.
+        ignored = len(headers) == _NAMES + 1 and headers.get("ignore_result") is True
+        if (ignored or len(headers) == _NAMES) and not embed and serializer.name == "json":
             return Message(
                 id=TaskId(task_id),
                 task=task,
                 args=tuple(args),
                 kwargs=kwargs,
                 queue=queue,
+                ignore_result=True if ignored else None,
                 reply_to=encoded.reply_to or None,
                 priority=encoded.priority,
             )

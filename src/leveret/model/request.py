@@ -6,12 +6,14 @@ from typing import Any
 
 from leveret.model.message import Message, tries
 
-_UNSHOWN = frozenset({"message", "pending_retry", "lifespan"})
+_UNSHOWN = frozenset({"message", "pending_retry", "lifespan", "_redelivered"})
 _SHOWN = ("eta", "expires", "root_id", "parent_id", "group", "reply_to", "origin", "ignore_result", "headers")
 
 
 class Request:
     """Owned by the run it belongs to; user code may add attributes, as with Celery."""
+
+    delivery_info: dict[str, Any]
 
     def __init__(
         self,
@@ -35,12 +37,7 @@ class Request:
         self.pending_retry: BaseException | None = None
         """Set by `self.retry(throw=False)`: the runner honours it when the function returns."""
         self.children: list[Any] = []
-        self.delivery_info = {
-            "exchange": message.exchange,
-            "routing_key": message.routing_key or message.queue,
-            "priority": message.priority,
-            "redelivered": redelivered,
-        }
+        self._redelivered = redelivered
 
     def __getattr__(self, name: str) -> Any:
         """Celery's remaining names, then the sender's own headers; absent ones are None as in Celery."""
@@ -48,6 +45,10 @@ class Request:
             raise AttributeError(name)
         message: Message = self.__dict__["message"]
         match name:
+            case "delivery_info":
+                # Made when somebody asks: nearly nobody does.
+                self.delivery_info = _delivery_info(message, redelivered=self._redelivered)
+                return self.delivery_info
             case "eta":
                 return _iso(message.not_before)
             case "expires":
@@ -69,8 +70,18 @@ class Request:
     def __repr__(self) -> str:
         """What people print from a task that puzzles them."""
         shown = {name: value for name, value in vars(self).items() if name not in _UNSHOWN}
+        shown["delivery_info"] = self.delivery_info
         more = {name: value for name in _SHOWN if (value := getattr(self, name)) is not None}
         return f"<Context: {shown | more!r}>"
+
+
+def _delivery_info(message: Message, *, redelivered: bool) -> dict[str, Any]:
+    return {
+        "exchange": message.exchange,
+        "routing_key": message.routing_key or message.queue,
+        "priority": message.priority,
+        "redelivered": redelivered,
+    }
 
 
 def _iso(moment: float | None) -> str | None:
