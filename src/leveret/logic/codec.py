@@ -7,7 +7,7 @@ What the protocol has no field for travels in one header of ours, `leveret`, bou
 retry copies it stale and its follow-ups drop it, so a mismatch means it says nothing about this message.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ import msgspec
 
 from leveret.errors import ContentDisallowed, DecodeError, EncodeError, MessageTooLarge
 from leveret.logic.compression import Compressions, pack
-from leveret.logic.serializers import JSON, MSGPACK, YAML, Serializer, Serializers, dumps_call, dumps_json
+from leveret.logic.serializers import JSON, MSGPACK, YAML, Serializer, Serializers, dumps_call, dumps_calls, dumps_json
 from leveret.logic.wire.bodies import checked, from_v1
 from leveret.logic.wire.jsontags import dress, is_plain, step
 from leveret.logic.wire.members import MemberBodies, waits_only
@@ -28,6 +28,8 @@ KIB, MIB = 1024, 1024 * 1024
 _NO_EMBED: dict[str, Any] = {}
 _NAMES = 2
 """Headers that every message has: its task's name and its id."""
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+"""Of a call: by position, by name."""
 _SAFE_RESULTS = frozenset(serializer.content_type for serializer in (JSON, MSGPACK, YAML))
 
 
@@ -303,11 +305,12 @@ class Codec:
 class PlainPostings:
     """Makes the postings of one task's plain calls; `Codec.plain` answers it."""
 
-    __slots__ = ("_dumps", "_encoding", "_ignored", "_most", "_queue", "_task", "_type")
+    __slots__ = ("_dumps", "_encoding", "_ignored", "_is_ours", "_most", "_queue", "_task", "_type")
 
     def __init__(self, place: tuple[str, str], json: Serializer, most: int, ignored: bool) -> None:
         self._task, self._queue = place
         self._dumps = dumps_call if json is JSON else lambda args, kwargs: json.dumps((args, kwargs, _NO_EMBED))
+        self._is_ours = json is JSON
         self._type, self._encoding = json.content_type, json.content_encoding
         self._most, self._ignored = most, ignored
 
@@ -324,6 +327,21 @@ class PlainPostings:
         if self._ignored:
             headers["ignore_result"] = True
         return Posting(id=id, queue=self._queue, encoded=Encoded(headers, body, self._type, self._encoding, reply_to))
+
+    def posts(self, ids: Sequence[str], calls: Sequence[Arguments], reply_to: str | None) -> list[Posting]:
+        """`post` of each, in half of the time."""
+        try:
+            bodies = dumps_calls(calls) if self._is_ours else []
+        except EncodeError:
+            bodies = []  # which one, and where in it, is said below
+        if len(bodies) != len(calls) or max(map(len, bodies), default=0) > self._most:
+            return [self.post(id, args, kwargs, reply_to) for id, (args, kwargs) in zip(ids, calls, strict=True)]
+        task, queue, type, encoding = self._task, self._queue, self._type, self._encoding
+        more = {"ignore_result": True} if self._ignored else {}
+        return [
+            Posting(id=id, queue=queue, encoded=Encoded({"task": task, "id": id, **more}, body, type, encoding, reply_to))
+            for id, body in zip(ids, bodies, strict=True)
+        ]
 
 
 def _our_header(message: Message) -> dict[str, Any]:

@@ -7,7 +7,9 @@ too (`Plain`).
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from leveret.client.client import NO_OPTIONS, Client
@@ -19,6 +21,7 @@ from leveret.client.result import AsyncResult
 from leveret.client.sending import warn_once
 from leveret.client.signature import Signature
 from leveret.errors import PublishUnknown
+from leveret.logic.codec import Arguments
 from leveret.logic.routing import Route
 from leveret.model.delivery import Posting
 from leveret.model.request import CURRENT
@@ -31,7 +34,7 @@ class Sender:
     __slots__ = (
         *("client", "conf", "definition", "plain", "settings"),
         *("_name", "_queue", "_ignored", "_limit"),
-        *("_new_id", "_post", "_publish", "_reply_address", "_monotonic"),
+        *("_new_id", "_post", "_posts", "_publish", "_reply_address", "_monotonic"),
     )
 
     def __init__(self, app: App, name: str) -> None:
@@ -44,7 +47,8 @@ class Sender:
         self._ignored = client.ignored(NO_OPTIONS, definition)
         self._limit = client.options.publish_timeout
         self._new_id = parts.clock.new_id
-        self._post = parts.codec.plain(self._name, self._queue, ignored=self._ignored).post
+        plain = parts.codec.plain(self._name, self._queue, ignored=self._ignored)
+        self._post, self._posts = plain.post, plain.posts
         self._publish, self._reply_address = parts.broker.publish, parts.reply_address
         self._monotonic = parts.clock.monotonic
 
@@ -64,11 +68,12 @@ class Sender:
             client.publish_again((posting,), unknown, self._limit - (self._monotonic() - started))
         return AsyncResult.sent(client, task_id, name, queue, ignored)
 
-    def compose(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Posting, AsyncResult[Any]]:
-        """The posting of a plain call, and the result it will have."""
-        ignored = self._ignored
-        posting = self._post(self._new_id(), args, kwargs, None if ignored else self._reply_address())
-        return posting, AsyncResult.sent(self.client, posting.id, self._name, self._queue, ignored)
+    def compose(self, calls: Sequence[Arguments]) -> tuple[list[Posting], list[AsyncResult[Any]]]:
+        """The postings of plain calls, and the results they will have."""
+        client, name, queue, ignored = self.client, self._name, self._queue, self._ignored
+        reply_to = None if ignored else self._reply_address()
+        ids, sent = client.clock.new_ids(len(calls)), AsyncResult.sent
+        return self._posts(ids, calls, reply_to), [sent(client, id, name, queue, ignored) for id in ids]
 
     async def asend_plain(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> AsyncResult[Any]:
         """As `send_plain`, on the running loop's connection."""
@@ -109,23 +114,17 @@ class Plain:
         does not take."""
         if not signatures or CURRENT.get() is not None or is_heard():
             return None
-        postings, results, senders = [], [], {}
-        for one in signatures:
-            name = one["task"]
-            if one["options"] or one.get("subtask_type"):
+        postings, results = list[Posting](), list[AsyncResult[Any]]()
+        for name, run in groupby(signatures, key=_task):
+            task = app.tasks.peek(name)
+            if task is None or not (sender := task.sender()).plain:
                 return None
-            if name not in senders:
-                task = app.tasks.peek(name)
-                if task is None or not (sender := task.sender()).plain:
-                    return None
-                senders[name] = task, sender.compose
-            task, compose = senders[name]
-            args, kwargs = tuple(one["args"]), one["kwargs"]
-            if kwargs or len(args) not in task._counts:
-                task.check(args, kwargs)
-            posting, result = compose(args, kwargs if type(kwargs) is dict else dict(kwargs))
-            postings.append(posting)
-            results.append(result)
+            calls = _plain_calls(task, run)
+            if calls is None:
+                return None
+            posted, promised = sender.compose(calls)
+            postings += posted
+            results += promised
         return cls(app.client, postings, results)
 
     def send(self, timeout: float | None) -> list[AsyncResult[Any]]:
@@ -139,6 +138,23 @@ class Plain:
         """As `send`, on the running loop's connection."""
         await self._client.apublish(self._postings, timeout=timeout)
         return self._results
+
+
+_task = itemgetter("task")
+
+
+def _plain_calls(task: Any, signatures: Iterable[Signature[Any]]) -> list[Arguments] | None:
+    """The arguments of each, checked; None where one says more."""
+    found = []
+    check, counts = task.check, task._counts
+    for one in signatures:
+        if one["options"] or one.get("subtask_type"):
+            return None
+        args, kwargs = tuple(one["args"]), one["kwargs"]
+        if kwargs or len(args) not in counts:
+            check(args, kwargs)
+        found.append((args, kwargs if type(kwargs) is dict else dict(kwargs)))
+    return found
 
 
 def _plain_route(client: Client, definition: TaskDefinition) -> Route | None:
