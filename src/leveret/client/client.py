@@ -246,13 +246,12 @@ class Client:
         return None if self.ignored(options, definition) else self.parts.reply_address()
 
     def submit(self, messages: Sequence[Message], *, timeout: float | None = None) -> None:
-        """Publish all of them at once and return when they are durable; fails within the publish deadline."""
+        """Publish all of them at once; returns when they are durable, fails within the publish deadline."""
         self.publish(self.postings(messages), timeout=timeout)
 
     def publish(self, postings: tuple[Posting, ...], *, timeout: float | None = None) -> None:
         """As `submit`, of what is encoded already."""
-        limit = self.options.publish_timeout if timeout is None else timeout
-        started = self.clock.monotonic()
+        limit, started = self.options.publish_timeout if timeout is None else timeout, self.clock.monotonic()
         try:
             self.parts.broker.publish(postings, timeout=limit)
         except PublishUnknown as unknown:

@@ -21,7 +21,7 @@ from leveret.client.tasks.declared import Declared
 from leveret.client.tasks.definition import check_declared
 from leveret.client.tasks.eager import aapply, apply
 from leveret.client.tasks.eager_result import EagerResult
-from leveret.client.tasks.sender import Sender
+from leveret.client.tasks.sender import Sender, sender_of
 from leveret.errors import Retry
 from leveret.model.message import Message
 from leveret.model.request import CURRENT, Request
@@ -191,20 +191,13 @@ class Task(Declared, OnCommit[P], Generic[P, R]):
 
     async def asend(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> Result[Any]:
         self.check(args, kwargs)
-        sender = self.sender()
+        sender = sender_of(self)
         if sender.plain and not options and CURRENT.get() is None and not is_heard():
             return await sender.asend_plain(args, kwargs)
         client, definition = sender.client, sender.definition
         if client.options.always_eager:
             return cast(Result[Any], await aapply(self, args, kwargs, options, None))
         return await sending.asend(client, self.name, args, kwargs, options, definition)
-
-    def sender(self) -> Sender:
-        """What its calls are sent by under the settings as they are; `send` has it in its own frame."""
-        sender = self._sender
-        if sender is None or sender.settings is not (sender.conf.current or sender.conf.settings):
-            sender = self._sender = Sender(self.app, self.name)
-        return sender
 
     def message(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> Message:
         """Compose a call without sending it."""

@@ -335,12 +335,16 @@ class PlainPostings:
         except EncodeError:
             bodies = []  # which one, and where in it, is said below
         if len(bodies) != len(calls) or max(map(len, bodies), default=0) > self._most:
-            return [self.post(id, args, kwargs, reply_to) for id, (args, kwargs) in zip(ids, calls, strict=True)]
-        task, queue, type, encoding = self._task, self._queue, self._type, self._encoding
+            return [self.post(name, *call, reply_to) for name, call in zip(ids, calls, strict=True)]
+        task, queue, kind, encoding = self._task, self._queue, self._type, self._encoding
         more = {"ignore_result": True} if self._ignored else {}
         return [
-            Posting(id=id, queue=queue, encoded=Encoded({"task": task, "id": id, **more}, body, type, encoding, reply_to))
-            for id, body in zip(ids, bodies, strict=True)
+            Posting(
+                id=name,
+                queue=queue,
+                encoded=Encoded({"task": task, "id": name, **more}, body, kind, encoding, reply_to),
+            )
+            for name, body in zip(ids, bodies, strict=True)
         ]
 
 

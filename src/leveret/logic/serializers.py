@@ -140,9 +140,10 @@ def dumps_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
 
 def dumps_calls(calls: Sequence[tuple[tuple[Any, ...], dict[str, Any]]]) -> list[bytes]:
     """`dumps_call` of each; all at once where they have plain arguments and no keywords, as most do."""
-    if not any([kwargs for _, kwargs in calls]):
+    named = [kwargs for _, kwargs in calls if kwargs]
+    if not named:
         more = [value for args, _ in calls for value in args if type(value) not in ATOMS]
-        if all([is_plain(value, _ROOM) for value in more]):
+        if all(is_plain(value, _ROOM) for value in more):
             # A line end may stand between the words of JSON only, and there we write none.
             with suppress(UnicodeEncodeError):
                 return _encode_lines([(*call, _NOTHING) for call in calls]).split(b"\n")[:-1]

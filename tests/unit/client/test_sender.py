@@ -12,7 +12,7 @@ from leveret.client.client import Client
 from leveret.client.sending import BlockingInLoop
 from leveret.client.tasks.sender import Plain, Sender
 from leveret.config.settings import Settings
-from leveret.errors import EncodeError, PublishUnknown
+from leveret.errors import EncodeError, MessageTooLarge, PublishUnknown
 from leveret.model.delivery import Posting
 from leveret.model.message import Message, TaskId
 from leveret.model.request import CURRENT, Request
@@ -122,6 +122,19 @@ def test_many_plain_calls_are_posted_as_the_long_way_posts_them(app: Leveret, ta
 
 async def _asend_many(app: Leveret, signatures: Any) -> Any:
     return await app.asend_many(signatures)
+
+
+def test_of_many_the_one_that_cannot_be_sent_is_named_and_none_is_sent(app: Leveret, tape: Tape) -> None:
+    app.conf.message_max_bytes = 1024
+
+    @app.task(name="job")
+    def job(x: Any) -> None: ...
+
+    with pytest.raises(EncodeError, match=r"job: args\[0\]"):
+        app.send_many([job.s(1), job.s(object())])
+    with pytest.raises(MessageTooLarge, match=r"job: .* at most 1024"):
+        app.send_many([job.s(1), job.s("x" * 1024)])
+    assert tape.postings == []
 
 
 def test_one_call_with_more_to_say_takes_all_of_its_publish_the_long_way(app: Leveret, tape: Tape) -> None:

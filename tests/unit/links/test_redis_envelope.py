@@ -61,7 +61,9 @@ POSTINGS = st.builds(
     st.booleans() | st.just(True),
     HEADERS,
     st.binary(max_size=5),
-    st.fixed_dictionaries({}, optional={"reply_to": st.just("me"), "content_type": st.sampled_from(["a/b", UNREADABLE])}),
+    st.fixed_dictionaries(
+        {}, optional={"reply_to": st.just("me"), "content_type": st.sampled_from(["a/b", UNREADABLE])}
+    ),
     st.fixed_dictionaries({}, optional={"attempt": st.integers(0, 1), "once": st.booleans()}),
 )
 

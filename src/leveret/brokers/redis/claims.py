@@ -83,12 +83,12 @@ def deliveries(names: Names, taken: Taken, known: Mapping[bytes, Posting] = NOBO
     """`known`: messages whose contents this process has just written."""
     found = []
     name, place = "", Place.of("")
-    for receipt, list, raw in taken:
+    for receipt, where, raw in taken:
         if known and raw in known:
             found.append(envelope.delivered(known[raw], receipt, names))
             continue
-        if list != name:
-            name = list
+        if where != name:
+            name = where
             place = Place.of(name)
         found.append(envelope.deliver(raw, receipt, place, names))
     return found

@@ -73,7 +73,7 @@ class Sender:
         client, name, queue, ignored = self.client, self._name, self._queue, self._ignored
         reply_to = None if ignored else self._reply_address()
         ids, sent = client.clock.new_ids(len(calls)), AsyncResult.sent
-        return self._posts(ids, calls, reply_to), [sent(client, id, name, queue, ignored) for id in ids]
+        return self._posts(ids, calls, reply_to), [sent(client, one, name, queue, ignored) for one in ids]
 
     async def asend_plain(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> AsyncResult[Any]:
         """As `send_plain`, on the running loop's connection."""
@@ -117,7 +117,7 @@ class Plain:
         postings, results = list[Posting](), list[AsyncResult[Any]]()
         for name, run in groupby(signatures, key=_task):
             task = app.tasks.peek(name)
-            if task is None or not (sender := task.sender()).plain:
+            if task is None or not (sender := sender_of(task)).plain:
                 return None
             calls = _plain_calls(task, run)
             if calls is None:
@@ -138,6 +138,14 @@ class Plain:
         """As `send`, on the running loop's connection."""
         await self._client.apublish(self._postings, timeout=timeout)
         return self._results
+
+
+def sender_of(task: Any) -> Sender:
+    """The task's under the settings as they are; `Task.send` has this in its own frame."""
+    sender: Sender | None = task._sender
+    if sender is None or sender.settings is not (sender.conf.current or sender.conf.settings):
+        sender = task._sender = Sender(task.app, task.name)
+    return sender
 
 
 _task = itemgetter("task")

@@ -159,8 +159,8 @@ _PIECES = 4
 
 
 class Forms:
-    """Writes the envelopes of messages that go to one list, sent at one moment, as `write` does. Plain calls of one task
-    differ in body and id alone: the rest is written once, and the others take half of the time."""
+    """Writes the envelopes of messages that go to one list, sent at one moment, as `write` does. Plain calls of one
+    task differ in body and id alone: the rest is written once, and the others take half of the time."""
 
     __slots__ = ("_by_task", "_priority", "_sent")
 
@@ -170,7 +170,7 @@ class Forms:
 
     def write(self, posting: Posting) -> bytes:
         """The envelope of one; raises as `write` does."""
-        encoded, id = posting.encoded, posting.id
+        encoded, called = posting.encoded, posting.id
         headers = encoded.headers
         task = headers.get("task")
         form = self._by_task.get(task)
@@ -181,7 +181,7 @@ class Forms:
         count, ignored, like, before_id, before_tag, before_key, end = form
         if (
             len(headers) == count
-            and headers.get("id") == id
+            and headers.get("id") == called
             and headers.get("ignore_result") is ignored
             and like
             == (
@@ -195,7 +195,7 @@ class Forms:
             )
         ):
             try:
-                name = _ENCODE(id)[1:-1]
+                name = _ENCODE(called)[1:-1]
             except UnicodeEncodeError:
                 return write(posting, self._priority, self._sent)
             body = b2a_base64(encoded.body, newline=False)
