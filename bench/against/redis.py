@@ -11,6 +11,7 @@ from bench.against import promises
 from bench.against.measurement import Measurement, Selection, broken, measure
 from bench.drills.verdicts import show
 from bench.media import RedisAlone, redis_alone
+from bench.raw import lpush
 from bench.systems import CELERY, LEVERET, REDIS_PEERS, System, prepare, variant
 
 STORING = variant(LEVERET, LEVERET.name, tasks=60_000)
@@ -38,10 +39,11 @@ def measurements(running: RedisAlone, peers: tuple[System, ...]) -> list[Measure
     ignoring = (IGNORING, *(replace(NO_RESULTS, name=one.name) for one in peers if one.peer == "celery"))
     bulk = (STORING, *(one for one in peers if one.peer != "huey"))
     small = tuple(replace(one, tasks=min(one.tasks, 8_000) // 2) for one in (STORING, *peers))
+    limit = partial(lpush.push, running, STORING.tasks)
     lines = [
         Measurement(name="drain", entries=entries(trial.drain, STORING, *peers)),
         Measurement(name="drain, results ignored", entries=entries(trial.drain, *ignoring)),
-        Measurement(name="send in bulk", entries=entries(trial.send_bulk, *bulk)),
+        Measurement(name="send in bulk", entries={**entries(trial.send_bulk, *bulk), "limit: LPUSH": limit}),
         Measurement(name="send one by one", entries=entries(trial.send_one, STORING, *peers)),
         Measurement(name="send from 8 threads", entries=entries(trial.send_at_once, STORING, senders="8")),
     ]

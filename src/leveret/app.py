@@ -19,7 +19,6 @@ from leveret.client.extending.face import Extended
 from leveret.client.frameworks.adapting import adapt
 from leveret.client.frameworks.surroundings import Surroundings
 from leveret.client.groups import GroupResult, ResultSet
-from leveret.client.limiting.uniqueness import Call, marked
 from leveret.client.options import CallOptions, Seconds
 from leveret.client.project import file_of
 from leveret.client.registry import TaskRegistry
@@ -32,6 +31,7 @@ from leveret.client.tasks.discovery import Discovery, Packages, import_related
 from leveret.client.tasks.lifespan import LifespanFunction, open_lifespan
 from leveret.client.tasks.making import TaskOptions, make_task, refuse_other, task_name
 from leveret.client.tasks.moments import Moment
+from leveret.client.tasks.sender import Plain, calls_of
 from leveret.config.configuration import Configuration
 from leveret.config.settings import Settings
 from leveret.model.limiting.declared import Batch
@@ -134,28 +134,18 @@ class Sending:
         """Send many calls in one publish: all are durable when it returns."""
         if self.client.options.always_eager:
             return [one.apply_async() for one in signatures]
-        return sending.send_calls(self.client, self._calls(signatures), {"timeout": timeout})
+        given = list(signatures)
+        if plain := Plain.of(self, given):
+            return plain.send(None if timeout is None else calls.seconds(timeout))
+        return sending.send_calls(self.client, calls_of(self, given), {"timeout": timeout})
 
     async def asend_many(self, signatures: Iterable[Signature[R]], timeout: Seconds | None = None) -> list[Result[R]]:
         if self.client.options.always_eager:
             return [await one.aapply_async() for one in signatures]
-        return await sending.asend_calls(self.client, self._calls(signatures), {"timeout": timeout})
-
-    def _calls(self, signatures: Iterable[Signature[Any]]) -> list[Call]:
-        settings = self.conf.settings
-        compose, tasks = self._client_under(settings).compose, self.tasks
-        found = []
-        for one in signatures:
-            name = one["task"]
-            task = tasks.peek(name)
-            if task is None or one.get("subtask_type"):
-                found.append(Call(one.message()))
-            else:
-                args = tuple(one["args"])
-                task.check(args, one["kwargs"])
-                definition = tasks.find_under(settings, name)
-                found.append(marked(compose(name, args, one["kwargs"], one["options"], definition), definition))
-        return found
+        given = list(signatures)
+        if plain := Plain.of(self, given):
+            return await plain.asend(None if timeout is None else calls.seconds(timeout))
+        return await sending.asend_calls(self.client, calls_of(self, given), {"timeout": timeout})
 
     def signature(self, *args: Any, **kwargs: Any) -> Signature[Any]:
         """A signature of this app."""

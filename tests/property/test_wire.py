@@ -12,8 +12,18 @@ from leveret.errors import DecodeError
 from leveret.logic.codec import Codec, Limits
 from leveret.logic.compression import Compressions, builtin_compressions
 from leveret.logic.results import read_document, rebuild, write_success
-from leveret.logic.serializers import JSON, MSGPACK, YAML, Serializers, builtin_serializers, is_too_deep
+from leveret.logic.serializers import (
+    JSON,
+    MSGPACK,
+    YAML,
+    Serializers,
+    builtin_serializers,
+    dumps_call,
+    dumps_calls,
+    is_too_deep,
+)
 from leveret.logic.wire.jsontags import is_plain
+from leveret.logic.wire.plain import Arguments
 from leveret.model.delivery import Encoded
 from leveret.model.message import Message, TaskId
 from leveret.model.outcome import ErrorInfo
@@ -34,6 +44,17 @@ CODEC = make_codec()
 @given(wv.values)
 def test_json_gives_back_every_value_it_takes(value: object) -> None:
     assert wv.same(JSON.loads(JSON.dumps(value)), value)
+
+
+CALLS = st.lists(
+    st.tuples(st.lists(wv.values, max_size=2).map(tuple), st.dictionaries(st.text(max_size=3), wv.values, max_size=1)),
+    max_size=3,
+)
+
+
+@given(CALLS | st.lists(st.tuples(st.lists(st.text(max_size=3) | st.integers(), max_size=2).map(tuple), st.just({}))))
+def test_many_calls_are_written_as_each_is(calls: list[Arguments]) -> None:
+    assert dumps_calls(calls) == [dumps_call(args, kwargs) for args, kwargs in calls]
 
 
 @given(wv.plain_values)

@@ -54,8 +54,7 @@ class AsyncParts:
     broker: Broker
     backend: Backend | None
     publish_within: Callable[[tuple[Posting, ...], float], Awaitable[None]]
-    """Publishes; raises TimeoutError when it is not known after that many seconds. The broker's own, or made of its
-    `publish`."""
+    """Publishes; raises TimeoutError when nothing is known by then. The broker's own, or made of its `publish`."""
     outbox: Outbox | None = None
     keys: AsyncKeys | None = None
     """Where unique tasks are asked for; None: nobody knows of any."""
@@ -222,8 +221,7 @@ class Client:
             group_index=take("group_index"),
             embed=follows(options),
             shadow=take("shadow"),
-            argsrepr=calls.shown(options, "argsrepr"),
-            kwargsrepr=calls.shown(options, "kwargsrepr"),
+            **calls.shown(options),
             replaced_task_nesting=take("replaced_task_nesting") or 0,
             stamped_headers=tuple(take("stamped_headers") or ()),
             stamps={stamp: options[stamp] for stamp in take("stamped_headers") or () if stamp in options},
@@ -248,10 +246,12 @@ class Client:
         return None if self.ignored(options, definition) else self.parts.reply_address()
 
     def submit(self, messages: Sequence[Message], *, timeout: float | None = None) -> None:
-        """Publish all of them at once and return when they are durable; fails within the publish deadline."""
-        postings = self.postings(messages)
-        limit = self.options.publish_timeout if timeout is None else timeout
-        started = self.clock.monotonic()
+        """Publish all of them at once; returns when they are durable, fails within the publish deadline."""
+        self.publish(self.postings(messages), timeout=timeout)
+
+    def publish(self, postings: tuple[Posting, ...], *, timeout: float | None = None) -> None:
+        """As `submit`, of what is encoded already."""
+        limit, started = self.options.publish_timeout if timeout is None else timeout, self.clock.monotonic()
         try:
             self.parts.broker.publish(postings, timeout=limit)
         except PublishUnknown as unknown:

@@ -132,12 +132,13 @@ def priority(value: int | None) -> int | None:
     raise TypeError(f"priority={value!r} is none: it is a whole number from 0 to {MOST_PRIORITY}")
 
 
-def shown(options: Mapping[str, Any], name: str) -> str | None:
-    """Read `argsrepr` or `kwargsrepr`."""
-    value = options.get(name)
-    if value is None or isinstance(value, str):
-        return value
-    raise TypeError(f"{name}={value!r} is no text: it is shown instead of the arguments as it is")
+def shown(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What is shown instead of the arguments."""
+    given = {name: options.get(name) for name in ("argsrepr", "kwargsrepr")}
+    for name, value in given.items():
+        if value is not None and not isinstance(value, str):
+            raise TypeError(f"{name}={value!r} is no text: it is shown instead of the arguments as it is")
+    return given
 
 
 def positional(args: Iterable[Any] | None) -> tuple[Any, ...]:

@@ -134,7 +134,8 @@ def _timeout(options: Mapping[str, Any]) -> float | None:
     return None if timeout is None else seconds(timeout)
 
 
-def warn_once(client: Client) -> None:
+def warn_once(client: Client, depth: int = 5) -> None:
+    """Warn at the caller's line, so many calls up from here."""
     if client.warned_of_loop:
         return
     client.warned_of_loop = True
@@ -142,5 +143,5 @@ def warn_once(client: Client) -> None:
         "delay() and apply_async() stop this event loop for one round trip to the broker: "
         "use `await task.adelay(...)` or `await task.aapply_async(...)` in coroutines",
         BlockingInLoop,
-        stacklevel=5,
+        stacklevel=depth,
     )

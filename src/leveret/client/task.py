@@ -22,7 +22,7 @@ from leveret.client.tasks.declared import Declared
 from leveret.client.tasks.definition import check_declared
 from leveret.client.tasks.eager import aapply, apply
 from leveret.client.tasks.eager_result import EagerResult
-from leveret.client.tasks.sender import Sender
+from leveret.client.tasks.sender import Sender, sender_of
 from leveret.errors import Retry
 from leveret.model.message import Message
 from leveret.model.request import CURRENT, Request
@@ -192,9 +192,7 @@ class Task(Declared, OnCommit[P], Generic[P, R]):
 
     async def asend(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> Result[Any]:
         self.check(args, kwargs)
-        sender = self._sender
-        if sender is None or sender.settings is not (sender.conf.current or sender.conf.settings):
-            sender = self._sender = Sender(self.app, self.name)
+        sender = sender_of(self)
         if sender.plain and not options and CURRENT.get() is None and not is_heard():
             return await sender.asend_plain(args, kwargs)
         client, definition = sender.client, sender.definition
@@ -212,11 +210,11 @@ class Task(Declared, OnCommit[P], Generic[P, R]):
 
     def s(self, *args: Any, **kwargs: Any) -> Signature[R]:
         """A signature; its arguments may be a part only: a predecessor's value goes in front of them."""
-        return Signature.of(self._app, self.name, args, dict(kwargs), {})
+        return Signature.of(self._app, self.name, args, kwargs, {})
 
     def si(self, *args: P.args, **kwargs: P.kwargs) -> Signature[R]:
         """An immutable signature: it takes no result of a predecessor."""
-        made: Signature[R] = Signature.of(self._app, self.name, args, dict(kwargs), {})
+        made: Signature[R] = Signature.of(self._app, self.name, args, kwargs, {})
         made["immutable"] = True
         return made
 

@@ -19,6 +19,7 @@ from leveret.logic.serializers import JSON, MSGPACK, YAML, Serializer, Serialize
 from leveret.logic.wire.bodies import checked, from_v1
 from leveret.logic.wire.jsontags import dress, is_plain, step
 from leveret.logic.wire.members import MemberBodies, waits_only
+from leveret.logic.wire.plain import PlainPostings, at_argument, too_large
 from leveret.logic.wire.protocol import OUR_HEADER, RESERVED, embed_to_wire, read_embed, read_header_fields, to_iso
 from leveret.logic.wire.reprs import short_repr
 from leveret.logic.wire.steps import Steps, read_long, with_steps
@@ -27,6 +28,8 @@ from leveret.model.message import Message, TaskId, lane_of
 
 KIB, MIB = 1024, 1024 * 1024
 _NO_EMBED: dict[str, Any] = {}
+_NAMES = 2
+"""Headers that every message has: its task's name and its id."""
 _SAFE_RESULTS = frozenset(serializer.content_type for serializer in (JSON, MSGPACK, YAML))
 
 
@@ -121,12 +124,12 @@ class Codec:
             else:
                 body = serializer.dumps([message.args, kwargs, _NO_EMBED])
         except EncodeError as error:
-            raise _at_argument(error, message.task) from error
+            raise at_argument(error, message.task) from error
         headers = self._headers(message)
         if message.compression is not None:
             body, headers["compression"] = self._compress(body, message)
         if len(body) > self.limits.message_bytes:
-            raise _too_large(message.task, len(body), self.limits.message_bytes)
+            raise too_large(message.task, len(body), self.limits.message_bytes)
         return Encoded(headers, body, serializer.content_type, serializer.content_encoding, message.reply_to)
 
     def post(self, message: Message) -> Posting:
@@ -147,7 +150,7 @@ class Codec:
             lane=lane_of(message) if message.settings else "",
         )
 
-    def plain(self, task: str, queue: str, *, ignored: bool) -> "PlainPostings":
+    def plain(self, task: str, queue: str, *, ignored: bool) -> PlainPostings:
         """`post` in one step for calls of a task that go as json and have their arguments and nothing else."""
         json = self._serializers.named("json")
         return PlainPostings((task, queue), json, self.limits.message_bytes, ignored)
@@ -232,7 +235,7 @@ class Codec:
         # The same bound the reader has: what it would refuse must fail here, at the call.
         limit = self.limits.inflated_limit(len(compressed))
         if len(body) > limit:
-            raise _too_large(message.task, len(body), limit)
+            raise too_large(message.task, len(body), limit)
         return compressed, compression.content_type
 
     # Reading
@@ -280,13 +283,16 @@ class Codec:
             headers, body = from_v1(headers, body)
         args, kwargs, embed = checked(body)
         task, task_id = _check_name(headers, "task"), _check_name(headers, "id")
-        if len(headers) == 2 and not embed and serializer.name == "json":
+        # Nothing but its names, or besides that its result is ignored: a plain call.
+        ignored = len(headers) == _NAMES + 1 and headers.get("ignore_result") is True
+        if (ignored or len(headers) == _NAMES) and not embed and serializer.name == "json":
             return Message(
                 id=TaskId(task_id),
                 task=task,
                 args=tuple(args),
                 kwargs=kwargs,
                 queue=queue,
+                ignore_result=True if ignored else None,
                 reply_to=encoded.reply_to or None,
                 priority=encoded.priority,
             )
@@ -312,32 +318,6 @@ class Codec:
         return ContentDisallowed(f"content type {name} is not in accept_content")
 
 
-class PlainPostings:
-    """Makes the postings of one task's plain calls; `Codec.plain` answers it."""
-
-    __slots__ = ("_dumps", "_encoding", "_ignored", "_most", "_queue", "_task", "_type")
-
-    def __init__(self, place: tuple[str, str], json: Serializer, most: int, ignored: bool) -> None:
-        self._task, self._queue = place
-        self._dumps = dumps_call if json is JSON else lambda args, kwargs: json.dumps((args, kwargs, _NO_EMBED))
-        self._type, self._encoding = json.content_type, json.content_encoding
-        self._most, self._ignored = most, ignored
-
-    def post(self, id: str, args: tuple[Any, ...], kwargs: dict[str, Any], reply_to: str | None) -> Posting:
-        """Equal to what `Codec.post` makes of such a message."""
-        task = self._task
-        try:
-            body = self._dumps(args, kwargs)
-        except EncodeError as error:
-            raise _at_argument(error, task) from error
-        if len(body) > self._most:
-            raise _too_large(task, len(body), self._most)
-        headers: dict[str, Any] = {"task": task, "id": id}
-        if self._ignored:
-            headers["ignore_result"] = True
-        return Posting(id=id, queue=self._queue, encoded=Encoded(headers, body, self._type, self._encoding, reply_to))
-
-
 def _our_header(message: Message) -> dict[str, Any]:
     facts: dict[str, Any] = {"v": 1, "id": message.id, "retries": message.attempt}
     if message.derived:
@@ -358,23 +338,6 @@ def _fit(value: Any, path: str) -> Any:
         return dress(dict(value) if isinstance(value, Mapping) else value)
     except Exception as error:
         raise EncodeError(f"{path}: cannot be serialised: {type(value).__qualname__}", path) from error
-
-
-def _at_argument(error: EncodeError, task: str) -> EncodeError:
-    """Name the place as the caller wrote it: `args[1].user.name`."""
-    for prefix, name in (("[0]", "args"), ("[1]", "kwargs"), ("[2].", "")):
-        if error.path.startswith(prefix):
-            path = name + error.path[len(prefix) :]
-            return EncodeError(f"{task}: {path}: {error}", path)
-    return EncodeError(f"{task}: {error}", error.path)
-
-
-def _too_large(task: str, size: int, limit: int) -> MessageTooLarge:
-    return MessageTooLarge(
-        f"{task}: the message has {size} bytes, at most {limit} are allowed (message_max_bytes); "
-        f"send a reference to the data instead",
-        "args",
-    )
 
 
 def _check_name(headers: Mapping[str, Any], field: str) -> str:

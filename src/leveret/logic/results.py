@@ -120,14 +120,15 @@ def write_success(codec: Codec, message: Message, encoded: bytes, now: float, **
     return write_meta(codec, id=message.id, status=SUCCESS, result=codec.decode_value(encoded), **fields)
 
 
+@lru_cache(maxsize=8)  # what ends together is of one moment
 def _iso(moment: float) -> str:
-    """ISO-8601 with microseconds, as `datetime.isoformat` has it; 0.35 us instead of 0.75."""
+    """ISO-8601 with microseconds, as `datetime.isoformat` has it."""
     second = floor(moment)
     micros = int((moment - second) * 1e6)
     return f"{_iso_second(second)}.{micros:06d}+00:00"
 
 
-@lru_cache(maxsize=8)  # a batch of settlements shares its seconds
+@lru_cache(maxsize=8)
 def _iso_second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 

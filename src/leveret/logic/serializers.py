@@ -7,7 +7,8 @@ everything msgspec would write otherwise than Celery reads it.
 import json
 import pickle
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import accumulate
@@ -84,6 +85,7 @@ def _depth_error(depth: int) -> str:
 # JSON
 
 _encode_json = msgspec.json.Encoder().encode
+_encode_lines = msgspec.json.Encoder().encode_lines
 _decode_json = msgspec.json.Decoder().decode
 _encode_stdlib = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 _decode_tagged = json.JSONDecoder(object_hook=undress_one).decode
@@ -118,11 +120,15 @@ def dumps_json(value: Any) -> bytes:
         raise unfit_error(value, _fits, f"{type(error).__name__}: {error}") from error
 
 
+_ROOM = MAX_DEPTH - 2
+"""How deep an argument may nest: it lies in the list of arguments, which lies in the body."""
+
+
 def dumps_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
-    """As `dumps_json((args, kwargs, {}))`; quicker for a call whose arguments are plain and flat."""
+    """As `dumps_json((args, kwargs, {}))`; quicker for a call without keywords whose arguments are plain."""
     if not kwargs:
         for value in args:
-            if type(value) not in ATOMS:
+            if type(value) not in ATOMS and not is_plain(value, _ROOM):
                 break
         else:
             try:
@@ -130,6 +136,21 @@ def dumps_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
             except UnicodeEncodeError:
                 pass
     return dumps_json((args, kwargs, {}))
+
+
+def dumps_calls(calls: Sequence[tuple[tuple[Any, ...], dict[str, Any]]]) -> list[bytes]:
+    """`dumps_call` of each; all at once where they have plain arguments and no keywords, as most do."""
+    named = [kwargs for _, kwargs in calls if kwargs]
+    if not named:
+        more = [value for args, _ in calls for value in args if type(value) not in ATOMS]
+        if all(is_plain(value, _ROOM) for value in more):
+            # A line end may stand between the words of JSON only, and there we write none.
+            with suppress(UnicodeEncodeError):
+                return _encode_lines([(*call, _NOTHING) for call in calls]).split(b"\n")[:-1]
+    return [dumps_call(args, kwargs) for args, kwargs in calls]
+
+
+_NOTHING: dict[str, Any] = {}
 
 
 def _fits(value: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from leveret.model.message import Message, tries
 
-_UNSHOWN = frozenset({"message", "pending_retry", "lifespan", "added", "carried"})
+_UNSHOWN = frozenset({"message", "pending_retry", "lifespan", "added", "carried", "_redelivered"})
 _NO_HEADERS: Mapping[str, Any] = MappingProxyType({})
 _SHOWN = ("eta", "expires", "root_id", "parent_id", "group", "reply_to", "origin", "ignore_result", "headers")
 
@@ -17,6 +17,7 @@ class Request:
     """Owned by the run it belongs to; user code may add attributes, as with Celery."""
 
     carried: Mapping[str, Any] = _NO_HEADERS
+    delivery_info: dict[str, Any]
 
     def __init__(
         self,
@@ -42,12 +43,7 @@ class Request:
         self.children: list[Any] = []
         self.added = 0
         """How many members this run has added to its chord."""
-        self.delivery_info = {
-            "exchange": message.exchange,
-            "routing_key": message.routing_key or message.queue,
-            "priority": message.priority,
-            "redelivered": redelivered,
-        }
+        self._redelivered = redelivered
 
     def __getattr__(self, name: str) -> Any:
         """Celery's remaining names, then the sender's own headers; absent ones are None as in Celery."""
@@ -55,6 +51,10 @@ class Request:
             raise AttributeError(name)
         message: Message = self.__dict__["message"]
         match name:
+            case "delivery_info":
+                # Made when somebody asks: nearly nobody does.
+                self.delivery_info = _delivery_info(message, redelivered=self._redelivered)
+                return self.delivery_info
             case "eta":
                 return _iso(message.not_before)
             case "expires":
@@ -82,8 +82,18 @@ class Request:
     def __repr__(self) -> str:
         """What people print from a task that puzzles them."""
         shown = {name: value for name, value in vars(self).items() if name not in _UNSHOWN}
+        shown["delivery_info"] = self.delivery_info
         more = {name: value for name in _SHOWN if (value := getattr(self, name)) is not None}
         return f"<Context: {shown | more!r}>"
+
+
+def _delivery_info(message: Message, *, redelivered: bool) -> dict[str, Any]:
+    return {
+        "exchange": message.exchange,
+        "routing_key": message.routing_key or message.queue,
+        "priority": message.priority,
+        "redelivered": redelivered,
+    }
 
 
 def _iso(moment: float | None) -> str | None:

@@ -17,3 +17,7 @@ class Clock(Protocol):
     def new_id(self) -> str:
         """A fresh uuid as text; ids made later sort later, as far as the clock tells."""
         ...
+
+    def new_ids(self, count: int) -> list[str]:
+        """As many of them, in order."""
+        ...

@@ -24,6 +24,9 @@ class SimClock:
     def new_id(self) -> str:
         return str(uuid.UUID(int=self._dice.getrandbits(128), version=4))
 
+    def new_ids(self, count: int) -> list[str]:
+        return [self.new_id() for _ in range(count)]
+
     def advance(self, seconds: float) -> None:
         if seconds < 0:
             raise ValueError(f"time does not go back: {seconds}")

@@ -37,6 +37,15 @@ class SystemClock:
             self._fresh = _read_ids()
             return self._fresh.pop()
 
+    def new_ids(self, count: int) -> list[str]:
+        """As many, in order; in a third of the time."""
+        ids: list[str] = []
+        while len(ids) < count:
+            ids += reversed(_read_ids())
+        # What was read before them would sort before them.
+        self._pid, self._fresh = os.getpid(), []
+        return ids[:count]
+
 
 def hours_west() -> int:
     """How far this machine's zone is from UTC, as Celery's events count it: 1 east is -1 (`celery/utils/time.py`)."""

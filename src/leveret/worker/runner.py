@@ -81,7 +81,7 @@ class Runner:
         if self.surroundings:
             outcome = self._run_surrounded(job, request)
         else:
-            outcome = self._run_plain(job, request)[0]
+            outcome = self._run_plain(job, request, begun)[0]
         runtime = self.clock.monotonic() - begun
         CURRENT.reset(token)
         if self.page is not None:
@@ -106,8 +106,8 @@ class Runner:
             self.page.end(slot)
         return Finished(outcome, started, runtime, tuple(request.children), request.carried)
 
-    def _run_plain(self, job: Job, request: Request) -> Ended:
-        begun, raised = self.clock.monotonic(), None
+    def _run_plain(self, job: Job, request: Request, begun: float) -> Ended:
+        raised = None
         try:
             if task_prerun.receivers and (waiting := around.before(request, job.definition)):
                 self.complete(around.awaited(waiting))
@@ -147,7 +147,7 @@ class Runner:
         except BaseException as error:
             outcome, ended = self.outcome(error, job, request), error
         else:
-            outcome, ended = self._run_plain(job, request)
+            outcome, ended = self._run_plain(job, request, self.clock.monotonic())
         try:
             stack.__exit__(*_raised(ended))
         except BaseException as error:

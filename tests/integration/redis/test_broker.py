@@ -12,9 +12,10 @@ from leveret.brokers.redis.driver import RedisDriver
 from leveret.errors import ImproperlyConfigured, LeaseLost, PublishFailed
 from leveret.model.delivery import Claim, Encoded, Posting, Return, SessionId, Verdict
 from leveret.model.endpoint import Url
+from leveret.model.message import TaskId
 from leveret.model.node import Node, Session
 from leveret.model.options import DriverOptions
-from leveret.model.settlement import Commitment, Committed, Stale
+from leveret.model.settlement import Commitment, Committed, Record, Stale
 from leveret.wiring.clock import SystemClock
 
 
@@ -89,6 +90,36 @@ async def test_a_receipt_from_before_a_failover_settles_nothing_of_after(server)
     assert isinstance(answer, Stale)
     (answer,) = await one.broker.settle((Commitment(receipt=other.receipt, verdict=Verdict.ACK),))
     assert isinstance(answer, Committed)
+
+
+def outcome(id: str, value: int) -> Record:
+    """A first attempt's success, whose document says all of it."""
+    meta = b'{"status":"SUCCESS","result":%d,"task_id":"%s"}' % (value, id.encode())
+    return Record(id=TaskId(id), attempt=0, state="SUCCESS", meta=meta, terminal=True, expires_after=60.0)
+
+
+@on_a_loop
+async def test_a_batch_of_plain_outcomes_is_fenced_one_by_one(server):
+    one = await Process(server, "s").open()
+    # A copy beside its first, one that had ended before, and one that is not held any more.
+    await one.broker.publish(tuple(posting(id) for id in ("a", "b", "ended", "gone", "c")))
+    await one.broker.publish((posting("a", priority=1),))
+    server.cli("SET", "celery-task-meta-ended", '{"status":"SUCCESS","result":0,"task_id":"ended"}')
+    taken = sorted(await one.claim(), key=lambda delivery: delivery.encoded.headers["id"])
+    gone = next(delivery for delivery in taken if delivery.encoded.headers["id"] == "gone")
+    await one.broker.give_back((Return(receipt=gone.receipt),))
+
+    batch = tuple(
+        Commitment(
+            receipt=delivery.receipt, verdict=Verdict.ACK, record=outcome(delivery.encoded.headers["id"], number)
+        )
+        for number, delivery in enumerate(taken, 1)
+    )
+    answers = await one.broker.commit(batch)
+
+    assert [type(answer) for answer in answers] == [Committed, Stale, Committed, Committed, Stale, Stale]
+    stored = server.cli("MGET", *(f"celery-task-meta-{id}" for id in ("a", "b", "c", "ended", "gone")))
+    assert [f'"result":{number}' in stored for number in (1, 2, 3, 4, 0)] == [True, False, True, True, True]
 
 
 @on_a_loop

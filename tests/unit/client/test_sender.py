@@ -10,9 +10,9 @@ import pytest
 from leveret import Leveret
 from leveret.client.client import Client
 from leveret.client.sending import BlockingInLoop
-from leveret.client.tasks.sender import Sender
+from leveret.client.tasks.sender import Plain, Sender
 from leveret.config.settings import Settings
-from leveret.errors import EncodeError, PublishUnknown
+from leveret.errors import EncodeError, MessageTooLarge, PublishUnknown
 from leveret.model.delivery import Posting
 from leveret.model.message import Message, TaskId
 from leveret.model.request import CURRENT, Request
@@ -98,6 +98,97 @@ async def _adelay(task: Any, args: Any, kwargs: Any) -> None:
 
 def replace_id(message: Message, task_id: str) -> Message:
     return Message(**{name: getattr(message, name) for name in message.__struct_fields__} | {"id": TaskId(task_id)})
+
+
+def test_many_plain_calls_are_posted_as_the_long_way_posts_them(app: Leveret, tape: Tape) -> None:
+    @app.task(name="add")
+    def add(x: Any, y: Any = 1) -> None: ...
+
+    @app.task(name="note", ignore_result=True)
+    def note(*values: Any) -> None: ...
+
+    signatures = [add.s(1), note.s(), add.si([2], y={3}), add.signature([4]), note.s("ä", 2.5), add.s(x=5)]
+    results = app.send_many(signatures)
+    later = asyncio.run(_asend_many(app, signatures))
+
+    assert [result.id for result in (*results, *later)] == [posting.id for posting in tape.postings]
+    for one, posting, result in zip(signatures * 2, tape.postings, (*results, *later), strict=True):
+        assert posting == app.client.codec.post(replace_id(one.message(), posting.id))
+        assert (result.task_name, result.queue, result.ignored) == (one.task, "default", one.task == "note")
+    with pytest.raises(TypeError, match="add"):
+        app.send_many([add.s(1), add.s()])
+    assert len(tape.postings) == 2 * len(signatures)
+
+
+async def _asend_many(app: Leveret, signatures: Any) -> Any:
+    return await app.asend_many(signatures)
+
+
+def test_of_many_the_one_that_cannot_be_sent_is_named_and_none_is_sent(app: Leveret, tape: Tape) -> None:
+    app.conf.message_max_bytes = 1024
+
+    @app.task(name="job")
+    def job(x: Any) -> None: ...
+
+    with pytest.raises(EncodeError, match=r"job: args\[0\]"):
+        app.send_many([job.s(1), job.s(object())])
+    with pytest.raises(MessageTooLarge, match=r"job: .* at most 1024"):
+        app.send_many([job.s(1), job.s("x" * 1024)])
+    assert tape.postings == []
+
+
+def test_one_call_with_more_to_say_takes_all_of_its_publish_the_long_way(app: Leveret, tape: Tape) -> None:
+    @app.task
+    def job() -> None: ...
+
+    @app.task(priority=3)
+    def urgent() -> None: ...
+
+    link = job.s()
+    link.link(urgent.s())
+    for told in (job.s().set(queue="other"), link, urgent.s()):
+        assert Plain.of(app, [job.s(), job.s()]) is not None
+        assert Plain.of(app, [job.s(), told]) is None
+        results = app.send_many([job.s(), told])
+        assert [result.id for result in results] == [posting.id for posting in tape.postings[-2:]]
+    assert [posting.queue for posting in tape.postings[:2]] == ["default", "other"]
+
+
+def test_many_calls_from_within_a_task_know_their_parent(app: Leveret, tape: Tape) -> None:
+    @app.task
+    def job() -> None: ...
+
+    request = Request(Message(id=TaskId("parent"), task="t"))
+    token = CURRENT.set(request)
+    try:
+        app.send_many([job.s(), job.s()])
+    finally:
+        CURRENT.reset(token)
+
+    assert {posting.encoded.headers["parent_id"] for posting in tape.postings} == {"parent"}
+    assert len(request.children) == 2
+
+
+def test_many_calls_in_doubt_are_sent_again_with_the_same_ids(app: Leveret, tape: Tape) -> None:
+    @app.task
+    def job() -> None: ...
+
+    tape.doubts = 1
+    app.send_many([job.s(), job.s()])
+
+    assert tape.postings[:2] == tape.postings[2:]
+
+
+def test_many_blocking_calls_in_a_loop_warn_at_the_callers_line(app: Leveret) -> None:
+    @app.task
+    def job() -> None: ...
+
+    async def main() -> None:
+        with pytest.warns(BlockingInLoop) as caught:
+            app.send_many([job.s()])
+        assert [warning.filename for warning in caught] == [__file__]
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize(

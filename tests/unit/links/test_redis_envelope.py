@@ -1,6 +1,8 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from leveret.errors import EncodeError
 from leveret.links.redis import envelope
@@ -41,6 +43,45 @@ def test_it_is_kombus_envelope_without_what_it_does_without():
             "timestamp": 12.5,
         },
     }
+
+
+IDS = st.text(max_size=5) | st.sampled_from(["a", 'q"\\', "\ud800", envelope._MARK])
+HEADERS = st.fixed_dictionaries(
+    {"task": st.sampled_from(["t", 'odd"%b', envelope._MARK])},
+    optional={"ignore_result": st.booleans(), "eta": st.just("1"), "own": st.just({"deep": [1]})},
+)
+POSTINGS = st.builds(
+    lambda id, named, headers, body, encoded, facts: Posting(
+        id=id,
+        queue="q",
+        encoded=Encoded({**headers, "id": id if named else "another"}, body, **encoded),
+        **facts,
+    ),
+    IDS,
+    st.booleans() | st.just(True),
+    HEADERS,
+    st.binary(max_size=5),
+    st.fixed_dictionaries(
+        {}, optional={"reply_to": st.just("me"), "content_type": st.sampled_from(["a/b", UNREADABLE])}
+    ),
+    st.fixed_dictionaries({}, optional={"attempt": st.integers(0, 1), "once": st.booleans()}),
+)
+
+
+@given(st.lists(POSTINGS, max_size=6))
+def test_many_are_written_as_each_is(postings):
+    forms = envelope.Forms(9, 12.5)
+
+    assert [forms.write(one) for one in postings] == [envelope.write(one, 9, 12.5) for one in postings]
+
+
+def test_plain_calls_of_one_task_share_a_form():
+    forms = envelope.Forms(9, 12.5)
+    forms.write(posting())
+
+    form = forms._by_task["t"]
+
+    assert form is not None and form.end.startswith(b'","body_encoding"')
 
 
 def test_what_is_written_is_read():

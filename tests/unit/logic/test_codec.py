@@ -42,6 +42,13 @@ def test_a_plain_call_is_two_headers_and_a_slim_body() -> None:
     assert CODEC.decode(received(), "q") == ADD
 
 
+@pytest.mark.parametrize(("said", "read"), [(True, True), (False, False), (None, None)])
+def test_what_a_plain_call_says_of_its_result_is_read(said: bool | None, read: bool | None) -> None:
+    assert CODEC.decode(received({"ignore_result": said}, reply_to="me"), "q") == with_(
+        ignore_result=read, reply_to="me"
+    )
+
+
 def test_what_celery_reads_as_absent_is_left_out_and_an_explicit_false_is_not() -> None:
     assert "root_id" not in CODEC.encode(with_(root_id="an-id")).headers
     assert CODEC.encode(with_(ignore_result=False)).headers["ignore_result"] is False

@@ -25,3 +25,12 @@ def test_a_printed_request_shows_what_there_is_to_know():
 
     assert text.startswith("<Context: {'id': 'id-1', 'task': 'add', 'args': (1,)")
     assert "'retries': 2" in text and "1970-01-01T00:00:00" in text and "tenant" in text
+
+
+def test_what_is_known_of_the_delivery_is_told_when_it_is_asked_for():
+    request = Request(Message(id=TaskId("x"), task="add", queue="q", priority=3), redelivered=True)
+
+    assert request.delivery_info == {"exchange": "", "routing_key": "q", "priority": 3, "redelivered": True}
+    request.delivery_info["own"] = 1
+    assert request.delivery_info["own"] == 1
+    assert "'routing_key': 'q'" in repr(Request(Message(id=TaskId("x"), task="add", queue="q")))

@@ -144,7 +144,7 @@ class RedisBroker:
     ) -> tuple[Delivery, ...]:
         found = claims.deliveries(self._names, taken, known)
         held = self._held
-        for delivery, (_, raw) in zip(found, taken, strict=True):
+        for delivery, (_, _, raw) in zip(found, taken, strict=True):
             held[delivery.receipt] = raw
         if revoked:
             found = await self._hubs.own().perform(claims.with_revoked(self._names, found))

@@ -18,8 +18,10 @@ AT_MOST = 1000
 BACK_AT_ONCE = 100
 NOBODYS: Mapping[bytes, Posting] = {}
 
-Taken = list[tuple[Ticket, bytes]]
-"""What was handed over: who has which place, and the message as it lay in its list."""
+Taken = list[tuple[Receipt, str, bytes]]
+"""What was handed over: its receipt, the list it lay in, and the message."""
+Held = list[tuple[Ticket, bytes]]
+"""The same of what a session has: which place."""
 
 
 def claim(names: Names, request: Claim, *, rests: bool) -> Verb[tuple[Taken, bool]]:
@@ -61,28 +63,34 @@ def _taken(request: Claim, answer: list[Any]) -> Taken:
         name = answer[at].decode()
         for raw in answer[at + 1]:
             place += 1
-            taken.append((Ticket(session, f"{place}-{claim}", name), raw))
+            # `write_receipt`, of whose parts nobody asks here.
+            taken.append((Receipt(f"{session} {place}-{claim} {name}"), name, raw))
     return taken
 
 
 def _again(session: SessionId, answer: list[Any]) -> Taken:
     base, count = int(answer[1]), int(answer[2])
     held = [(read_field(session, field), raw) for field, raw in zip(answer[3::2], answer[4::2], strict=True)]
-    return sorted((one for one in held if base < one[0].number <= base + count), key=_number)
+    return receipts(sorted((one for one in held if base < one[0].number <= base + count), key=_number))
+
+
+def receipts(held: Held) -> Taken:
+    """What a session has, as if it had just got it."""
+    return [(write_receipt(*ticket), ticket.list, raw) for ticket, raw in held]
 
 
 def deliveries(names: Names, taken: Taken, known: Mapping[bytes, Posting] = NOBODYS) -> list[Delivery]:
     """`known`: messages whose contents this process has just written."""
-    found: list[Delivery] = []
+    found = []
     name, place = "", Place.of("")
-    for ticket, raw in taken:
+    for receipt, where, raw in taken:
         if known and raw in known:
-            found.append(envelope.delivered(known[raw], write_receipt(*ticket), names))
+            found.append(envelope.delivered(known[raw], receipt, names))
             continue
-        if ticket.list != name:
-            name = ticket.list
+        if where != name:
+            name = where
             place = Place.of(name)
-        found.append(envelope.deliver(raw, write_receipt(*ticket), place, names))
+        found.append(envelope.deliver(raw, receipt, place, names))
     return found
 
 
@@ -127,7 +135,7 @@ def wait(seconds: float) -> str:
     return repr(float(seconds)) if seconds > 0 else ""
 
 
-def held(names: Names, session: str, but: Iterable[Receipt]) -> Verb[Taken]:
+def held(names: Names, session: str, but: Iterable[Receipt]) -> Verb[Held]:
     """What a session holds, without those receipts."""
     kept = frozenset(but)
     answers = yield [("HKEYS", names.held(session))]

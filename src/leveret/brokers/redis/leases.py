@@ -129,7 +129,7 @@ class RedisLeases:
         if not good(answers[0]):
             raise LeaseLost(f"session {session} is not registered, or was reaped")
         unknown = yield from claims.held(self._names, session, held)
-        lost = claims.deliveries(self._names, unknown)
+        lost = claims.deliveries(self._names, claims.receipts(unknown))
         # Counted: the request may have come late, when its session had run some of it; `admit` looks then.
         yield from claims.give_back(self._names, _counted(unknown))
         return tuple(lost)
@@ -153,5 +153,5 @@ class RedisLeases:
         return tuple(_READ_NODE(facts) for facts in alive if facts is not None)
 
 
-def _counted(taken: claims.Taken) -> list[Back]:
+def _counted(taken: claims.Held) -> list[Back]:
     return [Back(ticket, envelope.changed(raw, counted=True)) for ticket, raw in taken]

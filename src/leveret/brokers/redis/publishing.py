@@ -113,7 +113,8 @@ class Desk:
         out: Values = []
         raws: list[bytes] = []
         place: tuple[str, int, str] | None = None
-        name, wire, sent, fanouts = "", 0, round(now, 3), self._fanouts
+        name, sent, fanouts = "", round(now, 3), self._fanouts
+        forms = envelope.Forms(0, sent)
         for one in postings:
             if one.adds is not None:
                 _close(out, name, raws)
@@ -127,8 +128,8 @@ class Desk:
             if place is None or (one.queue, one.priority, one.lane) != place:
                 _close(out, name, raws)
                 place, wire = (one.queue, one.priority, one.lane), self.names.on_wire(one.priority)
-                name = self.names.place(one, wire)
-            raws.append(envelope.write(one, wire, sent))
+                name, forms = self.names.place(one, wire), envelope.Forms(wire, sent)
+            raws.append(forms.write(one))
         _close(out, name, raws)
         return out
 

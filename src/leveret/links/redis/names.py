@@ -74,6 +74,7 @@ class Names:
         """Of a queue's lists, the most urgent first."""
         self._order = _checked_order(transport.get("queue_order_strategy") or "round_robin")
         self._by_priority = tuple(self._suffix(self._step(priority)) for priority in range(URGENT + 1))
+        self._read = tuple((URGENT - wire if high_first else wire) or None for wire in range(URGENT + 1))
 
     def turned(self, queues: Sequence[str], number: int) -> Sequence[str]:
         """As `claim.lua` has to be told of them, which begins with another one at each claim: so that a busy queue does
@@ -99,8 +100,7 @@ class Names:
 
     def from_wire(self, priority: int) -> int | None:
         """As a delivery tells it; None: the usual one."""
-        capped = 0 if priority < 0 else min(priority, URGENT)
-        return (URGENT - capped if self.high_first else capped) or None
+        return self._read[0 if priority < 0 else min(priority, URGENT)]
 
     def lists(self, queue: str) -> tuple[str, ...]:
         """All lists of a queue but that of its suspects."""

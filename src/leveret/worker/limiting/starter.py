@@ -74,8 +74,14 @@ class Starter:
 
     def _take_plain(self) -> Jobs:
         """Those at the front that may start as they are."""
-        waiting, plain = self.waiting, list[Job]()
-        while waiting and not self.has_own_step(waiting[0]):
+        waiting, plain, known = self.waiting, list[Job](), None
+        while waiting:
+            job = waiting[0]
+            # First attempts of one task are alike: most batches are of one.
+            if job.definition is not known or job.message.attempt:
+                if self.has_own_step(job):
+                    break
+                known = None if job.message.attempt else job.definition
             plain.append(waiting.popleft())
         return tuple(plain)
 

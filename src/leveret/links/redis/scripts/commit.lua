@@ -31,16 +31,37 @@ local acquitted, held = ARGV[3], P .. 'leveret:held:' .. ARGV[4]
 local before, after, milliseconds = ARGV[5], ARGV[6], ARGV[7]
 local ordered, remembered = ARGV[8], ARGV[9]
 
--- Writes an outcome and ends the delivery (`verb`: HDEL; HEXISTS leaves it), or neither.
-local function settle(verb, field, document_key, document, facts, keep_for)
+-- What is stored beside the plain outcomes at the front, which are nearly all of most batches: document and facts of each, in
+-- their order, from one look; and which documents this script has written since.
+local stored, written = {}, {}
+
+local function look(at, stop)
+  local keys = {}
+  while at <= stop and ARGV[at] == '=' do
+    local key = ARGV[at + 2]
+    keys[#keys + 1] = key
+    keys[#keys + 1] = before .. key .. after
+    at = at + 4
+  end
+  if #keys > 2 then stored = redis.call('MGET', unpack(keys)) end
+end
+
+-- Writes an outcome and ends the delivery (`verb`: HDEL; HEXISTS leaves it), or neither. `nth`: its place in `stored`.
+local function settle(verb, field, document_key, document, facts, keep_for, nth)
   if document_key == '' then return redis.call(verb, held, field) == 1 and 1 or 3 end
   local facts_key = before .. document_key .. after
-  local known = redis.call('MGET', document_key, facts_key)
+  local stood, known
+  if nth and stored[2 * nth] ~= nil and not written[document_key] then
+    stood, known = stored[2 * nth - 1], stored[2 * nth]
+  else
+    stood, known = unpack(redis.call('MGET', document_key, facts_key))
+  end
   local answer = 1
-  if known[1] or known[2] then answer = verdict(known[1], known[2], facts, acquitted) end
+  if stood or known then answer = verdict(stood, known, facts, acquitted) end
   if answer ~= 1 then return answer end
   if redis.call(verb, held, field) == 0 then return 3 end
-  keep(document_key, facts_key, known[1], known[2], document, facts, keep_for)
+  keep(document_key, facts_key, stood, known, document, facts, keep_for)
+  written[document_key] = true
   return 1
 end
 
@@ -104,10 +125,11 @@ end
 
 local at, stop = 11, #ARGV - tonumber(ARGV[10])
 if stop < #ARGV then put_off = {} end
+look(at, stop)
 while at <= stop do
   local answer
   if ARGV[at] == '=' then
-    answer = settle('HDEL', ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], PLAIN, milliseconds)
+    answer = settle('HDEL', ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], PLAIN, milliseconds, #answers + 1)
     at = at + 4
   elseif ARGV[at] == '-' then
     answer = settle('HDEL', ARGV[at + 1], '')

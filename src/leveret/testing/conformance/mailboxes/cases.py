@@ -33,6 +33,9 @@ class _Clock:
     def new_id(self) -> str:
         return str(uuid4())
 
+    def new_ids(self, count: int) -> list[str]:
+        return [self.new_id() for _ in range(count)]
+
 
 class Rig:
     """Two processes that are steered, and one that steers."""
