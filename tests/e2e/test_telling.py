@@ -30,8 +30,9 @@ def note(name, **facts):
 
 NAMES = """celeryd_init celeryd_after_setup worker_init worker_process_init worker_process_shutdown worker_ready
 worker_shutting_down worker_shutdown after_setup_logger import_modules task_received task_revoked task_unknown
-task_prerun task_postrun heartbeat_sent worker_before_create_process task_internal_error""".split()
-SHOWN = ("terminated", "signum", "expired")
+task_prerun task_postrun heartbeat_sent worker_before_create_process task_internal_error
+task_failure""".split()
+SHOWN = ("terminated", "signum", "expired", "state")
 for each in NAMES:
     getattr(signals, each).connect(
         lambda each=each, **named: note(
@@ -218,6 +219,10 @@ def test_what_is_terminated_is_told_with_its_signal(
         (gave_up.id, alone),
     ]
     assert ended.state == gave_up.state == "REVOKED"
+    # A run that could be asked to end has told its end; none of them has failed.
+    asked = [] if pool == "prefork" else ["REVOKED"]
+    assert [note["state"] for note in node.notes("task_postrun")] == [*asked, "REVOKED"]
+    assert not node.notes("task_failure")
 
 
 def test_the_dump_is_a_line_for_each_event(node: Node) -> None:

@@ -21,11 +21,13 @@ EXPECTED = {
     "retry published twice": {"published twice"},
 }
 """Which violation must be seen: found for another reason is not found."""
+FOUND_BY = {"mark before publish": 294}
+"""Seeds that are tried first: the first one of CI's that finds it, when it was looked for last."""
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "-"))
 def test_the_simulation_finds(mutant: Variant, capsys):
-    for seed in range(CI_SEEDS):
+    for seed in sorted(range(CI_SEEDS), key=lambda seed: seed != FOUND_BY.get(mutant.name)):
         kinds = {violation.partition(":")[0] for violation in simulate(seed, mutant).violations}
         if kinds & EXPECTED[mutant.name]:
             with capsys.disabled():

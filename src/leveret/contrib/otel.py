@@ -7,6 +7,7 @@ Call it once, where the app is made: in senders and in workers. The context trav
 OpenTelemetry's propagators write it, so what Celery's own instrumentation sent is continued, and the other way round.
 """
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from opentelemetry import context, propagate, trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, TracerProvider
 
 from leveret import __version__, signals
+from leveret.errors import Terminated
 
 __all__ = ["instrument"]
 
@@ -138,10 +140,12 @@ class _Tracing:
             self._end(run, "REVOKED")
             self.flush()
 
-    def ended(self, task_id: str, state: str, **_: Any) -> None:
+    def ended(self, task_id: str, state: str, retval: Any, **_: Any) -> None:
         run = self._runs.pop(task_id, None)
         if run is None:
             return
+        if isinstance(retval, Terminated | asyncio.CancelledError):
+            run.span.set_status(Status(StatusCode.ERROR, "terminated"))
         if run.token is not None:
             context.detach(run.token)
         # What follows waits from now on.

@@ -20,7 +20,15 @@ from leveret.logic.wire.bodies import checked, from_v1
 from leveret.logic.wire.jsontags import dress, is_plain, step
 from leveret.logic.wire.members import MemberBodies, waits_only
 from leveret.logic.wire.plain import PlainPostings, at_argument, too_large
-from leveret.logic.wire.protocol import OUR_HEADER, RESERVED, embed_to_wire, read_embed, read_header_fields, to_iso
+from leveret.logic.wire.protocol import (
+    MOST_SHOWN,
+    OUR_HEADER,
+    RESERVED,
+    embed_to_wire,
+    read_embed,
+    read_header_fields,
+    to_iso,
+)
 from leveret.logic.wire.reprs import short_repr
 from leveret.logic.wire.steps import Steps, read_long, with_steps
 from leveret.model.delivery import Encoded, Posting
@@ -212,7 +220,7 @@ class Codec:
             ("kwargsrepr", message.kwargsrepr, message.kwargs),
         ):
             if given is not None:
-                headers[name] = given
+                headers[name] = given[:MOST_SHOWN]
             elif shows:
                 headers[name] = short_repr(value)
 

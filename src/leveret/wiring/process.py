@@ -119,7 +119,9 @@ def _builder(joined: Joined, options: WorkerOptions, tasks: TaskLog) -> Any:
     @asynccontextmanager
     async def build(hooks: WorkerHooks) -> AsyncIterator[Worker]:
         try:
-            yield Worker(joined.parts, options, hooks, tasks)
+            worker = Worker(joined.parts, options, hooks, tasks)
+            joined.runner.terminated = worker.terminated
+            yield worker
         finally:
             await joined.parts.broker.close()
             if joined.parts.backend is not None:

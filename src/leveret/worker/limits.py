@@ -45,6 +45,10 @@ class Limits:
         nexts = [wait for job, since in running if (wait := self._check(job, since, now)) is not None]
         return min(nexts, default=None)
 
+    def is_terminated(self, receipt: Receipt) -> bool:
+        """Whether remote control has told that run to end. Any thread may ask."""
+        return receipt in self.terminated
+
     def named(self, job: Job, outcome: Outcome) -> Outcome:
         """The outcome of a job that ended when it was asked to: the exception raised in it could not carry a limit, and
         who was terminated has ended so, whatever he made of it."""

@@ -1,5 +1,6 @@
 """One run: user code in, an outcome out. Nothing a task raises gets past this file."""
 
+import asyncio
 import logging
 import traceback
 from collections.abc import Callable
@@ -11,12 +12,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from leveret.errors import Cancel, EncodeError, Ignore, MaxRetriesExceededError, Reject, Retry, Snooze
+from leveret.errors import Cancel, EncodeError, Ignore, MaxRetriesExceededError, Reject, Retry, Snooze, Terminated
 from leveret.logic import retry as retries
 from leveret.logic.canvas.errbacks import ERRBACK, told
 from leveret.logic.codec import Codec
 from leveret.logic.recording import is_ignored
 from leveret.logic.results import error_info
+from leveret.model.delivery import Receipt
 from leveret.model.message import Message, tries
 from leveret.model.outcome import (
     Cancelled,
@@ -40,6 +42,7 @@ from leveret.ports.middleware import Middleware
 from leveret.ports.slots import SlotPage
 from leveret.ports.surrounding import Surrounding
 from leveret.signals import task_prerun
+from leveret.worker.limits import TERMINATED
 from leveret.worker.telling import around
 from leveret.worker.telling.around import Complete, ExceptionInfo
 
@@ -68,6 +71,8 @@ class Runner:
     """The app's own, the outermost first."""
     complete: Complete = around.complete_alone
     """For receivers of signals that are coroutine functions, around tasks that are none."""
+    terminated: Callable[[Receipt], bool] = lambda receipt: False
+    """Whether remote control has told that run to end; asked on the thread that runs it."""
     hook_failed: HookFailed = field(default=lambda name, message, error: _log_hook(name, message, error))
 
     def run(self, job: Job, slot: int) -> Finished:
@@ -217,6 +222,8 @@ class Runner:
     def outcome(self, error: BaseException, job: Job, request: Request) -> Outcome:
         message, definition = job.message, job.definition
         match error:
+            case Terminated() | asyncio.CancelledError() if self.terminated(job.receipt):
+                return Cancelled(TERMINATED)
             case Retry():
                 return self._retry(error, message, definition)
             case Ignore():

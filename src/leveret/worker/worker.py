@@ -60,6 +60,7 @@ class Worker:
         self._counter = Counter(on=options.metrics)
         teller = Teller(tasks or TaskLog(parts.clock), self._emitter, self.speaker, self._counter)
         self._dispatcher = _dispatcher(parts, options, self._settler, persist, teller)
+        self.terminated = self._dispatcher.limits.is_terminated
         self._consumer = Consumer(parts, options, self._dispatcher, self._settler, persist)
         self._consumer.on_registered = self._hooks.on_ready
         self._persist = persist

@@ -202,6 +202,29 @@ def test_our_command_line_steers_a_celery_worker(site: Site) -> None:
     assert "theirs-too" in site.operate("inspect", "active_queues", "-d", THEIRS)
 
 
+def test_a_celery_worker_shows_of_our_arguments_what_we_say(site: Site, tmp_path: Path) -> None:
+    """Under the celery profile each message says it; a secret is hidden by the call."""
+    gate = str(tmp_path / "gate")
+    app = site.another_client("leveret", INTEROP_BACKEND=store_of(site))
+
+    def shown(**options: Any) -> Any:
+        task = app.send_task("interop.progress", (gate,), queue=THEIR_QUEUE, **options)
+        found: dict[str, Any] = {}
+
+        def running() -> bool:
+            found.update({one["id"]: one for one in ask(site, "active", THEIRS, safe=True)})
+            return task.id in found
+
+        until(running, 30)
+        return found[task.id]["args"], found[task.id]["kwargs"]
+
+    try:
+        assert shown() == (repr((gate,)), "{}")
+        assert shown(argsrepr="<a secret>", kwargsrepr="<more>") == ("<a secret>", "<more>")
+    finally:
+        (tmp_path / "gate").touch()
+
+
 def test_our_api_speaks_with_both_on_threads_and_loops(site: Site) -> None:
     app = Leveret("steering", broker=site.broker_url, backend=store_of(site), set_as_current=False)
 

@@ -177,7 +177,8 @@ def define_with_state(app: Any, side: str, words: ModuleType) -> None:
     @app.task(name="interop.progress", bind=True)
     def progress(self: Any, gate: str) -> Any:
         self.update_state(state="PROGRESS", meta={"done": 3, "of": 10})
-        deadline = time.monotonic() + 10
+        # Longer than a test on a busy machine takes to start a command line or two.
+        deadline = time.monotonic() + 60
         while not os.path.exists(gate) and time.monotonic() < deadline:
             time.sleep(0.01)
         return "finished"

@@ -3,8 +3,10 @@
 import asyncio
 import logging
 import socket
+import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,10 +50,9 @@ class Wire:
         if self._address is not None and now - self._resolved < RESOLVE_SECONDS:
             return
         self._resolved = now
-        try:
-            found = await asyncio.get_running_loop().getaddrinfo(self._host, self._port, type=socket.SOCK_DGRAM)
-        except OSError as error:
-            self._failed(error)
+        found = await _resolved(self._host, self._port)
+        if isinstance(found, OSError):
+            self._failed(found)
             return
         family, _, _, _, self._address = found[0]
         if self._socket is None or self._socket.family != family:
@@ -80,6 +81,28 @@ class Wire:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+
+async def _resolved(host: str, port: int) -> list[Any] | OSError:
+    """On a thread of its own: of the loop's own threads a node would wait at its end, however long a name takes."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[list[Any] | OSError] = loop.create_future()
+
+    def tell(found: list[Any] | OSError) -> None:
+        if not answer.done():
+            answer.set_result(found)
+
+    def ask() -> None:
+        found: list[Any] | OSError
+        try:
+            found = list(socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM))
+        except OSError as error:
+            found = error
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(tell, found)
+
+    threading.Thread(target=ask, name="leveret-statsd-name", daemon=True).start()
+    return await answer
 
 
 class Statsd:
