@@ -14,6 +14,7 @@ from leveret.logic.recording import Rules
 from leveret.model.delivery import Posting
 from leveret.model.endpoint import Url
 from leveret.model.message import Addition, Message, TaskId
+from leveret.model.outcome import Finished, Ignored
 from leveret.model.settlement import Joined, Record
 from leveret.model.signature import SignatureSpec
 from leveret.model.state import REVOKED, SUCCESS
@@ -65,6 +66,12 @@ class WorkflowHistory(History):
 
     def joined(self, joined: Joined) -> None:
         self.note("joined", joined.join, joined.complete)
+
+    def finished(self, job: Job, finished: Finished) -> None:
+        super().finished(job, finished)
+        if isinstance(finished.outcome, Ignored):
+            # It leaves nothing that would stop a copy at the door.
+            self.ignored.add(job.message.id)
 
     def started(self, job: Job, place: str) -> None:
         super().started(job, place)
