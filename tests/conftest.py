@@ -2,7 +2,12 @@
 
 import os
 
+import hypothesis
 import pytest
+
+# How long an example takes is the machine's business: a test that measures says so itself.
+hypothesis.settings.register_profile("leveret", deadline=None)
+hypothesis.settings.load_profile("leveret")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -38,7 +38,7 @@ DRILLS: dict[str, list[str]] = {
     "rabbit-mutants": ["-m", "pytest", "tests/e2e/rabbit/test_mutants.py", "-s"],
     **{f"redis-{name.replace('_', '-')}": ["-m", "pytest", f"tests/e2e/redis/test_{name}.py", "-s"] for name in REDIS},
     "redis-mutants": ["-m", "pytest", "tests/e2e/redis/test_mutants.py", "-s"],
-    "cron": ["-m", "pytest", "tests/property/test_cron.py", "-s"],
+    "cron": ["-m", "pytest", "tests/simulation/test_cron.py", "-s"],
     "schedules": ["-m", "pytest", "tests/simulation/test_schedules.py", "tests/e2e/test_schedules.py", "-s"],
     "beat": ["-m", "pytest", "tests/interop/rabbitmq/test_beat.py", "-s"],
     "revoke": ["-m", "pytest", "tests/e2e/test_revoke.py", "-k", "revoked", "-s"],

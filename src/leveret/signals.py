@@ -152,7 +152,7 @@ before_task_publish = _signal(
 )
 after_task_publish = _signal("after_task_publish", "body", "exchange", "routing_key", "headers")
 task_received = _signal("task_received", "request")
-task_prerun = _signal("task_prerun", "task_id", "task", "args", "kwargs")
+task_prerun = _signal("task_prerun", "task_id", "task", "args", "kwargs", "request")
 task_postrun = _signal("task_postrun", "task_id", "task", "args", "kwargs", "retval", "state")
 task_success = _signal("task_success", "result", "runtime")
 task_retry = _signal("task_retry", "request", "reason", "einfo")

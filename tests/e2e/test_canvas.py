@@ -39,6 +39,13 @@ def fail(*values): raise ValueError("as planned")
 @app.task(name="instead", bind=True)
 def instead(self, n): return self.replace(group(add.s(n, k) for k in range(3)) | total.s())
 
+@app.task(name="page", bind=True)
+def page(self, n):
+    if n < 20:
+        self.add_to_chord(page.s(n + 1))
+        self.add_to_chord(add.s(100, n), lazy=True).delay()
+    return n
+
 @app.task(name="tell")
 def tell(request, error, traceback):
     with open(told, "a") as file:
@@ -92,12 +99,14 @@ def test_workflows_run(app: Leveret, tmp_path: Path) -> None:
         [chord([s("add", 1), s("add", 2)], s("total")), s("add", 1) | group(s("add", 1), s("add", 2))], s("same")
     )
     replaced = chord([s("instead", 1), s("add", 9)], s("same")).apply_async()
+    growing = chord([s("add", 1, 1), s("page", 0)], s("total")).apply_async()
     failing = chord([s("add", 1), s("fail"), s("fail")], s("total").on_error(s("tell"))).apply_async()
 
     assert wide.get(timeout=30) == 9900
     assert deep.get(timeout=30) == 12
     assert nested.apply_async().get(timeout=30) == [3, [2, 3]]
     assert replaced.get(timeout=30) == [6, 9]
+    assert growing.get(timeout=30) == 2 + sum(range(21)) + sum(100 + n for n in range(20))
     with pytest.raises(ChordError, match="as planned"):
         failing.get(timeout=30)
     assert chain(s("add", 1), s("add", 2)).apply_async().get(timeout=30) == 3

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,46 @@ def test_slots_of_a_pool_of_threads_are_added_and_taken(field: Field) -> None:
     stats = field.app.control.inspect("n@x", timeout=5).stats()
     assert stats["pool"]["max-concurrency"] == 1
     assert "at least one slot" in field.app.control.pool_shrink(1, reply=True, limit=1)[0]["n@x"]["error"]
+
+
+def test_what_is_scheduled_is_what_the_broker_holds_for_the_queues_of_the_node(field: Field) -> None:
+    field.node("-P", "threads", "-c", "1", "-n", "n@x")
+    field.steered()
+    inspect = field.app.control.inspect("n@x", timeout=5)
+    assert inspect.scheduled() == []
+    mark = field.tasks.mark
+    moments = [datetime.now(UTC) + timedelta(seconds=500 + n) for n in range(103)]
+    sent = [mark.apply_async((f"later-{n}",), eta=eta) for n, eta in enumerate(moments)]
+    mark.apply_async(("elsewhere",), countdown=10, queue="other")
+
+    told = inspect.scheduled()
+
+    assert [one["request"]["id"] for one in told] == [result.id for result in sent[:100]]
+    assert [one["request"]["args"] for one in told[:2]] == [["later-0"], ["later-1"]]
+    assert abs(datetime.fromisoformat(told[0]["eta"]) - moments[0]) < timedelta(seconds=1)
+    field.app.control.add_consumer("other", reply=True, limit=1)
+    assert inspect.scheduled()[0]["request"]["args"] == ["elsewhere"]
+
+
+def test_a_solo_node_answers_while_its_only_slot_is_taken(field: Field) -> None:
+    """A Celery worker of this pool is deaf until its task has ended."""
+    node = field.node("-P", "solo", "-n", "n@x")
+    field.steered()
+    inspect = field.app.control.inspect("n@x", timeout=5)
+    first, second = field.tasks.work.delay("long", 60.0), field.tasks.work.delay("next", 0.01)
+    until(lambda: field.ear.names("long-began"), 20, field.logs)
+
+    assert inspect.ping() == {"ok": "pong"}
+    assert [one["id"] for one in inspect.active()] == [first.id]
+    stats = inspect.stats()
+    assert (stats["pid"], stats["pool"]["max-concurrency"]) == (node.pid, 1)
+    assert "one slot" in field.app.control.pool_grow(1, reply=True, limit=1)[0]["n@x"]["error"]
+    assert inspect.query_task(first.id)[first.id][0] == "active"
+    first.revoke(terminate=True)
+    assert second.get(timeout=20) == "next"
+    assert first.state == "REVOKED" and not field.ear.names("long-ended")
+    assert field.app.control.shutdown(reply=True, timeout=5, limit=1) == [{"n@x": {"ok": "shutting down"}}]
+    assert field.ended() == 0
 
 
 def test_an_app_that_asks_inside_a_loop_is_told_what_to_write(field: Field) -> None:

@@ -17,8 +17,9 @@ from leveret import Leveret
 
 ROOT = Path(__file__).parents[2]
 APP = '''
-import json, os
+import asyncio, json, os, time
 from leveret import Leveret, signals
+from leveret.errors import Cancel
 app = Leveret("told", broker=f"sqlite:///{os.environ['FOLDER']}/queue.db", worker_send_task_events=True)
 
 def note(name, **facts):
@@ -29,10 +30,14 @@ def note(name, **facts):
 
 NAMES = """celeryd_init celeryd_after_setup worker_init worker_process_init worker_process_shutdown worker_ready
 worker_shutting_down worker_shutdown after_setup_logger import_modules task_received task_revoked task_unknown
-task_prerun task_postrun""".split()
+task_prerun task_postrun heartbeat_sent worker_before_create_process task_internal_error""".split()
+SHOWN = ("terminated", "signum", "expired")
 for each in NAMES:
     getattr(signals, each).connect(
-        lambda each=each, **named: note(each, given=sorted(set(named) - {"signal"})), weak=False
+        lambda each=each, **named: note(
+            each, given=sorted(set(named) - {"signal"}), **{name: named[name] for name in SHOWN if name in named}
+        ),
+        weak=False,
     )
 
 @app.add_worker_part
@@ -49,18 +54,33 @@ class Part:
 @app.task
 def add(a, b):
     return a + b
+
+@app.task
+def sleepy():
+    note("began")
+    for _ in range(6000):
+        time.sleep(0.01)
+
+@app.task
+async def asleepy():
+    note("began")
+    await asyncio.sleep(60)
+
+@app.task
+def gives_up():
+    raise Cancel("no more")
 '''
 
 
 class Node:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         (folder / "told.py").write_text(APP)
         self.folder = folder
         self.environment = {**os.environ, "FOLDER": str(folder), "PYTHONPATH": f"{folder}:{ROOT / 'src'}"}
         self.log = folder / "log"
         with self.log.open("w") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "leveret.cli", "-A", "told", "worker", "-c", "2", "-n", "told@node"],
+                [sys.executable, "-m", "leveret.cli", "-A", "told", "worker", "-c", "2", "-n", "told@node", *options],
                 cwd=folder,
                 env=self.environment,
                 stdout=out,
@@ -94,6 +114,9 @@ def test_a_nodes_signals_are_sent_where_its_app_is(node: Node) -> None:
     node.until(lambda: node.notes("worker_ready"))
     children = {note["pid"] for note in node.notes("worker_process_init")}
     assert len(children) == 2 and node.process.pid not in children
+    # Before each fork, where the app was imported and is forked from.
+    forked = node.notes("worker_before_create_process")
+    assert len(forked) == 2 and len({note["pid"] for note in forked} - children) == 1
     for name, given in {
         "celeryd_init": ["conf", "instance", "options", "sender"],
         "celeryd_after_setup": ["conf", "instance", "sender"],
@@ -112,6 +135,8 @@ def test_a_nodes_signals_are_sent_where_its_app_is(node: Node) -> None:
     assert node.notes("task_unknown")[0]["given"] == ["exc", "id", "message", "name", "sender"]
     assert node.notes("task_received")[0]["given"] == ["request", "sender"]
     assert len(node.notes("task_prerun")) == len(node.notes("task_postrun")) == 1
+    node.until(lambda: node.notes("heartbeat_sent"))
+    assert {note["pid"] for note in node.notes("heartbeat_sent")} == {node.notes("worker_ready")[0]["pid"]}
 
     node.process.terminate()
     assert node.process.wait(20) == 0
@@ -153,6 +178,46 @@ def test_watchers_hear_a_node_from_its_first_word_to_its_last(node: Node) -> Non
     last = next(event for event in heard if event["type"] == "worker-offline")
     assert (last["hostname"], last["processed"], last["active"]) == ("told@node", 50, 0)
     assert not list((node.folder / "queue.db-watchers").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("pool", "task", "signal_name", "signum"),
+    [("prefork", "sleepy", "SIGKILL", 9), ("threads", "sleepy", "TERM", 15), ("asyncio", "asleepy", "SIGTERM", 15)],
+)
+def test_what_is_terminated_is_told_with_its_signal(
+    tmp_path: Path, pool: str, task: str, signal_name: str, signum: int
+) -> None:
+    node = Node(tmp_path, "-P", pool)
+    events: list[dict[str, Any]] = []
+    try:
+        node.until(lambda: node.notes("worker_ready"))
+        with node.app.connection() as connection:
+            receiver = node.app.events.Receiver(connection, handlers={"task-revoked": events.append})
+            thread = threading.Thread(target=receiver.capture, daemon=True)
+            thread.start()
+            ended = node.app.send_task(f"told.{task}")
+            node.until(lambda: node.notes("began"))
+            with pytest.raises(ValueError, match="'SIGTREM' is no signal"):
+                node.app.control.terminate(ended.id, signal="SIGTREM")
+            node.app.control.terminate(ended.id, signal=signal_name)
+            node.until(lambda: node.notes("task_revoked") and events)
+            gave_up = node.app.send_task("told.gives_up")
+            node.until(lambda: len(node.notes("task_revoked")) == 2 and len(events) == 2)
+            receiver.should_stop = True
+            thread.join(5)
+    finally:
+        os.killpg(node.process.pid, signal.SIGKILL)
+        node.process.wait()
+
+    # One that gives up by itself was not terminated by anybody.
+    told = {"terminated": True, "signum": signum, "expired": False}
+    alone = {"terminated": False, "signum": None, "expired": False}
+    assert [{name: note[name] for name in told} for note in node.notes("task_revoked")] == [told, alone]
+    assert [(event["uuid"], {name: event[name] for name in told}) for event in events] == [
+        (ended.id, told),
+        (gave_up.id, alone),
+    ]
+    assert ended.state == gave_up.state == "REVOKED"
 
 
 def test_the_dump_is_a_line_for_each_event(node: Node) -> None:

@@ -102,7 +102,8 @@ def read(name: str) -> Message:
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_celerys_task_is_read(name: str) -> None:
-    expected = {"root_id": ID, "origin": "gen1@host", **EXPECTED[name]}
+    shown = {"argsrepr": "(1, 2)", "kwargsrepr": "{'key': 'wert \u00fc'}"}
+    expected = {"root_id": ID, "origin": "gen1@host", **shown, **EXPECTED[name]}
 
     message = read(name)
 

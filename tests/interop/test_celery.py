@@ -33,7 +33,7 @@ def make_codec(compression: str | None = None) -> Codec:
 
 CODEC = make_codec()
 GOLDEN = json.loads((Path(__file__).with_name("golden") / "celery.json").read_text())
-NOT_FRESH = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+NOT_FRESH = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +183,8 @@ EXPECTED = {
     "stamped": {"stamped_headers": ("customer",), "stamps": {"customer": "c1"}},
     "reply_to": {"reply_to": "a-queue"},
 }
-COMMON = {"root_id": "an-id", "origin": "gen1@host", "ignore_result": False}
+SHOWN = {"argsrepr": "[1, 2]", "kwargsrepr": "{'key': 'wert \u00fc'}"}
+COMMON = {"root_id": "an-id", "origin": "gen1@host", "ignore_result": False, **SHOWN}
 
 
 def golden(name: str) -> Message:

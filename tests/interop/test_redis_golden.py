@@ -56,7 +56,8 @@ def celery() -> Any:
 
 @pytest.mark.parametrize("name", READ)
 def test_celerys_task_is_read(name: str) -> None:
-    expected = {"root_id": ID, "origin": "gen1@host", **READ[name]}
+    shown = {"argsrepr": "(1, 2)", "kwargsrepr": "{'key': 'wert \u00fc'}"}
+    expected = {"root_id": ID, "origin": "gen1@host", **shown, **READ[name]}
 
     message = read(vector(name))
 

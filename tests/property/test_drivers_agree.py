@@ -217,7 +217,7 @@ async def play(steps, folder):
             await side.backend.close()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(step, min_size=5, max_size=40))
 @pytest.mark.timeout(120)
 def test_sqlite_answers_as_the_reference_does(steps):

@@ -158,7 +158,7 @@ async def _told(face, verb: str, *arguments):
 
 
 @pytest.mark.usefixtures("told_time")
-@settings(max_examples=size(3000, 120), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=size(3000, 120), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(step, max_size=25))
 def test_all_gates_answer_the_same(shared_redis: RedisServer, steps) -> None:  # noqa: F811
     async def main() -> None:

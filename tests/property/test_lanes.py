@@ -62,7 +62,7 @@ def _redis(url: str) -> Iterator[RedisDriver]:
     yield RedisDriver(Url(url), options, SimClock())
 
 
-EXAMPLES = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+EXAMPLES = settings(max_examples=60, suppress_health_check=list(HealthCheck))
 
 
 class Desk:

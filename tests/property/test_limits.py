@@ -27,7 +27,7 @@ from leveret.model.limiting.gate import (
 START = 1_700_000_000.0
 IDS = tuple(f"t{n}" for n in range(30))
 SESSIONS = ("s1", "s2", "s3")
-FAST = settings(max_examples=200, deadline=None)
+FAST = settings(max_examples=200)
 gap = st.sampled_from((0.0, 0.0, 0.001, 0.01, 0.02, 0.05, 0.3, 1.0, 2.5))
 
 

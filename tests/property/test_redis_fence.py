@@ -28,7 +28,7 @@ STATES = (
     ("SUCCESS", False),  # update_state() may say so
     ("FAILURE", False),
 )
-EXAMPLES = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EXAMPLES = settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def document(state: str, form: str) -> bytes:

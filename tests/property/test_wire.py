@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.property import wire_values as wv
 
 from leveret.errors import DecodeError
-from leveret.logic.codec import Arguments, Codec, Limits
+from leveret.logic.codec import Codec, Limits
 from leveret.logic.compression import Compressions, builtin_compressions
 from leveret.logic.results import read_document, rebuild, write_success
 from leveret.logic.serializers import (
@@ -23,6 +23,7 @@ from leveret.logic.serializers import (
     is_too_deep,
 )
 from leveret.logic.wire.jsontags import is_plain
+from leveret.logic.wire.plain import Arguments
 from leveret.model.delivery import Encoded
 from leveret.model.message import Message, TaskId
 from leveret.model.outcome import ErrorInfo

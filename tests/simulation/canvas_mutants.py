@@ -9,7 +9,7 @@ from leveret.logic.canvas import joins
 from leveret.logic.delivery import Skip
 from leveret.logic.following import Following
 from leveret.logic.ids import derive
-from leveret.model.settlement import Joined
+from leveret.model.settlement import ADDED, Joined
 from leveret.testing.simulation.server import WatchedRecords, WatchedServer
 from leveret.testing.simulation.variant import Variant
 from leveret.worker.steps import FourSteps
@@ -84,9 +84,48 @@ async def acknowledge_first(self, commitments, *, settled=False):
 
 HONEST_STEPS = FourSteps.commit
 
+# added members are not counted, or counted by each run of the task that adds them
+
+
+class Forgetful(WatchedRecords):
+    """Nobody is told of a member that was added; when it comes it fills another's place."""
+
+    def grow(self, addition):
+        return True
+
+    def arrive(self, seat, now):
+        if seat.index == ADDED:
+            seat = msgspec.structs.replace(seat, index=ADDED + 1)
+        return super().arrive(seat, now)
+
+
+class ServerThatForgets(WatchedServer):
+    records_class = Forgetful
+
+
+class Recounting(WatchedRecords):
+    """Whoever says it again has it counted again."""
+
+    def grow(self, addition):
+        if addition.member in self._said and addition.join in self._joins:
+            self._joins[addition.join].size += 1
+        self._said.add(addition.member)
+        return super().grow(addition)
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self._said: set[str] = set()
+
+
+class ServerThatRecounts(WatchedServer):
+    records_class = Recounting
+
+
 MUTANTS = [
     Variant(name="seat lost in a replay", seats=False, admit=without_seats),
     Variant(name="seat counted twice", seats=False, server=ServerThatCounts),
+    Variant(name="added member fills a place", seats=False, server=ServerThatForgets),
+    Variant(name="added member counted twice", seats=False, server=ServerThatRecounts),
     Variant(name="error callbacks by member", seats=False, patches=((Following, "failure", by_parent),)),
     Variant(name="failed member takes no seat", seats=False, patches=((joins, "failed_seat", no_failed_seat),)),
     Variant(

@@ -19,6 +19,8 @@ MUTANT_SEEDS = 500
 EXPECTED = {
     "seat lost in a replay": {"wrong runs", "wrong result"},
     "seat counted twice": {"wrong result", "wrong runs"},
+    "added member fills a place": {"wrong result", "wrong runs"},
+    "added member counted twice": {"wrong result", "wrong runs"},
     "error callbacks by member": {"wrong errbacks"},
     "failed member takes no seat": {"wrong errbacks", "wrong result"},
     "acknowledged before the body is out": {"wrong runs", "wrong result"},
@@ -48,7 +50,7 @@ def test_the_workflows_are_of_every_kind():
     kinds = Counter(leaf.kind for seed in range(SEEDS) for leaf in leaves(tree_of(seed)))
 
     assert max(sizes) >= 50
-    assert set(kinds) == {"ok", "flaky", "quiet", "fail", "replace", "revoked", "reject", "ignore"}
+    assert set(kinds) == {"ok", "flaky", "quiet", "fail", "replace", "revoked", "reject", "ignore", "add"}
 
 
 def test_the_same_seed_is_the_same_run():

@@ -12,7 +12,8 @@ PATHS = {
     "": "Celery Task chain chord chunks current_app current_task group maybe_signature shared_task signature uuid",
     ".app": "app_or_default default_app shared_task",
     ".app.task": "Task",
-    ".canvas": "Signature StampingVisitor chain chord chunks group maybe_signature signature",
+    ".canvas": "Signature StampingVisitor _chain _chord chain chord chunks group maybe_signature maybe_subtask "
+    "signature subtask",
     ".result": "AsyncResult EagerResult GroupResult ResultSet allow_join_result assert_will_not_block "
     "result_from_tuple",
     ".schedules": "ParseException crontab maybe_schedule schedule solar",

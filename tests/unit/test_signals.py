@@ -144,6 +144,8 @@ def test_around_a_run_that_succeeds(app, heard) -> None:
 
     assert [name for name, _ in heard] == ["task_prerun", "task_success", "task_postrun"]
     before, success, after = (named for _, named in heard)
+    # Not among Celery's arguments.
+    assert before.pop("request").id == result.id
     assert before == {"sender": add, "task_id": result.id, "task": add, "args": (1,), "kwargs": {"b": 2}}
     assert success["result"] == 3 and success["runtime"] >= 0 and success["sender"] == add
     assert (after["retval"], after["state"], after["task_id"]) == (3, "SUCCESS", result.id)

@@ -178,6 +178,9 @@ class MemoryAdmin:
     async def sample(self, limit: int) -> tuple[tuple[str, str], ...]:
         return self._server.sample(limit)
 
+    async def delayed(self, queues: tuple[str, ...], limit: int) -> tuple[Whereabouts, ...]:
+        return self._server.delayed(queues, limit)
+
     async def purge(self, queues: tuple[str, ...]) -> int:
         return self._server.purge(queues)
 

@@ -7,10 +7,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from leveret.cli.invocation import invocation
 
@@ -20,6 +16,12 @@ WIDE = 240
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Print rows under their headings; numbers stand right."""
+    # Rich takes a tenth of the start of a command, and most commands print a line, or JSON.
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     cells = [["" if cell is None else cell for cell in row] for row in rows]
     table = Table(box=box.SIMPLE_HEAD if _terminal() else None, pad_edge=False, header_style="bold")
     for index, column in enumerate(columns):

@@ -7,12 +7,19 @@ from leveret.client.canvas.stamping import StampingVisitor, collect, stamp_links
 
 
 class Callbacks(dict[str, Any]):
-    """The half of `Signature` that keeps `link`, `link_error` and stamps."""
+    """The half of `Signature` that keeps what it is told: `link`, `link_error`, stamps."""
 
     @property
     def options(self) -> dict[str, Any]:
         options: dict[str, Any] = self.setdefault("options", {})
         return options
+
+    def __json__(self) -> dict[str, Any]:
+        """What Celery's JSON encoder asks for."""
+        return dict(self)
+
+    def set_immutable(self, immutable: bool) -> None:
+        self["immutable"] = immutable
 
     def link(self, callback: Any) -> Any:
         """Have `callback` called with the value; answers it, so that links can be strung."""

@@ -54,8 +54,7 @@ class AsyncParts:
     broker: Broker
     backend: Backend | None
     publish_within: Callable[[tuple[Posting, ...], float], Awaitable[None]]
-    """Publishes; raises TimeoutError when it is not known after that many seconds. The broker's own, or made of its
-    `publish`."""
+    """Publishes; raises TimeoutError when nothing is known by then. The broker's own, or made of its `publish`."""
     outbox: Outbox | None = None
     keys: AsyncKeys | None = None
     """Where unique tasks are asked for; None: nobody knows of any."""
@@ -222,6 +221,7 @@ class Client:
             group_index=take("group_index"),
             embed=follows(options),
             shadow=take("shadow"),
+            **calls.shown(options),
             replaced_task_nesting=take("replaced_task_nesting") or 0,
             stamped_headers=tuple(take("stamped_headers") or ()),
             stamps={stamp: options[stamp] for stamp in take("stamped_headers") or () if stamp in options},

@@ -36,6 +36,9 @@ class CallOptions(TypedDict, total=False):
     link_error: Any
     add_to_parent: bool
     shadow: str | None
+    argsrepr: str | None
+    """What monitors are shown instead of the arguments (events, `inspect active` with `safe`, Celery's logs)."""
+    kwargsrepr: str | None
     reply_to: str | None
     root_id: str | None
     parent_id: str | None
@@ -127,6 +130,15 @@ def priority(value: int | None) -> int | None:
     if value is None or (isinstance(value, int) and 0 <= value <= MOST_PRIORITY):
         return value
     raise TypeError(f"priority={value!r} is none: it is a whole number from 0 to {MOST_PRIORITY}")
+
+
+def shown(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What is shown instead of the arguments."""
+    given = {name: options.get(name) for name in ("argsrepr", "kwargsrepr")}
+    for name, value in given.items():
+        if value is not None and not isinstance(value, str):
+            raise TypeError(f"{name}={value!r} is no text: it is shown instead of the arguments as it is")
+    return given
 
 
 def positional(args: Iterable[Any] | None) -> tuple[Any, ...]:

@@ -144,9 +144,6 @@ class Signature(Callbacks, Generic[T]):
         self.options.update(options)
         return self
 
-    def set_immutable(self, immutable: bool) -> None:
-        self["immutable"] = immutable
-
     def read(self, written: Any) -> "Signature[Any]":
         """Read a signature that is kept in this one."""
         return written if isinstance(written, Signature) else Signature.from_dict(written, app=self._app)
@@ -257,9 +254,14 @@ class Signature(Callbacks, Generic[T]):
         made._app = self._app
         return made
 
-    def __repr__(self) -> str:
-        shown = [*map(repr, self.args), *(f"{key}={value!r}" for key, value in self.kwargs.items())]
+    def reprcall(self, *args: Any, **kwargs: Any) -> str:
+        """How the call reads, with these arguments in front of its own."""
+        merged_args, merged_kwargs, _ = self._merged(args, kwargs, {})
+        shown = [*map(repr, merged_args), *(f"{key}={value!r}" for key, value in merged_kwargs.items())]
         return f"{self['task']}({', '.join(shown)})"
+
+    def __repr__(self) -> str:
+        return self.reprcall()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _read, (dict(self),)

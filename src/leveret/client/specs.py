@@ -8,20 +8,33 @@ from leveret.logic.wire.signatures import Signatures
 from leveret.model.message import NOTHING_FOLLOWS, Embed
 from leveret.model.signature import SignatureSpec
 
+_OF_PARTS = frozenset(("chain", "group", "chord"))
+_PARTS = frozenset(("tasks", "header"))
+
 
 def to_spec(signature: Mapping[str, Any] | SignatureSpec) -> SignatureSpec:
     """Read a signature (a `Signature` is its own dict)."""
     if isinstance(signature, SignatureSpec):
         return signature
+    subtask_type = signature.get("subtask_type")
     return SignatureSpec(
         task=signature["task"],
         args=tuple(signature.get("args") or ()),
-        kwargs=plain(signature.get("kwargs") or {}),
+        kwargs=(_parts if subtask_type in _OF_PARTS else plain)(signature.get("kwargs") or {}),
         options=plain(signature.get("options") or {}),
-        subtask_type=signature.get("subtask_type"),
+        subtask_type=subtask_type,
         immutable=bool(signature.get("immutable")),
         chord_size=signature.get("chord_size"),
     )
+
+
+def _parts(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """What a composition is made of. Its parts are read once: a group may have ten thousand."""
+    return {name: _part(value) if name in _PARTS else plain(value) for name, value in kwargs.items()}
+
+
+def _part(value: Any) -> Any:
+    return to_spec(value) if isinstance(value, Mapping | SignatureSpec) else tuple(map(to_spec, value or ()))
 
 
 def from_spec(spec: SignatureSpec) -> dict[str, Any]:

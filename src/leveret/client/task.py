@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, Unpack
 
 from leveret.client import options as calls
 from leveret.client import sending
+from leveret.client.canvas import adding
 from leveret.client.client import NO_OPTIONS
 from leveret.client.current import App, default_app
 from leveret.client.events.publishing import is_heard
@@ -267,8 +268,8 @@ class Task(Declared, OnCommit[P], Generic[P, R]):
         return signal
 
     replace = replacing.replace
-    update_state = inside.update_state
-    aupdate_state = inside.aupdate_state
+    add_to_chord, aadd_to_chord = adding.add_to_chord, adding.aadd_to_chord
+    update_state, aupdate_state = inside.update_state, inside.aupdate_state
 
     def AsyncResult(self, task_id: str, **kwargs: Any) -> Result[R]:  # noqa: N802 - Celery's name
         """The result of an earlier call of this task."""

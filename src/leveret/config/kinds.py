@@ -2,9 +2,11 @@
 
 import json
 import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import ip_address
 from typing import Any
 
 from leveret.model.endpoint import Url
@@ -193,6 +195,23 @@ def delivery_mode(value: Any) -> int:
     return whole(found)
 
 
+def host(value: Any) -> str:
+    """Read a name or an address alone: no port, no scheme."""
+    found = text(value).strip()
+    try:
+        ip_address(found)
+    except ValueError:
+        if not found or not re.fullmatch(r"[A-Za-z0-9_.-]+", found):
+            raise
+    return found
+
+
+def statsd_prefix(value: Any) -> str:
+    if not re.fullmatch(r"([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)?", text(value)):
+        raise ValueError(value)
+    return str(value)
+
+
 DELIVERY_MODE = Kind('1 ("transient") or 2 ("persistent")', delivery_mode)
 BOOLEAN = Kind("true or false", boolean)
 BUDGET = Kind("true, false or a RetryBudget(...)", budget)
@@ -200,6 +219,8 @@ RATE = Kind('"10/s", "10/m", "10/h" or a number a second', rate)
 SECONDS = Kind("seconds (a number, 0 or more) or a timedelta", number)
 POSITIVE_SECONDS = Kind("seconds (a number above 0) or a timedelta", positive)
 TEXT = Kind("text", text)
+HOST = Kind("a host's name or address, without a port", host)
+STATSD_PREFIX = Kind("letters, digits, _ and -, parted by dots, or nothing", statsd_prefix)
 SECRETS = Kind("a text that nobody can guess, or a list of them", secrets)
 NAMES = Kind("a list of names", names)
 URL = Kind("a URL such as sqlite:////path/to/queue.db, memory:// or redis://host", url)

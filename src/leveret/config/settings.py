@@ -126,6 +126,8 @@ class Settings:
     worker_pool_restarts: bool = _option(False, kinds.BOOLEAN)
     worker_send_task_events: bool = _option(False, kinds.BOOLEAN)
     task_send_sent_event: bool = _option(False, kinds.BOOLEAN)
+    task_send_argsrepr: bool | None = _option(None, optional(kinds.BOOLEAN))
+    """None: under the celery profile."""
     event_exchange: str = _option("celeryev", kinds.TEXT)
     event_queue_prefix: str = _option("celeryev", kinds.TEXT)
     event_queue_ttl: float | None = _option(5.0, optional(kinds.SECONDS))
@@ -136,6 +138,12 @@ class Settings:
     worker_metrics_port: int | None = _option(None, optional(kinds.PORT))
     """None: no web server."""
     worker_metrics_host: str = _option("127.0.0.1", kinds.TEXT)
+    worker_statsd_host: str | None = _option(None, optional(kinds.HOST))
+    """None: nothing is sent."""
+    worker_statsd_port: int = _option(8125, kinds.PORT)
+    worker_statsd_prefix: str = _option("leveret", kinds.STATSD_PREFIX)
+    worker_statsd_tags: bool = _option(False, kinds.BOOLEAN)
+    worker_statsd_interval: float = _option(10.0, kinds.POSITIVE_SECONDS)
 
     worker_direct: bool = _option(False, kinds.BOOLEAN)
     """Whether each node also has a queue of its own, `<node>.dq2`, where the broker has exchanges."""
@@ -191,6 +199,12 @@ class Settings:
         if isinstance(said, RetryBudget):
             return said
         return RetryBudget() if (self.profile != "celery" if said is None else said) else None
+
+    @property
+    def shows_arguments(self) -> bool:
+        """Whether messages say in their headers what monitors show of their arguments."""
+        said = self.task_send_argsrepr
+        return self.profile == "celery" if said is None else said
 
     @property
     def high_first(self) -> bool:

@@ -68,6 +68,10 @@ TASK: tuple[Row, ...] = (
     unneeded("task_remote_tracebacks", "the remote traceback is always kept with the result", False),
     unneeded("task_repr_maxlevels", "arguments are shown in 200 characters, results in 1,024, however deep", 3),
     works("task_send_sent_event", "whoever sends a task tells of it as an event (`task-sent`)"),
+    ours(
+        "task_send_argsrepr",
+        "messages say what Celery's workers show of the arguments; None: under the celery profile",
+    ),
 )
 
 _REPLACED = "Leveret has no bootsteps; this part cannot be replaced"
@@ -108,6 +112,11 @@ WORKER: tuple[Row, ...] = (
     ours("worker_log_json", "log lines as JSON objects"),
     ours("worker_metrics_port", "a node shows `/healthz`, `/readyz` and Prometheus's `/metrics` there; None: nowhere"),
     ours("worker_metrics_host", "the address it listens on; there is no password, so it is this machine's own"),
+    ours("worker_statsd_host", "a node sends its figures to the StatsD server there, by UDP; None: nowhere"),
+    ours("worker_statsd_port", "its port"),
+    ours("worker_statsd_prefix", "what the names of these figures begin with"),
+    ours("worker_statsd_tags", "labels as DogStatsD's tags; else they are parts of the name"),
+    ours("worker_statsd_interval", "seconds between two times"),
     later("worker_pool_start_method", "chosen by itself: our forkserver, or spawn where forking is not safe", "fork"),
     unneeded("worker_agent", _REPLACED),
     unneeded(

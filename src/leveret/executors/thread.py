@@ -107,10 +107,12 @@ class ThreadExecutor:
         slot.thread = threading.get_ident()
         while True:
             try:
+                # Within the try: a second strike may come while the first is dealt with.
+                self._rescue(slot)
                 return self._work(slot)
             except Exception as error:
-                # A limit struck between two lines of ours: the job it was meant for ends here.
-                self._rescue(slot, error)
+                # A strike between two lines of ours: the job it was meant for ends here.
+                slot.error = error
 
     def _work(self, slot: "_Slot") -> None:
         while (job := self._jobs.get()) is not None:
@@ -131,12 +133,13 @@ class ThreadExecutor:
         finally:
             slot.coroutine = None
 
-    def _rescue(self, slot: "_Slot", error: Exception) -> None:
-        current = slot.current
+    def _rescue(self, slot: "_Slot") -> None:
+        current, error = slot.current, slot.error
+        if current is None or error is None:
+            return
         slot.clear()
-        if current is not None:
-            self._outcomes.add(current[0], struck(error))
-            self._outcomes.ring()
+        self._outcomes.add(current[0], struck(error))
+        self._outcomes.ring()
 
 
 class _Slot:
@@ -148,11 +151,18 @@ class _Slot:
         self.current: tuple[Job, float] | None = None
         self.coroutine: Interruptible[Finished] | None = None
         self.struck = False
+        self.error: Exception | None = None
+        """What came out between two lines of ours."""
         self.guard = threading.Lock()
 
     def clear(self) -> None:
+        """The job has ended: no strike is meant for what comes next.
+
+        A pending one is taken back while the job still stands here. It may be raised by the very call that takes it
+        back, and whoever catches it then must find the job, or nobody would ever hear of its end.
+        """
         with self.guard:
-            self.current = None
             if self.struck and self.thread is not None:
-                self.struck = False
                 raise_in_thread(self.thread, None)
+            self.struck = False
+            self.current = self.error = None

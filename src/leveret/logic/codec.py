@@ -7,7 +7,7 @@ What the protocol has no field for travels in one header of ours, `leveret`, bou
 retry copies it stale and its follow-ups drop it, so a mismatch means it says nothing about this message.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +15,13 @@ import msgspec
 
 from leveret.errors import ContentDisallowed, DecodeError, EncodeError, MessageTooLarge
 from leveret.logic.compression import Compressions, pack
-from leveret.logic.serializers import JSON, MSGPACK, YAML, Serializer, Serializers, dumps_call, dumps_calls, dumps_json
+from leveret.logic.serializers import JSON, MSGPACK, YAML, Serializer, Serializers, dumps_call, dumps_json
 from leveret.logic.wire.bodies import checked, from_v1
 from leveret.logic.wire.jsontags import dress, is_plain, step
 from leveret.logic.wire.members import MemberBodies, waits_only
+from leveret.logic.wire.plain import PlainPostings, at_argument, too_large
 from leveret.logic.wire.protocol import OUR_HEADER, RESERVED, embed_to_wire, read_embed, read_header_fields, to_iso
+from leveret.logic.wire.reprs import short_repr
 from leveret.logic.wire.steps import Steps, read_long, with_steps
 from leveret.model.delivery import Encoded, Posting
 from leveret.model.message import Message, TaskId, lane_of
@@ -28,8 +30,6 @@ KIB, MIB = 1024, 1024 * 1024
 _NO_EMBED: dict[str, Any] = {}
 _NAMES = 2
 """Headers that every message has: its task's name and its id."""
-Arguments = tuple[tuple[Any, ...], dict[str, Any]]
-"""Of a call: by position, by name."""
 _SAFE_RESULTS = frozenset(serializer.content_type for serializer in (JSON, MSGPACK, YAML))
 
 
@@ -74,7 +74,8 @@ AS_JSON = ResultFormat()
 class Codec:
     """Immutable; made once by wiring. `accept` names serializers or content types.
 
-    `high_first` says which end of `Posting.priority` is urgent, for those who order postings.
+    `shows_arguments`: every message has `argsrepr` and `kwargsrepr`, as Celery's have, which costs its sender 2-4 us
+    and the broker their bytes.
     """
 
     def __init__(
@@ -85,14 +86,14 @@ class Codec:
         *,
         accept: frozenset[str],
         results: ResultFormat = AS_JSON,
-        high_first: bool = True,
+        shows_arguments: bool = False,
     ) -> None:
         self._serializers = serializers
         self._compressions = compressions
         self._members = MemberBodies()
         self.limits = limits
         self.accept = serializers.content_types(accept)
-        self.high_first = high_first
+        self.shows_arguments = shows_arguments
         self.result_serializer = serializers.named(results.serializer)
         self._result_compression = None if results.compression is None else compressions.named(results.compression)
         readable = self.accept | _SAFE_RESULTS if results.accept is None else serializers.content_types(results.accept)
@@ -123,12 +124,12 @@ class Codec:
             else:
                 body = serializer.dumps([message.args, kwargs, _NO_EMBED])
         except EncodeError as error:
-            raise _at_argument(error, message.task) from error
+            raise at_argument(error, message.task) from error
         headers = self._headers(message)
         if message.compression is not None:
             body, headers["compression"] = self._compress(body, message)
         if len(body) > self.limits.message_bytes:
-            raise _too_large(message.task, len(body), self.limits.message_bytes)
+            raise too_large(message.task, len(body), self.limits.message_bytes)
         return Encoded(headers, body, serializer.content_type, serializer.content_encoding, message.reply_to)
 
     def post(self, message: Message) -> Posting:
@@ -145,10 +146,11 @@ class Codec:
             expires=message.expires,
             once=message.derived,
             begins=message.begins,
+            adds=message.adds,
             lane=lane_of(message) if message.settings else "",
         )
 
-    def plain(self, task: str, queue: str, *, ignored: bool) -> "PlainPostings":
+    def plain(self, task: str, queue: str, *, ignored: bool) -> PlainPostings:
         """`post` in one step for calls of a task that go as json and have their arguments and nothing else."""
         json = self._serializers.named("json")
         return PlainPostings((task, queue), json, self.limits.message_bytes, ignored)
@@ -191,6 +193,8 @@ class Codec:
             headers["shadow"] = message.shadow
         if message.origin is not None:
             headers["origin"] = message.origin
+        if self.shows_arguments or message.argsrepr is not None or message.kwargsrepr is not None:
+            self._add_shown(headers, message)
         if message.replaced_task_nesting:
             headers["replaced_task_nesting"] = message.replaced_task_nesting
         if message.stamped_headers:
@@ -199,6 +203,18 @@ class Codec:
         if message.derived or message.settings or message.priority is not None:
             headers[OUR_HEADER] = _our_header(message)
         return headers
+
+    def _add_shown(self, headers: dict[str, Any], message: Message) -> None:
+        """What monitors and Celery's workers show of the arguments: what the caller says, else their repr."""
+        shows = self.shows_arguments
+        for name, given, value in (
+            ("argsrepr", message.argsrepr, message.args),
+            ("kwargsrepr", message.kwargsrepr, message.kwargs),
+        ):
+            if given is not None:
+                headers[name] = given
+            elif shows:
+                headers[name] = short_repr(value)
 
     def _add_own_headers(self, headers: dict[str, Any], own: Mapping[str, Any]) -> None:
         for name, value in own.items():
@@ -219,7 +235,7 @@ class Codec:
         # The same bound the reader has: what it would refuse must fail here, at the call.
         limit = self.limits.inflated_limit(len(compressed))
         if len(body) > limit:
-            raise _too_large(message.task, len(body), limit)
+            raise too_large(message.task, len(body), limit)
         return compressed, compression.content_type
 
     # Reading
@@ -302,52 +318,6 @@ class Codec:
         return ContentDisallowed(f"content type {name} is not in accept_content")
 
 
-class PlainPostings:
-    """Makes the postings of one task's plain calls; `Codec.plain` answers it."""
-
-    __slots__ = ("_dumps", "_encoding", "_ignored", "_is_ours", "_most", "_queue", "_task", "_type")
-
-    def __init__(self, place: tuple[str, str], json: Serializer, most: int, ignored: bool) -> None:
-        self._task, self._queue = place
-        self._dumps = dumps_call if json is JSON else lambda args, kwargs: json.dumps((args, kwargs, _NO_EMBED))
-        self._is_ours = json is JSON
-        self._type, self._encoding = json.content_type, json.content_encoding
-        self._most, self._ignored = most, ignored
-
-    def post(self, id: str, args: tuple[Any, ...], kwargs: dict[str, Any], reply_to: str | None) -> Posting:
-        """Equal to what `Codec.post` makes of such a message."""
-        task = self._task
-        try:
-            body = self._dumps(args, kwargs)
-        except EncodeError as error:
-            raise _at_argument(error, task) from error
-        if len(body) > self._most:
-            raise _too_large(task, len(body), self._most)
-        headers: dict[str, Any] = {"task": task, "id": id}
-        if self._ignored:
-            headers["ignore_result"] = True
-        return Posting(id=id, queue=self._queue, encoded=Encoded(headers, body, self._type, self._encoding, reply_to))
-
-    def posts(self, ids: Sequence[str], calls: Sequence[Arguments], reply_to: str | None) -> list[Posting]:
-        """`post` of each, in half of the time."""
-        try:
-            bodies = dumps_calls(calls) if self._is_ours else []
-        except EncodeError:
-            bodies = []  # which one, and where in it, is said below
-        if len(bodies) != len(calls) or max(map(len, bodies), default=0) > self._most:
-            return [self.post(name, *call, reply_to) for name, call in zip(ids, calls, strict=True)]
-        task, queue, kind, encoding = self._task, self._queue, self._type, self._encoding
-        more = {"ignore_result": True} if self._ignored else {}
-        return [
-            Posting(
-                id=name,
-                queue=queue,
-                encoded=Encoded({"task": task, "id": name, **more}, body, kind, encoding, reply_to),
-            )
-            for name, body in zip(ids, bodies, strict=True)
-        ]
-
-
 def _our_header(message: Message) -> dict[str, Any]:
     facts: dict[str, Any] = {"v": 1, "id": message.id, "retries": message.attempt}
     if message.derived:
@@ -368,23 +338,6 @@ def _fit(value: Any, path: str) -> Any:
         return dress(dict(value) if isinstance(value, Mapping) else value)
     except Exception as error:
         raise EncodeError(f"{path}: cannot be serialised: {type(value).__qualname__}", path) from error
-
-
-def _at_argument(error: EncodeError, task: str) -> EncodeError:
-    """Name the place as the caller wrote it: `args[1].user.name`."""
-    for prefix, name in (("[0]", "args"), ("[1]", "kwargs"), ("[2].", "")):
-        if error.path.startswith(prefix):
-            path = name + error.path[len(prefix) :]
-            return EncodeError(f"{task}: {path}: {error}", path)
-    return EncodeError(f"{task}: {error}", error.path)
-
-
-def _too_large(task: str, size: int, limit: int) -> MessageTooLarge:
-    return MessageTooLarge(
-        f"{task}: the message has {size} bytes, at most {limit} are allowed (message_max_bytes); "
-        f"send a reference to the data instead",
-        "args",
-    )
 
 
 def _check_name(headers: Mapping[str, Any], field: str) -> str:

@@ -4,7 +4,6 @@ The law (DESIGN 4): a stored outcome is replayed, never run again; whatever foll
 names the same messages; an exhausted failure is a stored result and an ACK, a dead letter is what could not be run.
 """
 
-from collections.abc import Mapping
 from typing import Any, assert_never
 
 import msgspec
@@ -13,7 +12,7 @@ from msgspec import Struct
 from leveret.errors import Ignore, NotRegistered, TaskRevokedError, TimeLimitExceeded, WorkerLostError
 from leveret.logic.canvas import joins
 from leveret.logic.canvas.plan import CHORD_TIMEOUT, SETTLE_AGAIN
-from leveret.logic.following import again, changed
+from leveret.logic.following import again, changed, with_arguments
 from leveret.logic.limiting.unique import lost_to
 from leveret.logic.recording import NO_FIELDS, Rules
 from leveret.logic.results import MetaFields
@@ -109,6 +108,8 @@ def superseded(message: Message, by: str, definition: TaskDefinition, rules: Rul
 
 def conclude(message: Message, finished: Finished, definition: TaskDefinition, rules: Rules, now: float) -> Settlement:
     """All that follows one run."""
+    if finished.carried:
+        message = msgspec.structs.replace(message, carried=finished.carried)
     match finished.outcome:
         case Succeeded() as succeeded:
             return _succeeded(message, succeeded, finished, definition, rules, now)
@@ -240,7 +241,7 @@ def _parked(settlement: Settlement, reason: str) -> Settlement:
 
 def _retried(message: Message, retried: Retried, definition: TaskDefinition, rules: Rules, now: float) -> Settlement:
     not_before = now + max(0.0, retried.delay)
-    following = _with_arguments(again(changed(message, retried.options, now), not_before), retried.args, retried.kwargs)
+    following = with_arguments(again(changed(message, retried.options, now), not_before), retried.args, retried.kwargs)
     return Settlement(
         id=message.id,
         attempt=message.attempt,
@@ -358,16 +359,8 @@ def _replay_retry(message: Message, stored: Record, rules: Rules, now: float) ->
             return _settled(message, Verdict.ACK, follow=rules.following.replacing(message, spec, now))
         following = again(message, stored.not_before or now)
         args, kwargs = rules.retried_arguments(stored)
-        return _settled(message, Verdict.ACK, follow=(_with_arguments(following, args, kwargs),))
+        return _settled(message, Verdict.ACK, follow=(with_arguments(following, args, kwargs),))
     return None
-
-
-def _with_arguments(message: Message, args: tuple[Any, ...] | None, kwargs: Mapping[str, Any] | None) -> Message:
-    if args is not None:
-        message = msgspec.structs.replace(message, args=args)
-    if kwargs is not None:
-        message = msgspec.structs.replace(message, kwargs=kwargs)
-    return message
 
 
 def _settled(

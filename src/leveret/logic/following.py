@@ -14,6 +14,7 @@ from leveret.logic.canvas.signatures import hang, read_spec, read_specs
 from leveret.logic.ids import derive
 from leveret.logic.limiting.fairness import lane_that_follows
 from leveret.logic.routing import Router
+from leveret.logic.wire.reprs import is_repr
 from leveret.model.message import DEFAULT_QUEUE, FIRST_ATTEMPT, LANE, NOTHING_FOLLOWS, Embed, Message, TaskId
 from leveret.model.outcome import ErrorInfo
 from leveret.model.signature import SignatureSpec
@@ -34,6 +35,8 @@ class Following:
     errback_lane: str = ""
     """Where error callbacks of the new style wait in queues that Celery's workers serve, too: those call such functions
     themselves, and can do nothing with a message for one. They see no lane."""
+    errback_prefix: str = ""
+    """The same where there are no lanes: what the names of queues begin with that only ours consume."""
 
     def success(self, message: Message, value: Any, now: float) -> tuple[Message, ...]:
         """Callbacks get the value, then the chain's next step, which carries the remaining steps on."""
@@ -66,11 +69,15 @@ class Following:
         definition = self.registry.find(spec.task)
         if spec.immutable or definition is None or not takes_error(definition, spec):
             return self.begin(spec, message, id, (message.id,), now)
+        return [self._ours(one) for one in self.begin(spec, message, id, telling(message, error), now)]
+
+    def _ours(self, message: Message) -> Message:
+        """Put where only our workers look."""
         lane = {LANE: self.errback_lane} if self.errback_lane else {}
-        return [
-            msgspec.structs.replace(one, settings={**lane, **one.settings, ERRBACK: True})
-            for one in self.begin(spec, message, id, telling(message, error), now)
-        ]
+        message = msgspec.structs.replace(message, settings={**lane, **message.settings, ERRBACK: True})
+        if not self.errback_prefix or message.queue.startswith(self.errback_prefix):
+            return message
+        return msgspec.structs.replace(message, queue=self.errback_prefix + message.queue, exchange="", routing_key="")
 
     def body(self, member: Message, values: list[Any], now: float) -> tuple[Message, ...]:
         """What is sent when the join of `member` is complete."""
@@ -91,7 +98,11 @@ class Following:
 
     def heirs(self, spec: SignatureSpec, parent: Message, id: str, now: float) -> list[Message]:
         """The messages of a signature that will never be sent: those whose fate must be told."""
-        return [self.message(call, parent, TaskId(id), (), now) for call in start(freeze(spec, id), how=UNSENT)]
+        heirs = [self.message(call, parent, TaskId(id), (), now) for call in start(freeze(spec, id), how=UNSENT)]
+        if not parent.carried:
+            return heirs
+        # What is sent for one of them follows the run that decided its fate.
+        return [msgspec.structs.replace(heir, carried=parent.carried) for heir in heirs]
 
     def _with_copies(self, follow: list[Message]) -> tuple[Message, ...]:
         if self.router is None:
@@ -129,11 +140,13 @@ class Following:
             group_index=options.get("group_index"),
             embed=_embed(options),
             shadow=options.get("shadow"),
+            argsrepr=options.get("argsrepr"),
+            kwargsrepr=options.get("kwargsrepr"),
             stamped_headers=tuple(options.get("stamped_headers") or ()),
             stamps={name: options[name] for name in options.get("stamped_headers") or () if name in options},
             replaced_task_nesting=int(options.get("replaced_task_nesting") or 0),
             settings=_travelling(options, lane_that_follows(definition, args, spec.kwargs, options)),
-            headers=options.get("headers") or {},
+            headers=_headers(options.get("headers") or {}, parent),
             serializer=options.get("serializer") or (definition.serializer if definition else parent.serializer),
             compression=options.get("compression") or (definition.compression if definition else None),
             derived=True,
@@ -199,12 +212,19 @@ def copies(message: Message, router: Router) -> tuple[Message, ...]:
 
 def again(message: Message, not_before: float) -> Message:
     """The next attempt of the same message. `derived`: a second copy of (id, attempt) is stopped at the door."""
-    return msgspec.structs.replace(message, attempt=message.attempt + 1, not_before=not_before, derived=True)
+    following = msgspec.structs.replace(message, attempt=message.attempt + 1, not_before=not_before, derived=True)
+    if not message.carried:
+        return following
+    return msgspec.structs.replace(following, headers=_headers(message.headers, message), carried={})
+
+
+def _headers(own: Mapping[str, Any], parent: Message) -> Mapping[str, Any]:
+    return {**own, **parent.carried} if parent.carried else own
 
 
 _OVERRIDABLE = frozenset(
     {"queue", "exchange", "routing_key", "priority", "time_limit", "soft_time_limit", "serializer", "compression",
-     "shadow", "ignore_result"}
+     "shadow", "ignore_result", "argsrepr", "kwargsrepr"}
 )  # fmt: skip
 
 
@@ -225,6 +245,21 @@ def changed(message: Message, options: Mapping[str, Any], now: float) -> Message
             errbacks=message.embed.errbacks + extra.errbacks,
         )
     return msgspec.structs.replace(message, **changes)
+
+
+def with_arguments(message: Message, args: tuple[Any, ...] | None, kwargs: Mapping[str, Any] | None) -> Message:
+    """The message with other arguments. What the caller wants shown instead of them stays, for it hides something; a
+    mere repr of the old ones goes."""
+    changes: dict[str, Any] = {}
+    if args is not None:
+        changes["args"] = args
+        if message.argsrepr is not None and is_repr(message.argsrepr, message.args):
+            changes["argsrepr"] = None
+    if kwargs is not None:
+        changes["kwargs"] = kwargs
+        if message.kwargsrepr is not None and is_repr(message.kwargsrepr, dict(message.kwargs)):
+            changes["kwargsrepr"] = None
+    return msgspec.structs.replace(message, **changes) if changes else message
 
 
 def moment(value: Any, now: float, zone: tzinfo) -> float | None:

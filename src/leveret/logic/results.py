@@ -19,6 +19,7 @@ from leveret.logic.compression import Compressions, builtin_compressions
 from leveret.logic.serializers import JSON, MSGPACK, YAML, Serializer, dumps_json
 from leveret.logic.wire.classes import loaded_class, name_of
 from leveret.logic.wire.jsontags import is_plain
+from leveret.logic.wire.reprs import safe_repr
 from leveret.model.message import Message
 from leveret.model.outcome import ErrorInfo
 from leveret.model.settlement import Record
@@ -192,15 +193,6 @@ def _carriable(argument: Any) -> Any:
     except EncodeError:
         return safe_repr(argument)
     return argument
-
-
-def safe_repr(value: Any) -> str:
-    """repr() of anything, at most 1,024 characters."""
-    try:
-        text = repr(value)
-    except Exception as broken:  # user code
-        text = f"<{type(value).__qualname__} whose repr() raises {type(broken).__qualname__}>"
-    return text if len(text) <= 1024 else text[:1021] + "..."
 
 
 def shorten(text: str, limit: int = TRACEBACK_CHARS) -> str:

@@ -6,7 +6,7 @@ from typing import Any, NewType
 
 from msgspec import Struct
 
-from leveret.model.message import Header
+from leveret.model.message import Addition, Header
 
 Receipt = NewType("Receipt", str)
 """The token to settle one hand-over; it dies with the hand-over and fences whoever held it before."""
@@ -42,6 +42,8 @@ class Posting(Struct, frozen=True, kw_only=True, gc=False):
     once: bool = False
     begins: tuple[Header, ...] = ()
     """As `Message.begins`, for stores in which Celery's workers count too."""
+    adds: Addition | None = None
+    """As `Message.adds`, for stores in which Celery's workers count too: counted in the step that publishes it."""
     lane: str = ""
     """Messages of one lane are first in, first out; the lanes of a queue take turns, and all that has none is one more.
     For brokers with `Capability.LANES`; `logic.fairness` makes it: at most 128 printable characters."""

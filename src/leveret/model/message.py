@@ -39,6 +39,18 @@ class Header(Struct, frozen=True, gc=False):
     size: int
 
 
+class Addition(Struct, frozen=True, kw_only=True, gc=False):
+    """A member that a running one adds to its own join (`add_to_chord`)."""
+
+    join: str
+    size: int
+    """As the header was sent. 0: not known here."""
+    member: str
+    by: str
+    """The id of the member that adds it."""
+    by_index: int
+
+
 class Message(Struct, frozen=True, kw_only=True, gc=False):
     """One task call. Moments are unix seconds on the store's clock, durations are seconds.
 
@@ -68,6 +80,9 @@ class Message(Struct, frozen=True, kw_only=True, gc=False):
     embed: Embed = NOTHING_FOLLOWS
     shadow: str | None = None
     origin: str | None = None
+    argsrepr: str | None = None
+    """What monitors are shown instead of the arguments, which may be secret; None: their repr."""
+    kwargsrepr: str | None = None
     replaced_task_nesting: int = 0
     stamps: Mapping[str, Any] = {}
     stamped_headers: tuple[str, ...] = ()
@@ -82,6 +97,10 @@ class Message(Struct, frozen=True, kw_only=True, gc=False):
     """What else travels with the call under our own `leveret` header: `result_expires`, `first_attempt`, `lane`."""
     begins: tuple[Header, ...] = ()
     """Chords of whose headers it is the first message; nothing of it travels."""
+    adds: Addition | None = None
+    """The member that it is, or begins; nothing of it travels."""
+    carried: Mapping[str, Any] = {}
+    """Headers that what follows its run is sent with (`Request.carry`); nothing of it travels with itself."""
 
 
 LANE = "lane"

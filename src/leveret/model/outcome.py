@@ -68,9 +68,12 @@ class Rejected(Struct, frozen=True):
 
 
 class Cancelled(Struct, frozen=True):
-    """The task raised Cancel: stored as REVOKED with the reason, burns no retry, no error callbacks."""
+    """The task raised Cancel, or was ended from outside: stored as REVOKED with the reason, burns no retry, no error
+    callbacks."""
 
     reason: str
+    signum: int | None = None
+    """The signal it was ended with by remote control."""
 
 
 class Unstarted(Struct, frozen=True):
@@ -90,3 +93,5 @@ class Finished(Struct, frozen=True):
     """Seconds on the monotonic clock."""
     children: tuple[Any, ...] = ()
     """What the run sent, each as Celery's `as_tuple`."""
+    carried: Mapping[str, Any] = {}
+    """Headers that what follows is sent with."""

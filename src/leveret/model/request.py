@@ -1,18 +1,22 @@
 """The running task's own view of its message: `task.request`, under Celery's names (`celery/app/task.py:Context`)."""
 
+from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from leveret.model.message import Message, tries
 
-_UNSHOWN = frozenset({"message", "pending_retry", "lifespan", "_redelivered"})
+_UNSHOWN = frozenset({"message", "pending_retry", "lifespan", "added", "carried", "_redelivered"})
+_NO_HEADERS: Mapping[str, Any] = MappingProxyType({})
 _SHOWN = ("eta", "expires", "root_id", "parent_id", "group", "reply_to", "origin", "ignore_result", "headers")
 
 
 class Request:
     """Owned by the run it belongs to; user code may add attributes, as with Celery."""
 
+    carried: Mapping[str, Any] = _NO_HEADERS
     delivery_info: dict[str, Any]
 
     def __init__(
@@ -37,6 +41,8 @@ class Request:
         self.pending_retry: BaseException | None = None
         """Set by `self.retry(throw=False)`: the runner honours it when the function returns."""
         self.children: list[Any] = []
+        self.added = 0
+        """How many members this run has added to its chord."""
         self._redelivered = redelivered
 
     def __getattr__(self, name: str) -> Any:
@@ -66,6 +72,12 @@ class Request:
     def get(self, key: str, default: Any = None) -> Any:
         value = getattr(self, key)
         return default if value is None else value
+
+    def carry(self, headers: Mapping[str, Any]) -> None:
+        """Send whatever follows this run with these headers: its next attempt, callbacks, error callbacks, the next
+        step of a chain, the body of a chord. They win over headers of the same name. To be called before the run has
+        ended, by the task, its middleware or a receiver of `task_prerun` ... `task_postrun`."""
+        self.carried = {**self.carried, **headers}
 
     def __repr__(self) -> str:
         """What people print from a task that puzzles them."""

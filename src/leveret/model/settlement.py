@@ -64,6 +64,9 @@ Release = Callable[[Joined], Released]
 
 ANY_PLACE = 2**53
 """The index of a seat that has none (Celery: behind all others)."""
+ADDED = 2**30
+"""The index of every seat that was added (`add_to_chord`). The store puts them behind the header's, in the order in
+which they were added. One that nobody has counted yet counts itself when it is taken: it fills nobody's place."""
 
 
 class Seat(Struct, frozen=True, kw_only=True):

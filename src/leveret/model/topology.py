@@ -8,6 +8,10 @@ from leveret.model.queue import Broadcast, Exchange, Queue
 DIRECT_EXCHANGE, DIRECT_SUFFIX = "C.dq2", ".dq2"
 """`worker_direct`: a queue for each node, named after it (`celery/utils/nodenames.py`)."""
 
+ERRBACK_PREFIX = "leveret.errback."
+"""Beside each queue that Celery's workers serve too (`Topology.celery`): where error callbacks of the new style wait
+for ours. Celery's workers call such functions themselves, and can do nothing with a message for one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topology:
@@ -31,6 +35,10 @@ class Topology:
     """`task_queue_max_priority`."""
     delivery_mode: int = 2
     """`task_default_delivery_mode`: 2 survives a restart of the broker, 1 does not."""
+
+    def consumed(self, queues: tuple[str, ...]) -> tuple[str, ...]:
+        """What whoever serves these queues has to consume."""
+        return (*queues, *(ERRBACK_PREFIX + queue for queue in queues)) if self.celery else queues
 
     def queue(self, name: str) -> Queue:
         """The listed queue of that name, or a new one with nothing said about it."""

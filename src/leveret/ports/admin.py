@@ -26,6 +26,11 @@ class Admin(Protocol):
         """(queue, task) of about so many messages that wait, ready or delayed; none where a broker cannot show them."""
         ...
 
+    async def delayed(self, queues: tuple[str, ...], limit: int) -> tuple[Whereabouts, ...]:
+        """What of these queues is not due yet, with what it carries, the next first; at most `limit`, and of very many
+        perhaps fewer. None where a broker cannot show them."""
+        ...
+
     async def purge(self, queues: tuple[str, ...]) -> int:
         """Forget what waits (ready and delayed, not what is claimed); answers how many."""
         ...

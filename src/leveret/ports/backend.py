@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from leveret.model.message import Header
+from leveret.model.message import Addition, Header
 from leveret.model.settlement import Joined, Record, Seat
 
 
@@ -52,6 +52,21 @@ class SharedJoins(Protocol):
     async def fired(self, joins: tuple[str, ...]) -> None:
         """What they release is published; told again it changes nothing."""
         ...
+
+
+class GrowsJoins(Protocol):
+    """Declared by a store whose joins may get further seats while a member runs (`add_to_chord`)."""
+
+    async def grow(self, additions: tuple[Addition, ...]) -> tuple[bool, ...]:
+        """Count each once, however often it is said. False: the seat of the member that adds it is taken, or the join
+        is over; nothing is changed. In a closed join nothing is counted: nobody waits for it any more."""
+        ...
+
+
+class BlockingGrowsJoins(Protocol):
+    """The same on the calling thread."""
+
+    def grow(self, additions: tuple[Addition, ...]) -> tuple[bool, ...]: ...
 
 
 class BlockingBackend(Protocol):

@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from leveret.model.control import ToChild
 from leveret.model.options import WorkerOptions
+from leveret.signals import worker_before_create_process
 from leveret.supervisor.channel import Channel
 from leveret.supervisor.entry import (
     Start,
@@ -139,6 +140,7 @@ class _Forkserver:
         return True
 
     def _fork(self, options: WorkerOptions, theirs: socket.socket) -> int:
+        worker_before_create_process.send(options.node.name)
         pid = os.fork()
         if pid:
             return pid

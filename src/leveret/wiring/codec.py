@@ -30,7 +30,7 @@ def build_codec(settings: Settings) -> Codec:
             compression=settings.result_compression,
             accept=settings.result_accept_content,
         ),
-        high_first=settings.high_first,
+        shows_arguments=settings.shows_arguments,
     )
 
 

@@ -63,7 +63,11 @@ def run_child(app: App, options: WorkerOptions, channel: Channel[ToChild]) -> in
         channel,
         tasks=tuple(app.tasks),
         lifespan=app.open_lifespan(),
-        hooks=replace(_hooks(joined, options, app), parts=tuple(app.worker_parts)),
+        hooks=replace(
+            _hooks(joined, options, app),
+            parts=tuple(app.worker_parts),
+            heartbeat_seconds=options.heartbeat_seconds,
+        ),
     )
     facts.end(code)
     return code

@@ -17,6 +17,8 @@ from leveret.supervisor.supervisor import Supervisor
 from leveret.supervisor.telling.board import Board
 from leveret.supervisor.telling.herald import Herald
 from leveret.supervisor.telling.http import WebServer
+from leveret.supervisor.telling.lines import Dialect
+from leveret.supervisor.telling.statsd import Statsd, StatsdOptions
 from leveret.wiring.clock import SystemClock, hours_west
 from leveret.wiring.drivers import open_drivers
 
@@ -30,7 +32,7 @@ def build_supervisor(
     """Make the supervisor of one node. `forkserver` has imported the app already; without one it starts its own."""
     clock = SystemClock()
     drivers = open_drivers(settings, clock)
-    if settings.worker_metrics_port:
+    if settings.worker_metrics_port or settings.worker_statsd_host:
         hooks, deaths = _counting(hooks)
     supervisor = Supervisor(
         SupervisorOptions(worker=options, entry=ENTRY, lease_seconds=settings.lease_seconds),
@@ -55,11 +57,28 @@ def build_supervisor(
         board.deaths = deaths
         server = WebServer(settings.worker_metrics_host, settings.worker_metrics_port, board.answer)
         supervisor.companions.append(server.run)
+    if settings.worker_statsd_host:
+        statsd = Statsd(
+            _statsd(settings, options), supervisor.account, drivers.broker.admin(), drivers.broker.leases(), clock
+        )
+        statsd.deaths = deaths
+        supervisor.companions.append(statsd.run)
     if forkserver is None:
         supervisor.start()
     else:
         supervisor.adopt(forkserver)
     return supervisor
+
+
+def _statsd(settings: Settings, options: WorkerOptions) -> StatsdOptions:
+    node = {"node": options.node.name}
+    dialect = Dialect(prefix=settings.worker_statsd_prefix, tags=settings.worker_statsd_tags, everywhere=node)
+    return StatsdOptions(
+        host=settings.worker_statsd_host or "",
+        port=settings.worker_statsd_port,
+        interval=settings.worker_statsd_interval,
+        dialect=dialect,
+    )
 
 
 def autoscale(

@@ -18,6 +18,7 @@ from leveret.model.delivery import SessionId
 from leveret.model.node import Session
 from leveret.model.options import WorkerOptions
 from leveret.model.task import Registry, TaskDefinition
+from leveret.model.topology import ERRBACK_PREFIX
 from leveret.ports.broker import Capability, Severable
 from leveret.ports.clock import Clock
 from leveret.ports.driver import BrokerDriver
@@ -120,6 +121,7 @@ def executor_of(
 
 
 def build_following(settings: Settings, drivers: Drivers, registry: Registry) -> Following:
+    celery = settings.profile == "celery"
     return Following(
         registry=registry,
         router=build_router(settings, drivers.broker.capabilities),
@@ -128,6 +130,7 @@ def build_following(settings: Settings, drivers: Drivers, registry: Registry) ->
         zone=naive_zone(settings) or UTC,
         chord_timeout=chord_timeout(settings, drivers),
         errback_lane=ERRBACK if drivers.broker.capabilities >= {Capability.LANES, Capability.FANOUT} else "",
+        errback_prefix=ERRBACK_PREFIX if celery and Capability.EXCHANGES in drivers.broker.capabilities else "",
     )
 
 

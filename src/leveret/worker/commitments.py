@@ -1,6 +1,7 @@
 """A settlement in the driver's terms; what follows is encoded here, and what cannot be is an outcome too."""
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -35,7 +36,13 @@ def commitment(settlement: Settlement, receipt: Receipt, codec: Codec) -> Commit
     )
 
 
-def concluded(job: Job, finished: Finished, rules: Rules, now: float) -> Commitment:
+def concluded(
+    job: Job,
+    finished: Finished,
+    rules: Rules,
+    now: float,
+    broke: Callable[[Job, Exception], None] = lambda job, error: None,
+) -> Commitment:
     """What follows from one run; a run whose consequences cannot be made (arguments of a retry, a link's options)
     has failed."""
     message, definition = job.message, job.definition
@@ -43,6 +50,7 @@ def concluded(job: Job, finished: Finished, rules: Rules, now: float) -> Commitm
         return commitment(conclude(message, finished, definition, rules, now), job.receipt, rules.codec)
     except Exception as error:
         log.error("Task %s[%s] could not be concluded: %s", message.task, message.id, error)
+        broke(job, error)
         failed = Finished(Failed(error_info(error)), finished.started, finished.runtime)
         # Callbacks may be what cannot be made; the rest of a chain and a chord must hear of the failure all the same.
         # A step that cannot be read (`Steps`) tells nobody what stands behind it.

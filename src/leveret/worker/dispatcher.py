@@ -149,7 +149,7 @@ class Dispatcher:
             self.ended += 1
             self._credit.ran(job.message.task, finished.runtime)
             self._teller.ended(job, finished)
-            commitment = concluded(job, finished, rules, now)
+            commitment = concluded(job, finished, rules, now, self._teller.broke)
             if job.definition.acks_late:
                 out.append(commitment)
             else:

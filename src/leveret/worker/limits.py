@@ -33,8 +33,8 @@ class Limits:
     exceeded: Callable[[Job, float, float], None]
     steered: Mapping[str, Limit] = field(default_factory=dict)
     """By task, instead of its own; what a call says still wins."""
-    terminated: set[Receipt] = field(default_factory=set)
-    """Told to end by remote control."""
+    terminated: dict[Receipt, int] = field(default_factory=dict)
+    """Told to end by remote control, with which signal."""
     _stages: dict[Receipt, _Stage] = field(default_factory=dict)
 
     def check(self, running: tuple[tuple[Job, float], ...], now: float) -> float | None:
@@ -49,8 +49,7 @@ class Limits:
         """The outcome of a job that ended when it was asked to: the exception raised in it could not carry a limit, and
         who was terminated has ended so, whatever he made of it."""
         if self.terminated and job.receipt in self.terminated:
-            self.terminated.discard(job.receipt)
-            return Cancelled(TERMINATED)
+            return Cancelled(TERMINATED, self.terminated.pop(job.receipt))
         if not isinstance(outcome, Failed):
             return outcome
         hard = self._of(job)[1]

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TextIO, assert_never
 
-from leveret.logic.results import safe_repr
 from leveret.logic.wire.events import shown
+from leveret.logic.wire.reprs import safe_repr
 from leveret.model.message import Message
 from leveret.model.options import LogOptions, WorkerOptions
 from leveret.model.outcome import (

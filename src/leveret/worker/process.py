@@ -37,7 +37,7 @@ from leveret.model.node import Testimony
 from leveret.model.remote.steering import Steering
 from leveret.ports.executor import Executor
 from leveret.ports.middleware import WorkerPart
-from leveret.signals import worker_ready, worker_shutdown, worker_shutting_down
+from leveret.signals import heartbeat_sent, worker_ready, worker_shutdown, worker_shutting_down
 from leveret.worker.context import WorkerHooks
 from leveret.worker.remote.respondent import Elsewhere
 from leveret.worker.worker import Worker
@@ -83,6 +83,8 @@ class ProcessHooks:
     """What the app adds to remote control."""
     parts: Sequence[WorkerPart] = ()
     """Those of the app, in the order in which they are started."""
+    heartbeat_seconds: float = 0.0
+    """How often the process that speaks for the node sends `heartbeat_sent`; 0: never."""
 
 
 Build = Callable[[WorkerHooks], AbstractAsyncContextManager[Worker]]
@@ -179,12 +181,14 @@ class _Process:
         )
         async with self._build(hooks) as worker:
             listening = asyncio.ensure_future(self._listen(worker))
+            beating = asyncio.ensure_future(self._beat(worker))
             try:
                 await worker.run()
             finally:
                 self._total = dict(worker.respondent.total)
                 listening.cancel()
-                await asyncio.gather(listening, return_exceptions=True)
+                beating.cancel()
+                await asyncio.gather(listening, beating, return_exceptions=True)
                 if self._ending:
                     worker.speaker.say(worker_shutdown, worker.speaker.consumer)
                 await asyncio.to_thread(worker.speaker.close)
@@ -223,6 +227,12 @@ class _Process:
                     task.add_done_callback(self._answering.discard)
                 case other:
                     assert_never(other)
+
+    async def _beat(self, worker: Worker) -> None:
+        while seconds := self._hooks.heartbeat_seconds:
+            await asyncio.sleep(seconds)
+            if self._speaks and not self._ending:
+                worker.speaker.say(heartbeat_sent, worker.speaker.consumer)
 
     async def _answer(self, worker: Worker, asked: Ask) -> None:
         try:

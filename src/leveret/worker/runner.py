@@ -86,7 +86,7 @@ class Runner:
         CURRENT.reset(token)
         if self.page is not None:
             self.page.end(slot)
-        return Finished(outcome, started, runtime, tuple(request.children))
+        return Finished(outcome, started, runtime, tuple(request.children), request.carried)
 
     async def run_async(self, job: Job, slot: int) -> Finished:
         """As `run`, for coroutine functions; runs on the loop for user code."""
@@ -104,12 +104,12 @@ class Runner:
         CURRENT.reset(token)
         if self.page is not None:
             self.page.end(slot)
-        return Finished(outcome, started, runtime, tuple(request.children))
+        return Finished(outcome, started, runtime, tuple(request.children), request.carried)
 
     def _run_plain(self, job: Job, request: Request, begun: float) -> Ended:
         raised = None
         try:
-            if task_prerun.receivers and (waiting := around.before(job.message, job.definition)):
+            if task_prerun.receivers and (waiting := around.before(request, job.definition)):
                 self.complete(around.awaited(waiting))
             self.before(job)
             call = call_user_code if not self.middleware else self._call_through
@@ -126,7 +126,7 @@ class Runner:
         begun, raised = self.clock.monotonic(), None
         try:
             if task_prerun.receivers:
-                await around.awaited(around.before(job.message, job.definition))
+                await around.awaited(around.before(request, job.definition))
             self.before(job)
             called = call_user_code if not self.middleware else self._acall_through
             value = called(job.definition, job.message)

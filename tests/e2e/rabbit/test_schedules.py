@@ -46,6 +46,10 @@ def test_every_moment_runs_once_however_often_schedulers_are_killed(
     worker = start(tmp_path, "worker", "-c", "1", "--no-beat")
     running = [start(tmp_path, "beat") for _ in range(SCHEDULERS)]
     try:
+        begun = time.monotonic()
+        while not (tmp_path / "notes").stat().st_size:
+            assert time.monotonic() < begun + 60, "nothing was fired"
+            time.sleep(0.1)
         end = time.monotonic() + SECONDS
         while time.monotonic() < end:
             time.sleep(dice.uniform(0.3, 2.5))

@@ -53,6 +53,7 @@ def drill(servers: SentinelFleet, folder: Path, plan: Plan) -> dict[str, Any]:
         for number in range(plan.failovers):
             time.sleep(dice.uniform(0.5, 1.5))
             servers.replicated()
+            fleet.until(lambda: bool(fleet.open()), 10.0, lambda: "nothing is under way")
             struck += bool(fleet.open())
             running += fleet.history.running()
             end = time.time()

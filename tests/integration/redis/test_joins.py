@@ -14,8 +14,8 @@ from tests.integration.redis.server import Server
 from tests.integration.redis.test_broker import Process, on_a_loop, posting
 
 from leveret.model.delivery import Encoded, Verdict
-from leveret.model.message import Header
-from leveret.model.settlement import NOTHING, Commitment, Released, Seat
+from leveret.model.message import Addition, Header
+from leveret.model.settlement import ADDED, NOTHING, Commitment, Released, Seat
 
 BASE = "celery-taskset-meta-j"
 KEYS = [f"{BASE}.j", f"{BASE}.t", f"{BASE}.s", f"{BASE}.d", BASE, f"{BASE}.c"]
@@ -272,3 +272,72 @@ def test_whatever_dies_one_thing_comes_of_a_join(server, theirs):
 async def theirs_and_ours(history: History) -> None:
     await history.backend.opened((Header("j", history.size),))
     await history.play()
+
+
+def added(id: str) -> Addition:
+    return Addition(join="j", size=2, member=id, by="m0", by_index=0)
+
+
+@shared
+async def test_a_member_is_counted_in_the_step_that_sends_it(theirs, server):
+    """A Celery worker may take it at once: it knows nothing of members that count themselves."""
+    ours = await Worker(server, "s").open()
+    await ours.driver.backend().opened((Header("j", 2),))
+    await ours.broker.publish((posting("x", adds=added("x"), once=True),))
+    await ours.broker.publish((posting("x", adds=added("x"), once=True),))
+
+    assert theirs.redis.get(f"{BASE}.t") == "1"
+    assert not theirs.part("x", ADDED)
+    assert not theirs.part("m1", 1)
+    assert theirs.part("m0", 0)
+    values = theirs.redis.zrange(f"{BASE}.j", 0, -1)
+    assert [json.loads(value)[1] for value in values] == ["m0", "m1", "x"]
+
+
+@shared
+async def test_what_celery_adds_is_waited_for(theirs, server):
+    ours = await Worker(server, "s").open()
+    await ours.driver.backend().opened((Header("j", 2),))
+    theirs.redis.incr(f"{BASE}.t")
+    assert await ours.driver.backend().grow((added("x"),)) == (True,)
+    ours_x = Seat(join="j", id="x", index=ADDED, size=2, value=part("x", 9).encode())
+    theirs_y = Seat(join="j", id="y", index=0, size=2, value=part("y", 8).encode())
+
+    for one in (ours_x, theirs_y, seat(1, size=2)):
+        (joined,) = await ours.driver.backend().arrive((one,))
+        assert not joined.complete
+
+    (joined,) = await ours.driver.backend().arrive((seat(0, size=2),))
+    assert joined.complete
+    assert [json.loads(value)[1] for value in joined.values] == ["m0", "y", "m1", "x"]
+
+
+@shared
+async def test_nothing_is_left_of_a_join_that_was_grown(theirs, server):
+    ours = await Worker(server, "s").open()
+    store = ours.driver.backend()
+    await store.grow((added("x"),))
+    await store.arrive((Seat(join="j", id="x", index=ADDED, size=2, value=part("x", 9).encode()), seat(1, size=2)))
+    await ours.broker.publish((posting("m0"),))
+    (delivery,) = await ours.claim()
+    last = Commitment(receipt=delivery.receipt, verdict=Verdict.ACK, seat=seat(0, size=2))
+    await ours.broker.commit((last,))
+
+    assert theirs.redis.keys(f"{BASE}*") == [f"{BASE}.c"]
+    assert await store.grow((added("x"), added("y"))) == (False, False)
+    assert theirs.redis.keys(f"{BASE}*") == [f"{BASE}.c"]
+
+
+@shared
+async def test_the_places_of_a_join_that_celery_ended_are_forgotten(theirs, server):
+    ours = await Worker(server, "s").open()
+    await ours.run("m0", 0)
+    await ours.driver.backend().grow((Addition(join="j", size=3, member="x", by="m1", by_index=1),))
+    assert 0 < theirs.redis.ttl(f"{BASE}.g") <= 30 * 86_400
+    theirs.redis.delete(*KEYS)
+    theirs.redis.set(f"{BASE}.c", "done")
+
+    theirs.redis.zadd("leveret:joins:due", {BASE: 0})
+    await ours.driver.chores().upkeep()
+
+    assert theirs.redis.keys(f"{BASE}*") == [f"{BASE}.c"]

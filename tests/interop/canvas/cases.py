@@ -122,6 +122,7 @@ CHORDS = (
         ["silent"] * 3,
         notes={"silent": 3},
     ),
+    Case("members that add members", lambda w: w.chord([w.adding([n, 5], w.queue) for n in (1, 2)], w.total()), 17),
     Case("members that are retried", lambda w: w.chord([w.retry(1), w.retry(2)], w.firsts()), [1, 2]),
     Case(
         "a link of the body",
@@ -182,11 +183,13 @@ REPLACED = (
 ON_RABBITMQ = frozenset(
     (
         "a chain that ends in a group",
+        "an error callback in the new style",
         "a chord",
         "a chord of one",
         "a header of chains that end in groups",
         "a chord of chords with chains as bodies",
         "a group, a step, a group, a step",
+        "members that add members",
         "members that are retried",
         "two members fail: the body's error callback is called once",
         "members replaced by others",

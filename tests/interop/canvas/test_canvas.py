@@ -47,3 +47,20 @@ def run(case: Case, sender: str, runner: str, fleet: Fleet, callers: int = 1) ->
             assert value == case.value
     for mark, count in case.notes.items():
         assert count <= len(fleet.site.notes.wait(count, tag=mark)) <= count * callers
+
+
+@pytest.mark.parametrize("place", ["fleet", "rabbit_fleet"])
+def test_error_callbacks_of_the_new_style_are_never_celerys(place: str, request: pytest.FixtureRequest) -> None:
+    """Sent by a worker of ours to a queue that both sides consume: Celery's would call the function with a dict."""
+    fleet: Fleet = request.getfixturevalue(place)
+    ours, both = fleet.words("leveret", "leveret"), fleet.words("leveret", "both")
+    fleet.site.notes.forget()
+
+    failed = [
+        ours.fail("ValueError", "boom").apply_async(link_error=both.on_error(tag="new style")).id for _ in range(30)
+    ]
+
+    told = fleet.site.notes.wait(30, tag="new style")
+    assert sorted(one["id"] for one in told) == sorted(failed)
+    assert {one["side"] for one in told} == {"leveret"}
+    assert {one["error"] for one in told} == {"ValueError('boom')"}

@@ -74,6 +74,9 @@ def running(site: Site, tmp_path: Path) -> Any:
 def test_every_question_is_answered_in_a_celery_workers_form(site: Site, running: Any) -> None:
     golden = GOLDEN[site.kind]
     ids = [task.id for task in running]
+    later = site.another_client("leveret", INTEROP_BACKEND=store_of(site)).send_task(
+        "interop.add", (1, 2), queue=OUR_QUEUE, countdown=600
+    )
 
     questions: dict[str, tuple[str, dict[str, Any]]] = {
         "ping": ("ping", {}),
@@ -96,6 +99,9 @@ def test_every_question_is_answered_in_a_celery_workers_form(site: Site, running
         ours = {**answer, "total": {}} if name == "stats" else answer
         assert agree(shape(ours), shape(theirs)) == [], name
     assert ask(site, "no_such_command") == golden["unknown"]
+    # RabbitMQ's ladder of delays cannot be looked through.
+    scheduled = [one["request"]["id"] for one in ask(site, "scheduled")]
+    assert scheduled == ([later.id] if site.kind == "redis" else [])
     queried = ask(site, "query_task", ids=[*ids, "unknown"])
     assert sorted(queried) == sorted(ids)
     assert {state for state, _ in queried.values()} == {"active"}

@@ -38,6 +38,12 @@ def define_canvas(app: Any, side: str) -> None:
             }[kind]()
         )
 
+    @app.task(name="interop.adding", bind=True)
+    def adding(self: Any, numbers: list[int], queue: str) -> int:
+        for number in numbers:
+            self.add_to_chord(add(queue, number, 1))
+        return 0
+
     @app.task(name="interop.replaced_body", bind=True)
     def replaced_body(self: Any, values: list[int], queue: str) -> Any:
         return self.replace(add(queue, sum(values), 1))

@@ -113,12 +113,10 @@ def test_bind_passes_the_task_and_is_no_part_of_a_call(app: testing.StagedLevere
     assert whoami(1) == (whoami.name, None)
 
 
-def test_what_celerys_task_has_and_ours_not_yet_says_so(app: testing.StagedLeveret) -> None:
+def test_a_wrong_name_is_told(app: testing.StagedLeveret) -> None:
     @app.task
     def plain() -> None: ...
 
-    with pytest.raises(AttributeError, match=r"task\.add_to_chord is not here yet"):
-        plain.add_to_chord(plain.s())  # type: ignore[attr-defined]
     with pytest.raises(AttributeError, match="no attribute 'dely'"):
         plain.dely()  # type: ignore[attr-defined]
 

@@ -6,7 +6,7 @@ import pytest
 
 from leveret.errors import SoftTimeLimitExceeded
 from leveret.executors.coroutine import CoroutineExecutor
-from leveret.executors.inline import InlineExecutor
+from leveret.executors.inline import InlineExecutor, raise_in_thread
 from leveret.executors.thread import ThreadExecutor
 from leveret.model.delivery import Receipt
 from leveret.model.message import Message, TaskId
@@ -125,6 +125,30 @@ def test_an_interrupt_hits_the_job_it_was_meant_for_and_no_later_one(kind):
         ended = {one.receipt: finished.outcome for one, finished in served.collect(2)}
         assert isinstance(ended["long"], Failed) and isinstance(ended["next"], Succeeded)
     assert served.executor.interrupt(Receipt("nobody"), SoftTimeLimitExceeded) is False
+    served.end()
+
+
+def test_a_strike_that_comes_as_the_job_ends_loses_neither_the_job_nor_the_slot():
+    body = Body()
+    served = Served(ThreadExecutor, 1, body.run)
+    (slot,) = served.executor._slots
+    served.executor.start((job("struck"), job("next")))
+    assert body.started.acquire(timeout=10)
+
+    # The loop's thread holds the guard, as it does in `interrupt`, while the job ends: the slot waits for it.
+    with slot.guard:
+        body.gate.release()
+        time.sleep(0.05)
+        slot.struck = True
+        raise_in_thread(slot.thread, SoftTimeLimitExceeded)
+    assert body.started.acquire(timeout=10)
+    body.gate.release()
+
+    assert [(one.receipt, type(finished.outcome)) for one, finished in served.collect(2)] in (
+        [("struck", Failed), ("next", Succeeded)],
+        [("struck", Succeeded), ("next", Succeeded)],
+    )
+    assert served.executor.idle() == 1
     served.end()
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from leveret.errors import ImproperlyConfigured, OperationalError
@@ -30,7 +30,6 @@ def test_slots_are_those_of_redis_py(key: str):
     assert slot_of(raw) == crc.key_slot(raw)
 
 
-@settings(deadline=None)  # the first id with a brace has the table of slots made
 @given(
     st.one_of(st.text(min_size=1, max_size=40), st.from_regex(r"[ab{}]{1,9}")), st.sampled_from(("", "shop_", "{a}"))
 )

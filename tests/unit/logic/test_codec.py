@@ -145,7 +145,7 @@ def test_own_headers_travel_and_what_a_broker_added_does_not() -> None:
     message = with_(headers={"mine": {"a": [1]}, "when": datetime(2026, 1, 1)})
     assert CODEC.decode(CODEC.encode(message), "q") == message
 
-    headers = {"x-death": [1], "x-delivery-count": 3, "redelivered": True, "lang": "py", "argsrepr": "()", "mine": 1}
+    headers = {"x-death": [1], "x-delivery-count": 3, "redelivered": True, "lang": "py", "mine": 1}
     assert CODEC.decode(received(headers), "q").headers == {"mine": 1}
 
 
@@ -276,3 +276,24 @@ def test_an_unknown_serializer_or_compression_is_the_callers_mistake() -> None:
 def test_limits_refuse_nonsense() -> None:
     with pytest.raises(ValueError, match="message_bytes"):
         Limits(message_bytes=0)
+
+
+def test_what_is_shown_of_the_arguments_travels_where_it_is_said_or_wanted() -> None:
+    hidden = with_(argsrepr="('****',)")
+    assert CODEC.encode(hidden).headers == {"task": "proj.add", "id": "an-id", "argsrepr": "('****',)"}
+    assert CODEC.decode(CODEC.encode(hidden), "q") == hidden
+
+    telling = Codec(
+        Serializers(builtin_serializers()), Compressions(()), Limits(), accept=frozenset({"json"}), shows_arguments=True
+    )
+    shown = {name: telling.encode(message).headers[name] for message in (ADD,) for name in ("argsrepr", "kwargsrepr")}
+    assert shown == {"argsrepr": "(1, 2)", "kwargsrepr": "{}"}
+    assert telling.encode(hidden).headers["argsrepr"] == "('****',)"
+    assert len(telling.encode(with_(args=("x" * 10_000,))).headers["argsrepr"]) == 200
+
+
+@pytest.mark.parametrize(
+    ("header", "kept"), [("(1,)", "(1,)"), (5, None), (["x"], None), (None, None), ("y" * 5000, "y" * 1024)]
+)
+def test_a_strange_argsrepr_is_no_reason_to_lose_a_message(header: object, kept: str | None) -> None:
+    assert CODEC.decode(received({"argsrepr": header}), "q").argsrepr == kept

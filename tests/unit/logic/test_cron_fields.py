@@ -45,7 +45,7 @@ def test_what_people_write_is_accepted_and_refused_as_by_celery(name: str, text:
 part = st.text(alphabet="0123456789-/*,monfrijae", min_size=0, max_size=8)
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=3000)
 @given(name=st.sampled_from(FIELDS), text=part)
 @example(name="hour", text="0-23/3,1")
 @example(name="month_of_year", text="jan-dec/3")

@@ -230,7 +230,11 @@ def test_what_refers_to_itself_or_is_too_deep_is_refused_at_the_call(serializer)
 
 
 @pytest.mark.parametrize("serializer", [JSON, MSGPACK, YAML, PICKLE], ids=lambda s: s.name)
-@pytest.mark.parametrize("data", [b"", b"\xff\xfe", b"[1,", b"{]", b"[" * 100_000, b"\x91" * 100_000, b'{"a":' * 500])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\xff\xfe", b"[1,", b"{]", b"[" * 100_000, b"\x91" * 100_000, b'{"a":' * 500],
+    ids=lambda data: f"{data[:5]!r} to {len(data)} bytes",
+)
 def test_what_cannot_be_read_is_a_decode_error(serializer, data: bytes) -> None:
     try:
         serializer.loads(data)

@@ -42,8 +42,8 @@ class Door:
 class Node1:
     """A keeper that beats, what it heard, and what it logged."""
 
-    def __init__(self, name: str) -> None:
-        options = DriverOptions(lease_seconds=LEASE)
+    def __init__(self, name: str, lease: float = LEASE) -> None:
+        options = DriverOptions(lease_seconds=lease)
         self.door = Door(MemoryDriver(Url(f"memory://{name}"), options, SystemClock()).leases())
         self.lines: list[str] = []
         self.pulses: asyncio.Queue[Pulse] = asyncio.Queue()
@@ -51,7 +51,7 @@ class Node1:
             self.door,  # type: ignore[arg-type] # answers every verb
             NODE,
             SystemClock(),
-            lease_seconds=LEASE,
+            lease_seconds=lease,
             sessions=lambda: (SESSION,),
             log=lambda level, text, /, **fields: self.lines.append(text),
         )
@@ -182,8 +182,10 @@ def test_a_namesake_of_another_boot_is_told_when_it_outlives_its_lease(node: Nod
     assert namesakes(node) == alive
 
 
-def test_a_beat_is_made_when_anothers_lease_runs_out(node: Node1) -> None:
+def test_a_beat_is_made_when_anothers_lease_runs_out() -> None:
     """The store says when; the rhythm alone would find out up to a quarter of a lease later."""
+    rhythm = 0.5
+    node = Node1("next-loss", lease=4 * rhythm)
 
     async def scenario() -> None:
         told = [Pulse(next_loss=0.001), Pulse(next_loss=0.001), Pulse(next_loss=60.0), Pulse(next_loss=60.0)]
@@ -200,8 +202,8 @@ def test_a_beat_is_made_when_anothers_lease_runs_out(node: Node1) -> None:
             moments.append(loop.time())
         beating.cancel()
 
-        assert moments[1] - moments[0] < LEASE / 4
-        assert moments[2] - moments[1] < LEASE / 4
-        assert moments[3] - moments[2] >= LEASE / 4
+        assert moments[1] - moments[0] < rhythm
+        assert moments[2] - moments[1] < rhythm
+        assert moments[3] - moments[2] >= rhythm
 
     asyncio.run(scenario())

@@ -92,6 +92,10 @@ class AmqpAdmin:
     async def sample(self, limit: int) -> tuple[tuple[str, str], ...]:
         return ()
 
+    async def delayed(self, queues: tuple[str, ...], limit: int) -> tuple[Whereabouts, ...]:
+        """The queues of the ladder cannot be looked through: to take a message out is to begin its wait anew."""
+        return ()
+
     async def purge(self, queues: tuple[str, ...]) -> int:
         total = 0
         async with self._connection() as connection:

@@ -18,6 +18,7 @@ from leveret.links.amqp.publisher import Publisher, follow
 from leveret.model.delivery import Claim, Delivery, Posting, Receipt, Return, SessionId, Verdict
 from leveret.model.options import DriverOptions
 from leveret.model.settlement import Commitment, Committed, Stale
+from leveret.model.topology import ERRBACK_PREFIX
 from leveret.ports.broker import Capability
 from leveret.ports.clock import Clock
 from leveret.ports.ledger import Ledger
@@ -58,9 +59,10 @@ class AmqpBroker:
         await self._end()
         connection = await connect(self._failover)
         try:
-            for queue in queues:
+            served = self._options.topology.consumed(queues)
+            for queue in served:
                 await self._declare(connection, queue, quarantine=quarantine)
-            consumed = tuple(map(names.suspects, queues)) if quarantine else queues
+            consumed = tuple(map(names.suspects, served)) if quarantine else served
             intake = Intake(connection, consumed, self._options.topology)
             await intake.begin()
             if present is not None:
@@ -90,7 +92,7 @@ class AmqpBroker:
         await follow(connection, declaring.queue_and_bindings(topology, queue))
         if quarantine:
             await follow(connection, declaring.own_queue(names.suspects(queue)))
-        elif not topology.celery:
+        elif not topology.celery or queue.startswith(ERRBACK_PREFIX):
             # Where the broker itself puts what exceeds the delivery limit.
             await self._sidings.make_dead_queue(queue)
 

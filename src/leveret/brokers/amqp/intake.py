@@ -49,7 +49,7 @@ class Intake:
 
     def __init__(self, connection: AsyncConnection, queues: tuple[str, ...], topology: Topology) -> None:
         self.connection, self.queues = connection, queues
-        self._topology = topology
+        self.topology = topology
         self.on_unclaimed: GiveBack = _keep
         """Told what nobody claimed in time; it goes back to the queue."""
         self.channel = 0
@@ -161,7 +161,7 @@ class Intake:
         """Consume other queues from now on; what nobody claimed of the old ones goes back."""
         for queue in queues:
             if queue not in self.queues:
-                await follow(self.connection, declaring.queue_and_bindings(self._topology, queue))
+                await follow(self.connection, declaring.queue_and_bindings(self.topology, queue))
         self.queues = queues
         await self._return_unclaimed()
 
@@ -274,11 +274,11 @@ class Intake:
         self.consume(prefetch)
 
     async def _waiting_messages(self) -> int:
-        steps = [declaring.queue_and_bindings(self._topology, queue) for queue in self.queues]
+        steps = [declaring.queue_and_bindings(self.topology, queue) for queue in self.queues]
         return sum([(await follow(self.connection, one)).messages for one in steps])
 
     async def _revive(self, queue: str) -> None:
-        await follow(self.connection, declaring.queue_and_bindings(self._topology, queue))
+        await follow(self.connection, declaring.queue_and_bindings(self.topology, queue))
         if self.window.prefetch and self.error is None:
             self._consumers.begin((queue,), self.window.prefetch)
 

@@ -43,8 +43,9 @@ class Session:
         intake, holdings = self.intake, self.holdings
         if claim.number == self._number:
             return tuple(delivery for delivery in self._answer if delivery.receipt in holdings.held)
-        if not self.quarantine and claim.queues != intake.queues:
-            await intake.serve(claim.queues)
+        served = intake.topology.consumed(claim.queues)
+        if not self.quarantine and served != intake.queues:
+            await intake.serve(served)
         for _ in range(ELSEWHERE_AT_ONCE):
             taken, deliveries = await self._draw(claim)
             if deliveries or not taken:

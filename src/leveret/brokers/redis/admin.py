@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from leveret.brokers.redis.endings import read_letter
-from leveret.brokers.redis.looking.tracing import sample, trace
+from leveret.brokers.redis.looking.tracing import delayed, sample, trace
 from leveret.brokers.redis.publishing import AT_ONCE, Desk
 from leveret.links.redis import envelope
 from leveret.links.redis.hubs import Hubs
@@ -43,6 +43,9 @@ class RedisAdmin:
 
     async def sample(self, limit: int) -> tuple[tuple[str, str], ...]:
         return await self._hubs.own().perform(sample(self._names, limit))
+
+    async def delayed(self, queues: tuple[str, ...], limit: int) -> tuple[Whereabouts, ...]:
+        return await self._hubs.own().perform(delayed(self._names, frozenset(queues), limit))
 
     async def purge(self, queues: tuple[str, ...]) -> int:
         """In steps, so that workers of other queues go on."""

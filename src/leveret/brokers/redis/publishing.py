@@ -10,7 +10,7 @@ from leveret.links.redis.location import Location
 from leveret.links.redis.names import LANE, Names, checked
 from leveret.links.redis.refusals import Lost, Refusal
 from leveret.links.redis.results.records import Keys
-from leveret.links.redis.results.verbs import begun, opened
+from leveret.links.redis.results.verbs import added, begun, opened
 from leveret.links.redis.scripts import Call, Verb, good, run, run_together, script
 from leveret.model.delivery import Posting
 
@@ -69,7 +69,9 @@ class Desk:
             return None
         posting = postings[0]
         queue = posting.queue
-        if queue not in self._queues or posting.once or posting.not_before is not None or posting.begins:
+        if queue not in self._queues or posting.once or posting.not_before is not None:
+            return None
+        if posting.begins or posting.adds is not None:
             return None
         if posting.exchange and posting.exchange in self._fanouts:
             return None
@@ -114,6 +116,10 @@ class Desk:
         name, sent, fanouts = "", round(now, 3), self._fanouts
         forms = envelope.Forms(0, sent)
         for one in postings:
+            if one.adds is not None:
+                _close(out, name, raws)
+                place = None
+                out += ("^", *added(self._results, one.adds))
             if one.once or one.not_before is not None or one.exchange in fanouts:
                 _close(out, name, raws)
                 place = None

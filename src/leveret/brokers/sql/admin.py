@@ -44,6 +44,9 @@ class SqlAdmin:
         rows = self._database.read(lambda connection: connection.execute("sample_waiting", (limit,)).fetchall())
         return tuple((queue, str(messages.read_encoded(blob).headers.get("task", "?"))) for queue, blob in rows)
 
+    async def delayed(self, queues: tuple[str, ...], limit: int) -> tuple[Whereabouts, ...]:
+        return self._database.read(lambda connection: delayed(connection, queues, limit))
+
     async def purge(self, queues: tuple[str, ...]) -> int:
         """In steps, so that workers of other queues go on."""
         gone = 0
@@ -117,6 +120,13 @@ def trace(connection: Connection, id: str, depth: int) -> Whereabouts | None:
         return _traced(Place.DELAYED, row, due=later[0])
     where = {"suspect": suspect, "queue": queue, "level": level, "seq": seq}
     return _traced(Place.READY, row, ahead=connection.execute("count_before", where).fetchone()[0])
+
+
+def delayed(connection: Connection, queues: tuple[str, ...], limit: int) -> tuple[Whereabouts, ...]:
+    numbers = [number for name in queues if (number := connection.known_queue(name)) is not None]
+    rows = [row for number in numbers for row in connection.execute("read_delayed", (number, limit)).fetchall()]
+    rows.sort(key=lambda row: float(row[3]))
+    return tuple(_traced(Place.DELAYED, row, due=row[3]) for row in rows[:limit])
 
 
 _TRACES = (

@@ -6,7 +6,7 @@ from leveret.brokers.sql import claims, endings, reaping
 from leveret.links.sql import messages
 from leveret.links.sql.connection import Connection
 from leveret.links.sql.database import Database, Work
-from leveret.links.sql.fleet.lease import announce, read_node, renew, tick
+from leveret.links.sql.fleet.lease import announce, enrol, read_node, renew, tick
 from leveret.links.sql.receipts import read_receipt
 from leveret.model.delivery import Delivery, Receipt, Return, SessionId
 from leveret.model.node import Node, Pulse, Reaping, Session
@@ -28,9 +28,7 @@ class SqlLeases:
         def work(connection: Connection) -> None:
             reaping.succeed(connection, node, now, self._options.lease_seconds)
             announce(connection, node, now, self._options)
-            for session in sessions:
-                row = (session.id, session.incarnation, session.pid, session.quarantine)
-                connection.execute("add_session", row)
+            enrol(connection, sessions)
 
         await self._database.perform(work)
 

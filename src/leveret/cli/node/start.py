@@ -114,7 +114,7 @@ def worker_options(plan: Plan, settings: Settings, request: Request) -> WorkerOp
         version=__version__,
         heartbeat_seconds=0.0 if given["without_heartbeat"] else given["heartbeat_interval"] or HEARTBEAT_SECONDS,
         task_events=settings.worker_send_task_events,
-        metrics=settings.worker_metrics_port is not None,
+        metrics=settings.worker_metrics_port is not None or settings.worker_statsd_host is not None,
         loglevel=given["loglevel"].upper(),
         logfile=given["logfile"],
         log_json=settings.worker_log_json,

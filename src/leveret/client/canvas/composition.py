@@ -19,7 +19,7 @@ from leveret.errors import ImproperlyConfigured, LeveretWarning
 from leveret.logic.canvas.plan import How, freeze, ids_in, needs_join, start
 from leveret.logic.canvas.signatures import MAPS
 from leveret.logic.following import with_begun
-from leveret.model.message import Message
+from leveret.model.message import Message, TaskId
 from leveret.model.signature import SignatureSpec
 from leveret.model.task import TaskDefinition
 
@@ -173,6 +173,8 @@ class Composer:
         """`chosen` are the ids the caller has named, so that a second sending is stopped at the door; None: all."""
         self._app, self._lent, self._chosen = app, client, chosen
         self._known: dict[str, tuple[Any, Any]] = {}
+        self._like: dict[str, tuple[Mapping[str, Any], Message]] = {}
+        """Of each task the last call: its options, and its message. The next one of a header differs in little."""
 
     def messages(self, specs: Iterable[SignatureSpec]) -> list[Message]:
         return list(map(self._message, specs))
@@ -186,6 +188,9 @@ class Composer:
         task, definition = found
         if task is not None:
             task.check(spec.args, spec.kwargs)
+        like = self._like.get(spec.task)
+        if like is not None and _differ_in_place(spec.options, like[0]):
+            return self._placed(like[1], spec)
         # A task over many arguments goes where the task itself goes.
         name = str(spec.kwargs["task"]["task"]) if spec.task in MAPS else spec.task
         if name != spec.task:
@@ -193,8 +198,35 @@ class Composer:
         message = self._lent.compose(name, spec.args, spec.kwargs, spec.options, definition)
         if name != spec.task:
             message = msgspec.structs.replace(message, task=spec.task)
-        fresh = self._chosen is not None and message.id not in self._chosen
-        return msgspec.structs.replace(message, derived=False) if fresh else message
+        if name == spec.task and self._lent.parts.router.static and (definition is None or definition.fair_by is None):
+            self._like[spec.task] = (spec.options, message)
+        return self._placed(message, spec)
+
+    def _placed(self, like: Message, spec: SignatureSpec) -> Message:
+        options = spec.options
+        name = str(options["task_id"])
+        return msgspec.structs.replace(
+            like,
+            id=TaskId(name),
+            args=spec.args,
+            kwargs=spec.kwargs,
+            group_index=options.get("group_index"),
+            derived=self._chosen is None or name in self._chosen,
+        )
+
+
+_PLACE = frozenset(("task_id", "group_index"))
+
+
+def _differ_in_place(options: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
+    """Whether two calls are told the same but for their ids and places."""
+    if options.keys() != others.keys():
+        return False
+    return all(
+        value is others[name] or (type(value) is str and value == others[name])
+        for name, value in options.items()
+        if name not in _PLACE
+    )
 
 
 def _warn_of_unique(definition: TaskDefinition | None) -> None:

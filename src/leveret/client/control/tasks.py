@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from leveret.client.control.terms import Replies, Sender, names_of
+from leveret.logic.remote.signums import signal_number
 
 
 class OfTasks(Sender):
@@ -18,7 +19,7 @@ class OfTasks(Sender):
         """Have tasks not run: it is written into the store, so no restart forgets it. With `terminate` what runs is
         ended too."""
         ids = names_of(task_id)
-        arguments = {"task_id": ids, "terminate": terminate, "signal": signal}
+        arguments = {"task_id": ids, "terminate": terminate, "signal": _checked(signal)}
         return await self.abroadcast("revoke", arguments, destination=destination, **options)
 
     def revoke(
@@ -48,7 +49,7 @@ class OfTasks(Sender):
     ) -> Replies | None:
         """Every task of a group, those that are not sent yet included."""
         groups = names_of(group_id)
-        arguments = {"group_id": groups, "terminate": terminate, "signal": signal}
+        arguments = {"group_id": groups, "terminate": terminate, "signal": _checked(signal)}
         return await self.abroadcast("revoke_group", arguments, **options)
 
     def revoke_group(
@@ -65,7 +66,7 @@ class OfTasks(Sender):
         **options: Any,
     ) -> Replies | None:
         """Every task with one of these stamps."""
-        arguments = {"headers": dict(headers), "terminate": terminate, "signal": signal}
+        arguments = {"headers": dict(headers), "terminate": terminate, "signal": _checked(signal)}
         return await self.abroadcast("revoke_by_stamped_headers", arguments, destination=destination, **options)
 
     def revoke_by_stamped_headers(
@@ -96,3 +97,9 @@ class OfTasks(Sender):
     ) -> Replies | None:
         """Seconds for a task's runs from now on; None: none."""
         return self._now(self.atime_limit(task_name, soft, hard, **options), "atime_limit")
+
+
+def _checked(signal: str) -> str:
+    """A slip is told here: who terminates without waiting for a reply would never hear of it."""
+    signal_number(signal or "SIGTERM")
+    return signal

@@ -9,8 +9,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from leveret.client.specs import from_spec
-from leveret.logic.results import safe_repr
 from leveret.logic.wire.protocol import to_iso
+from leveret.logic.wire.reprs import safe_repr
 from leveret.model.message import Message
 from leveret.signals import after_task_publish, before_task_publish
 
@@ -65,6 +65,9 @@ def _before(message: Message) -> Message:
         changes["args"] = tuple(body[0])
     if body[1] != dict(message.kwargs):
         changes["kwargs"] = dict(body[1])
+    for name in ("argsrepr", "kwargsrepr"):
+        if headers.get(name) != known[name]:
+            changes[name] = headers.get(name)
     if properties["priority"] != message.priority:
         changes["priority"] = properties["priority"]
     return replace(message, **changes) if changes else message
@@ -101,8 +104,8 @@ def headers_of(message: Message) -> dict[str, Any]:
         "timelimit": [message.time_limit, message.soft_time_limit],
         "root_id": message.root_id or message.id,
         "parent_id": message.parent_id,
-        "argsrepr": safe_repr(message.args),
-        "kwargsrepr": safe_repr(dict(message.kwargs)),
+        "argsrepr": safe_repr(message.args) if message.argsrepr is None else message.argsrepr,
+        "kwargsrepr": safe_repr(dict(message.kwargs)) if message.kwargsrepr is None else message.kwargsrepr,
         "origin": message.origin or f"gen{os.getpid()}@{platform.node()}",
         "ignore_result": bool(message.ignore_result),
         "replaced_task_nesting": message.replaced_task_nesting,

@@ -1,14 +1,11 @@
 """What a task says of itself: options as class attributes, hooks as methods; subclasses of `Task` set and override."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from leveret.client.options import Seconds
 from leveret.errors import MaxRetriesExceededError
 from leveret.model.limiting.declared import Batch
-
-_NOT_YET = frozenset({"add_to_chord"})
-"""What Celery's task has and this version does not, so that a ported program is told more than a missing name."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -78,14 +75,6 @@ class Declared:
     MaxRetriesExceededError = MaxRetriesExceededError
 
     run: Callable[..., Any]
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any:
-            said = f"{type(self).__name__!r} object has no attribute {name!r}"
-            if name in _NOT_YET:
-                said = f"task.{name} is not here yet: it comes with a later version"
-            raise AttributeError(said, name=name, obj=self)
 
     def on_bound(self, app: Any) -> None:
         """Called when the task has been given to its app."""

@@ -48,12 +48,12 @@ def taking_over(spec: SignatureSpec, message: Message) -> SignatureSpec:
         said |= {"stamped_headers": list(message.stamped_headers), **message.stamps}
     hung = {"link": embed.callbacks, "link_error": embed.errbacks}
     said |= {name: value for name, value in hung.items() if value}
-    taking = hang(_with_one_value(spec), {name: value for name, value in said.items() if value is not None})
+    taking = hang(with_one_value(spec), {name: value for name, value in said.items() if value is not None})
     later = {"reply_to": message.reply_to} if message.reply_to else {}
     # Not of the id alone: what took over once may be replaced itself.
     return freeze(taking, message.id, later, derive(message.id, "replaced", message.attempt))
 
 
-def _with_one_value(spec: SignatureSpec) -> SignatureSpec:
+def with_one_value(spec: SignatureSpec) -> SignatureSpec:
     """A task has one result: the values of a group are gathered into one."""
     return followed(spec, SignatureSpec(task=ACCUMULATE, kwargs={"index": 0})) if ends_in_group(spec) else spec

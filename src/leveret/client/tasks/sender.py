@@ -21,8 +21,8 @@ from leveret.client.result import AsyncResult
 from leveret.client.sending import warn_once
 from leveret.client.signature import Signature
 from leveret.errors import PublishUnknown
-from leveret.logic.codec import Arguments
 from leveret.logic.routing import Route
+from leveret.logic.wire.plain import Arguments
 from leveret.model.delivery import Posting
 from leveret.model.request import CURRENT
 from leveret.model.task import TaskDefinition
@@ -171,6 +171,7 @@ def _plain_route(client: Client, definition: TaskDefinition) -> Route | None:
         not client.takes_plain_calls
         or client.sent is not None
         or client.options.always_eager
+        or client.codec.shows_arguments
         or not client.parts.router.static
         or definition.serializer != "json"
         or definition.compression is not None

@@ -99,6 +99,8 @@ class AsyncConnection(asyncio.BufferedProtocol):
         """Why the connection is gone; None while it lives."""
         self.blocked: str | None = None
         """The broker's reason for taking no more messages on this connection."""
+        self.last_blocked: tuple[str, float] | None = None
+        """The reason that ended last, and when (on the monotonic clock)."""
         self.unblocked = asyncio.Event()
         self.on_lost: Callable[[], None] = lambda: None
 
@@ -131,10 +133,7 @@ class AsyncConnection(asyncio.BufferedProtocol):
         """Send a synchronous method and wait for its answer. Raises `ChannelClosed`, `ConnectionLost`."""
         if self.error is not None:
             raise ConnectionLost(str(self.error)) from self.error
-        data = marshal(channel, method)
-        answer = self._loop.create_future()
-        self._waiting.setdefault(channel, deque()).append(answer)
-        self.write(data)
+        answer = self.post(channel, method)
         try:
             return await asyncio.wait_for(answer, REPLY_SECONDS)
         except TimeoutError:
@@ -142,11 +141,12 @@ class AsyncConnection(asyncio.BufferedProtocol):
             self.fail(error)
             raise error from None
 
-    def post(self, channel: int, method: Any) -> None:
-        """A synchronous method whose answer nobody waits for; a refusal closes the channel."""
-        data = marshal(channel, method)
-        self._waiting.setdefault(channel, deque()).append(self._loop.create_future())
+    def post(self, channel: int, method: Any) -> "asyncio.Future[Any]":
+        """Send a synchronous method; nobody need wait for its answer. A refusal closes the channel."""
+        data, answer = marshal(channel, method), self._loop.create_future()
+        self._waiting.setdefault(channel, deque()).append(answer)
         self.write(data)
+        return answer
 
     def send(self, channel: int, method: Any) -> None:
         """A method that is not answered, or whose answer nobody waits for (`nowait`)."""
@@ -287,7 +287,7 @@ class AsyncConnection(asyncio.BufferedProtocol):
                     self.unblocked.clear()
                     log.warning("%s takes no more messages: %s", self.address.shown, reason)
                 case Unblocked():
-                    self.blocked = None
+                    self.last_blocked, self.blocked = (self.blocked or "", self._loop.time()), None
                     self.unblocked.set()
                     log.warning("%s takes messages again", self.address.shown)
                 case Opened():

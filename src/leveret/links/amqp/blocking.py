@@ -59,6 +59,8 @@ class BlockingConnection:
         self._used = self._heard_at = time.monotonic()
         self.error: Exception | None = None
         self.blocked: str | None = None
+        self.last_blocked: tuple[str, float] | None = None
+        """Both as `AsyncConnection`'s."""
         self.on_delivered: Callable[[Delivered], None] = lambda message: None
         self.on_confirmed: Callable[[Confirmed], None] = lambda confirm: None
         self.on_returned: Callable[[Returned], None] = lambda message: None
@@ -239,7 +241,7 @@ class BlockingConnection:
             case Blocked(reason=reason):
                 self.blocked = reason
             case Unblocked():
-                self.blocked = None
+                self.last_blocked, self.blocked = (self.blocked or "", time.monotonic()), None
             case Opened():
                 return
             case Closed(code=code, text=text):

@@ -1,9 +1,28 @@
 """Publisher confirms without I/O: which batches are still open, and how each ended. Both pumps' publishers use it."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from leveret.links.amqp.protocol.events import Confirmed, Returned
+
+
+class Blockable(Protocol):
+    """What a connection knows of the broker's alarms."""
+
+    @property
+    def blocked(self) -> str | None: ...
+
+    @property
+    def last_blocked(self) -> tuple[str, float] | None: ...
+
+
+def silence(connection: Blockable, since: float) -> str:
+    """Why nothing was confirmed since then (monotonic), where an alarm of the broker is the reason, also one that has
+    just ended; else an empty string. For the end of a sentence."""
+    if connection.blocked is not None:
+        return f" (it takes no messages: {connection.blocked})"
+    last = connection.last_blocked
+    return f" (it took no messages: {last[0]})" if last is not None and last[1] >= since else ""
 
 
 class Batch:

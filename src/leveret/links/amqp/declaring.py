@@ -19,7 +19,7 @@ from leveret.links.amqp.letters import Letter
 from leveret.links.amqp.protocol import methods
 from leveret.links.amqp.protocol.errors import ChannelClosed
 from leveret.model.queue import Broadcast, Exchange, Queue, binding
-from leveret.model.topology import Topology
+from leveret.model.topology import ERRBACK_PREFIX, Topology
 
 Steps = Generator[Any, Any, Any]
 
@@ -45,6 +45,8 @@ DELIVERY_LIMIT = 100
 
 def queue_and_bindings(topology: Topology, name: str) -> Steps:
     """A task queue with its exchanges; answers its `Place`, None for a broadcast's."""
+    if name.startswith(ERRBACK_PREFIX):
+        return (yield from errback_queue(name))
     queue = topology.queue(name)
     names.check_queue(name)
     if isinstance(queue, Broadcast):
@@ -196,6 +198,16 @@ def own_queue(name: str, arguments: Mapping[str, Any] = MappingProxyType({})) ->
         if isinstance(made, ChannelClosed):
             raise _refusal(f"queue {name!r}", made)
     return _place(made)
+
+
+def errback_queue(name: str) -> Steps:
+    """Where error callbacks wait that Celery's workers must not get; answers its `Place`."""
+    arguments = {
+        "x-delivery-limit": DELIVERY_LIMIT,
+        "x-dead-letter-exchange": "",
+        "x-dead-letter-routing-key": names.dead(name),
+    }
+    return (yield from own_queue(name, arguments))
 
 
 def dead_queue(queue: str) -> Steps:

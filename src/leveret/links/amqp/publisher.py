@@ -18,7 +18,7 @@ from leveret.errors import BrokerError, OperationalError, PublishFailed, Publish
 from leveret.links.amqp import declaring, names
 from leveret.links.amqp.address import Failover
 from leveret.links.amqp.aio import AsyncConnection, Deaf, connect
-from leveret.links.amqp.confirms import Batch, Confirms
+from leveret.links.amqp.confirms import Batch, Confirms, silence
 from leveret.links.amqp.declaring import Steps
 from leveret.links.amqp.letters import Letter, index_entry
 from leveret.links.amqp.protocol import frames
@@ -233,11 +233,12 @@ class Publisher:
         """Nothing was confirmed within somebody's deadline: answers why, where that is known. A connection on which
         nothing at all was heard since then is not used again."""
         lines = self._lines
-        if lines is None or lines.connection.blocked:
-            return "" if lines is None else f" (it takes no messages: {lines.connection.blocked})"
-        if lines.connection.heard < since:
+        if lines is None:
+            return ""
+        why = silence(lines.connection, since)
+        if not why and lines.connection.heard < since:
             lines.connection.fail(ConnectionLost(f"{lines.connection.address.shown} did not answer"))
-        return ""
+        return why
 
     async def _unblocked(self, connection: AsyncConnection) -> None:
         reason = connection.blocked

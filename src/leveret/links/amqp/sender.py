@@ -17,7 +17,7 @@ from leveret.errors import BrokerError, OperationalError, PublishFailed, Publish
 from leveret.links.amqp import declaring, names
 from leveret.links.amqp.address import Failover
 from leveret.links.amqp.blocking import BlockingConnection, connect
-from leveret.links.amqp.confirms import Batch, Confirms
+from leveret.links.amqp.confirms import Batch, Confirms, silence
 from leveret.links.amqp.declaring import Steps
 from leveret.links.amqp.letters import Letter, index_entry
 from leveret.links.amqp.protocol import frames
@@ -241,10 +241,9 @@ class Sender:
             raise PublishFailed(f"nothing was sent: {error}") from error
         if not answered:
             connection.give_up(began)
-            reason = f" (it takes no messages: {connection.blocked})" if connection.blocked else ""
             raise PublishUnknown(
                 f"{connection.address.shown} did not confirm {len(letters)} messages within {timeout:.3g} s "
-                f"(publish_timeout){reason}; sending them again with the same ids is safe"
+                f"(publish_timeout){silence(connection, began)}; sending them again with the same ids is safe"
             )
         return batch
 

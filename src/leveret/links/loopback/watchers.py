@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from leveret.links.alive import is_alive
+from leveret.links.hearing import Heard
 from leveret.logic.routing import topic_matches
 from leveret.model.telling.event import MULTI, Parcel
 
@@ -22,7 +23,6 @@ LOOK_SECONDS = 1.0
 """How long a sender goes by what it saw in the folder."""
 MOST_BYTES = 60_000
 """A datagram on the loopback holds 65,507."""
-MOST_KEPT = 10_000
 BUFFER_BYTES = 4 << 20
 
 
@@ -135,8 +135,7 @@ class LoopbackFeed(asyncio.DatagramProtocol):
 
     def __init__(self, key: str) -> None:
         self._key = key
-        self._heard: list[Parcel] = []
-        self._news = asyncio.Event()
+        self._heard = Heard()
         self._transport: asyncio.DatagramTransport | None = None
         self._note: Path | None = None
 
@@ -159,15 +158,10 @@ class LoopbackFeed(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         parcel = opened(data)
         if parcel is not None and topic_matches(self._key, parcel.key):
-            self._heard.append(parcel)
-            del self._heard[:-MOST_KEPT]
-            self._news.set()
+            self._heard.add((parcel,))
 
     async def receive(self) -> tuple[Parcel, ...]:
-        await self._news.wait()
-        self._news.clear()
-        heard, self._heard = tuple(self._heard), []
-        return heard
+        return await self._heard.next()
 
     async def close(self) -> None:
         if self._note is not None:

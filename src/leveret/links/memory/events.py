@@ -4,11 +4,9 @@ import asyncio
 import threading
 from contextlib import suppress
 
+from leveret.links.hearing import Heard
 from leveret.logic.routing import topic_matches
 from leveret.model.telling.event import Parcel
-
-MOST_KEPT = 10_000
-"""Parcels a watcher may leave unheard; then the oldest are dropped."""
 
 
 class Ear:
@@ -17,8 +15,7 @@ class Ear:
     def __init__(self, key: str) -> None:
         self.key = key
         self._loop = asyncio.get_running_loop()
-        self._heard: list[Parcel] = []
-        self._news = asyncio.Event()
+        self._heard = Heard()
 
     def hear(self, parcels: tuple[Parcel, ...]) -> None:
         """Called on any thread."""
@@ -26,19 +23,10 @@ class Ear:
         if mine:
             # A watcher whose loop has ended hears nothing any more.
             with suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self.take, mine)
-
-    def take(self, parcels: list[Parcel]) -> None:
-        """Called on the ear's own loop."""
-        self._heard += parcels
-        del self._heard[:-MOST_KEPT]
-        self._news.set()
+                self._loop.call_soon_threadsafe(self._heard.add, mine)
 
     async def receive(self) -> tuple[Parcel, ...]:
-        await self._news.wait()
-        self._news.clear()
-        heard, self._heard = tuple(self._heard), []
-        return heard
+        return await self._heard.next()
 
     async def close(self) -> None:
         return

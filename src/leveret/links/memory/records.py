@@ -5,23 +5,37 @@ from heapq import heappop, heappush
 
 from leveret.links.memory.bells import Bells
 from leveret.model.delivery import Posting
+from leveret.model.message import Addition
 from leveret.model.options import DriverOptions
-from leveret.model.settlement import Joined, Record, Seat
+from leveret.model.settlement import ADDED, Joined, Record, Seat
 from leveret.model.state import RETRY, REVOKED
 
 
 class Join:
-    __slots__ = ("closed", "size", "values")
+    __slots__ = ("added", "closed", "size", "values")
 
     def __init__(self, size: int) -> None:
         self.size = size
         self.values: dict[int, bytes] = {}
+        self.added: dict[str, int] = {}
+        """Member -> its place among those added."""
         self.closed = False
         """A member failed: it stays open for ever."""
 
     @property
     def complete(self) -> bool:
         return not self.closed and len(self.values) >= self.size
+
+    def place(self, id: str, index: int) -> int | None:
+        """Where the value of a member stands; None: of one that was added nobody has been told."""
+        if index != ADDED:
+            return index
+        return ADDED + self.added[id] if id in self.added else None
+
+    def grow(self, id: str) -> int:
+        self.added[id] = len(self.added)
+        self.size += 1
+        return ADDED + self.added[id]
 
 
 class Records:
@@ -87,17 +101,28 @@ class Records:
 
     def arrive(self, seat: Seat, now: float) -> Joined:
         join = self._joins.setdefault(seat.join, Join(seat.size))
-        if not join.complete and not join.closed and (seat.failed or seat.index not in join.values):
+        place = join.place(seat.id, seat.index)
+        if not join.complete and not join.closed and (seat.failed or place not in join.values):
             if seat.failed:
                 join.closed = True
             else:
-                join.values[seat.index] = seat.value
+                join.values[join.grow(seat.id) if place is None else place] = seat.value
             # No deadline on an open join; one that is over answers again for as long as a result lives.
             if (join.closed or join.complete) and self._options.result_expires is not None:
                 self._expire_at(now + self._options.result_expires, seat.join, join=True)
         if not join.complete:
             return Joined(join=seat.join, complete=False)
         return Joined(join=seat.join, complete=True, values=tuple(join.values[i] for i in sorted(join.values)))
+
+    def grow(self, addition: Addition) -> bool:
+        """`ports.backend.GrowsJoins`."""
+        join = self._joins.setdefault(addition.join, Join(addition.size))
+        if join.closed or addition.member in join.added:
+            return True
+        if join.complete or join.place(addition.by, addition.by_index) in join.values:
+            return False
+        join.grow(addition.member)
+        return True
 
     def expire(self, now: float, limit: int) -> bool:
         """Forget at most `limit` of what is over; True when more is left."""

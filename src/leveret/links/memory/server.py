@@ -15,7 +15,7 @@ from leveret.links.memory.messages import Messages
 from leveret.links.memory.nodes import Nodes
 from leveret.links.memory.records import Records
 from leveret.links.memory.schedules import Schedules
-from leveret.links.memory.tracing import find, sample, trace
+from leveret.links.memory.tracing import delayed, find, sample, trace
 from leveret.logic.remote.marks import of_headers
 from leveret.model.delivery import (
     Claim,
@@ -29,6 +29,7 @@ from leveret.model.delivery import (
     Verdict,
     Whereabouts,
 )
+from leveret.model.message import Addition
 from leveret.model.node import Node, Pulse, Reaping, Session
 from leveret.model.options import DriverOptions
 from leveret.model.settlement import Commitment, Committed, Joined, Record, Seat, Stale
@@ -224,6 +225,10 @@ class MemoryServer:
         with self.lock:
             return sample(self.messages, limit)
 
+    def delayed(self, queues: tuple[str, ...], limit: int) -> tuple[Whereabouts, ...]:
+        with self.lock:
+            return delayed(self.messages, frozenset(queues), self.clock.now(), limit)
+
     def purge(self, queues: tuple[str, ...]) -> int:
         with self.lock:
             return self.messages.purge(frozenset(queues))
@@ -259,6 +264,10 @@ class MemoryServer:
         with self.lock:
             now = self.clock.now()
             return tuple(self.records.arrive(seat, now) for seat in seats)
+
+    def grow(self, additions: tuple[Addition, ...]) -> tuple[bool, ...]:
+        with self.lock:
+            return tuple(map(self.records.grow, additions))
 
     def forget(self, ids: Sequence[str]) -> None:
         with self.lock:

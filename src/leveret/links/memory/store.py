@@ -6,12 +6,13 @@ from msgspec.structs import replace
 
 from leveret.links.memory.bells import LoopWaiter, ThreadWaiter
 from leveret.links.memory.server import MemoryServer
+from leveret.model.message import Addition
 from leveret.model.settlement import Joined, Record, Seat
 from leveret.ports.limiting.pauses import Pause
 
 
 class MemoryBackend:
-    """`ports.backend.Backend` and `ClosesJoins`."""
+    """`ports.backend.Backend`, `ClosesJoins` and `GrowsJoins`."""
 
     closes_joins = True
 
@@ -35,6 +36,9 @@ class MemoryBackend:
 
     async def arrive(self, seats: tuple[Seat, ...]) -> tuple[Joined, ...]:
         return self._server.arrive(seats)
+
+    async def grow(self, additions: tuple[Addition, ...]) -> tuple[bool, ...]:
+        return self._server.grow(additions)
 
     async def forget(self, ids: Sequence[str]) -> None:
         self._server.forget(ids)
@@ -63,6 +67,9 @@ class MemoryBlockingBackend:
 
     def store(self, records: tuple[Record, ...]) -> tuple[bool, ...]:
         return self._server.store(records)
+
+    def grow(self, additions: tuple[Addition, ...]) -> tuple[bool, ...]:
+        return self._server.grow(additions)
 
     def forget(self, ids: Sequence[str]) -> None:
         self._server.forget(ids)

@@ -1,6 +1,7 @@
 """Where one message is, for somebody who asks why it does not run. Called under the server's lock."""
 
 from collections.abc import Iterable
+from heapq import nsmallest
 from itertools import islice
 
 from msgspec.structs import replace
@@ -34,6 +35,11 @@ def trace(messages: Messages, id: str, now: float, depth: int) -> Whereabouts | 
 def sample(messages: Messages, limit: int) -> tuple[tuple[str, str], ...]:
     waiting = (row.posting for row in messages.rows() if row.session is None)
     return tuple((one.queue, str(one.encoded.headers.get("task", "?"))) for one in islice(waiting, limit))
+
+
+def delayed(messages: Messages, queues: frozenset[str], now: float, limit: int) -> tuple[Whereabouts, ...]:
+    waiting = (row for row in messages.rows() if row.session is None and row.due > now and row.posting.queue in queues)
+    return tuple(row.traced("", now) for row in nsmallest(limit, waiting, key=lambda row: row.due))
 
 
 def _parked(letter: DeadLetter) -> Whereabouts:

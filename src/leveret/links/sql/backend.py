@@ -8,6 +8,7 @@ from leveret.links.sql import results
 from leveret.links.sql.connection import Connection
 from leveret.links.sql.database import Database, Work
 from leveret.links.sql.waiting import Watch, wait, wait_on_loop
+from leveret.model.message import Addition
 from leveret.model.options import DriverOptions
 from leveret.model.settlement import Joined, Record, Seat
 from leveret.ports.clock import Clock
@@ -17,7 +18,8 @@ T = TypeVar("T")
 
 class SqlBackend:
     """`ports.backend.Backend`. Inline for a worker's I/O loop, which has no other duty; a caller's loop hands the
-    writes to a thread. It is `ClosesJoins`."""
+    writes to a thread. It is `ClosesJoins` and
+    `GrowsJoins`."""
 
     closes_joins = True
 
@@ -45,6 +47,9 @@ class SqlBackend:
             return tuple(results.arrive(connection, seat, now, self._options) for seat in seats)
 
         return await self._write(work)
+
+    async def grow(self, additions: tuple[Addition, ...]) -> tuple[bool, ...]:
+        return await self._write(lambda connection: tuple(results.grow(connection, one) for one in additions))
 
     async def forget(self, ids: Sequence[str]) -> None:
         await self._write(lambda connection: results.forget(connection, ids))
@@ -77,6 +82,9 @@ class SqlBlockingBackend:
             return tuple(results.store(connection, record, now, self._options) for record in records)
 
         return self._database.write(work)
+
+    def grow(self, additions: tuple[Addition, ...]) -> tuple[bool, ...]:
+        return self._database.write(lambda connection: tuple(results.grow(connection, one) for one in additions))
 
     def forget(self, ids: Sequence[str]) -> None:
         self._database.write(lambda connection: results.forget(connection, ids))

@@ -19,7 +19,7 @@ class Dialect:
 SQLITE = Dialect(
     "sqlite",
     (3, 35, 0),
-    ("0001.sql", "0002.sql", "0003.sql", "0004.sql", "0005.sql", "0006.sql", "0007.sql", "0008.sql"),
+    ("0001.sql", "0002.sql", "0003.sql", "0004.sql", "0005.sql", "0006.sql", "0007.sql", "0008.sql", "0009.sql"),
 )
 """3.35 (March 2021) brought RETURNING."""
 

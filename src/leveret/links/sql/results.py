@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from leveret.links.sql.connection import Connection
-from leveret.model.message import TaskId
+from leveret.model.message import Addition, TaskId
 from leveret.model.options import DriverOptions
-from leveret.model.settlement import Joined, Record, Seat
+from leveret.model.settlement import ADDED, Joined, Record, Seat
 
 
 def row_of(record: Record, now: float, options: DriverOptions) -> tuple[Any, ...]:
@@ -73,10 +73,46 @@ def arrive(connection: Connection, seat: Seat, now: float, options: DriverOption
     expires = None if options.result_expires is None else now + options.result_expires
     if seat.failed:
         connection.execute("close_join", (expires, seat.join))
-    elif connection.execute("take_seat", (seat.join, seat.index, seat.value)).rowcount == 1:
-        connection.execute("count_seat", (expires, seat.join))
+    else:
+        place = _place(connection, seat.join, seat.id, seat.index)
+        if place is None and not _is_over(connection, seat.join):
+            place = _widen(connection, seat.join, seat.id)
+        if place is not None and connection.execute("take_seat", (seat.join, place, seat.value)).rowcount == 1:
+            connection.execute("count_seat", (expires, seat.join))
     size, taken, closed = connection.execute("find_join", (seat.join,)).fetchone()
     if closed or taken < size:
         return Joined(join=seat.join, complete=False)
     values = connection.execute("read_seats", (seat.join,)).fetchall()
     return Joined(join=seat.join, complete=True, values=tuple(value for (value,) in values))
+
+
+def grow(connection: Connection, addition: Addition) -> bool:
+    """`ports.backend.GrowsJoins`."""
+    join = addition.join
+    connection.execute("open_join", (join, addition.size))
+    _, _, closed = connection.execute("find_join", (join,)).fetchone()
+    if closed or _place(connection, join, addition.member, ADDED) is not None:
+        return True
+    own = _place(connection, join, addition.by, addition.by_index)
+    if _is_over(connection, join) or connection.execute("seat_taken", (join, own)).fetchone() is not None:
+        return False
+    _widen(connection, join, addition.member)
+    return True
+
+
+def _place(connection: Connection, join: str, member: str, index: int) -> int | None:
+    """Where the value of a member stands; None: of one that was added nobody has been told."""
+    if index != ADDED:
+        return index
+    row = connection.execute("find_member", (join, member)).fetchone()
+    return None if row is None else ADDED + int(row[0])
+
+
+def _widen(connection: Connection, join: str, member: str) -> int:
+    connection.execute("widen_join", (join,))
+    return ADDED + int(connection.execute("add_member", (join, member)).fetchone()[0])
+
+
+def _is_over(connection: Connection, join: str) -> bool:
+    size, taken, closed = connection.execute("find_join", (join,)).fetchone()
+    return bool(closed or taken >= size)

@@ -1,7 +1,9 @@
 """Error callbacks of Celery's new style, `(request, exc, traceback)`: what they are told, as data and back.
 
 Celery calls them in the worker that failed. Here they are tasks like others, sent once: a failure that is settled twice
-(a crash between) does not call them twice.
+(a crash between) does not call them twice. A Celery worker must not get one of these: so they wait where only ours look
+(`Following`). Calling them in the failing process, as Celery does, was rejected: they would run outside of any slot,
+limit and retry, and once more with each settlement that is repeated; and what convicts a killer has no slot at all.
 """
 
 from collections.abc import Mapping

@@ -47,18 +47,23 @@ def raised(id: str, error: ErrorInfo) -> str:
 
 def shaped(codec: Codec, shape: bytes, parts: Sequence[Part]) -> list[Any]:
     """The values that a body gets, in the header's order. `shape` is what Celery's client stores of a header that has
-    groups at the ends of chains, whose values then are lists: `{"result": [[id, parent], members or None]}`."""
+    groups at the ends of chains, whose values then are lists: `{"result": [[id, parent], members or None]}`. It knows
+    nothing of members that were added since: they come last."""
     flat = [part.value for part in parts]
     if not shape:
         return flat
     values = {part.id: part.value for part in parts}
+    left = dict(values)
 
     def nested(node: Any) -> Any:
         (name, _), members = node
-        return values[name] if members is None else [nested(member) for member in members]
+        if members is not None:
+            return [nested(member) for member in members]
+        left.pop(name, None)
+        return values[name]
 
     try:
         found = nested(codec.result_serializer.loads(codec.unpack_result(shape))["result"])
     except KeyError:  # of members that are none of these
         return flat
-    return found if isinstance(found, list) else flat
+    return [*found, *left.values()] if isinstance(found, list) else flat

@@ -244,6 +244,9 @@ def _members_of(
             # Celery's rule: a callback of a group hangs on its first member, without its value.
             unfed = [msgspec.structs.replace(one, immutable=True) for one in read_specs(callbacks)]
             placed = hang(placed, {"link": unfed})
+        if kind(placed) is None:
+            yield with_lead(placed, *given)
+            continue
         if seat and ends_in_group(placed):
             placed = _as_one(placed)
         yield from start(placed, *given, how=how)

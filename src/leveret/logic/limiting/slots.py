@@ -9,6 +9,9 @@ ASKS_PER_SECOND = 50
 """Of a line so long that `MOST_SECONDS` would mean more: its end asks more seldom."""
 UNKNOWN_MEAN = 1.0
 """Seconds of a run, until one has ended."""
+UNKNOWN_MOST_SECONDS = 0.5
+"""Until then nobody is told more than this (or what a long line asks for): a guess that is a hundred times too long
+must not hold up the first short runs of a key."""
 WEIGHT = 0.2
 """Of the last run in the mean."""
 LOOK_SECONDS = 0.5
@@ -32,7 +35,8 @@ def ask_slot(bound: SlotBound, state: SlotState, standing: Standing, held: int, 
     if standing.ahead == 0:
         return Full(now + min(soon, MOST_SECONDS))
     half = max(LEAST_SECONDS, turn * (standing.ahead + 1) / 2)
-    return Full(now + min(half, max(MOST_SECONDS, standing.ahead / ASKS_PER_SECOND)))
+    most = MOST_SECONDS if state.mean else UNKNOWN_MOST_SECONDS
+    return Full(now + min(half, max(most, standing.ahead / ASKS_PER_SECOND)))
 
 
 def may_look(state: SlotState, now: float) -> bool:

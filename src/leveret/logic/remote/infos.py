@@ -5,8 +5,16 @@ from typing import Any
 
 from msgspec import Struct
 
+from leveret.errors import DecodeError
+from leveret.logic.codec import Codec
 from leveret.logic.remote.plain import plain
-from leveret.model.message import Message
+from leveret.logic.wire.protocol import to_iso
+from leveret.logic.wire.reprs import safe_repr
+from leveret.model.delivery import Encoded, Whereabouts
+from leveret.model.message import Message, TaskId
+
+TIMER_PRIORITY = 6
+"""What Celery's workers give an entry of their timer that is a task."""
 
 
 class Facts(Struct, frozen=True, kw_only=True):
@@ -25,8 +33,8 @@ def info(message: Message, facts: Facts, *, safe: bool = False) -> Mapping[str, 
     return {
         "id": message.id,
         "name": message.shadow or message.task,
-        "args": repr(tuple(args)) if safe else plain(args),
-        "kwargs": repr(kwargs) if safe else plain(kwargs),
+        "args": _said(message.argsrepr, tuple(args)) if safe else plain(args),
+        "kwargs": _said(message.kwargsrepr, kwargs) if safe else plain(kwargs),
         "type": message.task,
         "hostname": facts.hostname,
         "time_start": facts.time_start,
@@ -39,3 +47,25 @@ def info(message: Message, facts: Facts, *, safe: bool = False) -> Mapping[str, 
         },
         "worker_pid": facts.worker_pid,
     }
+
+
+def _said(given: str | None, value: Any) -> str:
+    return safe_repr(value) if given is None else given
+
+
+def scheduled(where: Whereabouts, codec: Codec, hostname: str) -> Mapping[str, Any]:
+    """Celery's description of a task that waits for its time (`celery/worker/control.py:scheduled`). What `codec` may
+    not read (pickle) is told without its arguments."""
+    encoded = where.encoded or Encoded({}, b"")
+    try:
+        message = codec.decode(encoded, where.queue)
+    except DecodeError as error:
+        headers = encoded.headers
+        message = Message(
+            id=TaskId(str(headers.get("id", ""))),
+            task=str(headers.get("task", "?")),
+            args=(f"<{len(encoded.body)} bytes: {error}>",),
+            queue=where.queue,
+        )
+    eta = None if where.due is None else to_iso(where.due, "eta")
+    return {"eta": eta, "priority": TIMER_PRIORITY, "request": info(message, Facts(hostname=hostname))}

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from leveret.logic.results import safe_repr
 from leveret.logic.wire.protocol import to_iso
+from leveret.logic.wire.reprs import safe_repr, short_repr
 from leveret.model.message import Message
 from leveret.model.outcome import Cancelled, ErrorInfo, Failed, Finished, Rejected, Retried, Succeeded
 from leveret.model.telling.event import (
@@ -25,8 +25,6 @@ from leveret.model.telling.event import (
 
 MOST_IN_ONE = 150
 """Task events in one message."""
-REPR_CHARS = 200
-"""Of arguments; a result may have the 1,024 of `safe_repr`."""
 
 _ENCODE = msgspec.json.Encoder().encode
 
@@ -36,42 +34,49 @@ class Ticker:
     and never stands still: so a worker that hears nothing tells the same order as its neighbours."""
 
     def __init__(self) -> None:
-        self._last = 0
+        self.last = 0
 
     def tick(self, now: float) -> int:
         """The next one; the number behind it is not given to anybody else."""
-        last, moment = self._last + 2, int(now * 1000)
-        self._last = moment = moment if moment > last else last
+        last, moment = self.last + 2, int(now * 1000)
+        self.last = moment = moment if moment > last else last
         return moment
 
 
 class EventWriter:
     """Makes the events of one process. `utcoffset` is in hours west of UTC.
 
-    `received`, `begun` and `ended` are called for every task: each costs a microsecond or less.
+    `received` and `run` are called for every task: each costs a microsecond or less.
     """
 
     def __init__(self, hostname: str, pid: int, utcoffset: int) -> None:
         self.hostname, self.pid, self.utcoffset = hostname, pid, utcoffset
-        self.tick = Ticker().tick
+        self.ticker = Ticker()
+        self.tick = self.ticker.tick
 
     def sent(self, message: Message, now: float) -> TaskSent:
         return TaskSent(
             self.hostname, self.utcoffset, self.pid, self.tick(now), now, message.id,
             message.root_id or message.id, message.parent_id, message.shadow or message.task,
-            _short(message.args), _short(message.kwargs), message.attempt,
+            _args(message), _kwargs(message), message.attempt,
             _iso(message.not_before), _iso(message.expires),
             message.queue, message.exchange, message.routing_key or message.queue,
         )  # fmt: skip
 
-    def received(self, message: Message, now: float) -> TaskReceived:
-        uuid, kwargs, not_before, expires = message.id, message.kwargs, message.not_before, message.expires
-        return TaskReceived(
-            self.hostname, self.utcoffset, self.pid, self.tick(now), now, uuid,
-            message.shadow or message.task, _short(message.args), _short(kwargs) if kwargs else "{}",
-            message.root_id or uuid, message.parent_id, message.attempt,
-            None if not_before is None else _iso(not_before), None if expires is None else _iso(expires),
-        )  # fmt: skip
+    def received(self, messages: Iterable[Message], now: float) -> list[TaskEvent]:
+        hostname, west, pid, clock = self.hostname, self.utcoffset, self.pid, self.tick(now)
+        events: list[TaskEvent] = []
+        for message in messages:
+            uuid, not_before, expires = message.id, message.not_before, message.expires
+            events.append(TaskReceived(
+                hostname, west, pid, clock, now, uuid,
+                message.shadow or message.task, _args(message), _kwargs(message),
+                message.root_id or uuid, message.parent_id, message.attempt,
+                None if not_before is None else _iso(not_before), None if expires is None else _iso(expires),
+            ))  # fmt: skip
+            clock += 2
+        self.ticker.last = clock
+        return events
 
     def started(self, message: Message, at: float) -> TaskStarted:
         return TaskStarted(self.hostname, self.utcoffset, self.pid, self.tick(at), at, message.id)
@@ -80,7 +85,10 @@ class EventWriter:
         """Add what one run tells: that it started, unless that is told (`begun`), and how it ended. Nothing for what
         Celery has no word for: a snooze, a replacement, a task that asked to be ignored."""
         hostname, west, pid, uuid, started = self.hostname, self.utcoffset, self.pid, message.id, finished.started
-        clock, runtime, outcome = self.tick(started), finished.runtime, finished.outcome
+        runtime, outcome = finished.runtime, finished.outcome
+        # `tick`, without the call.
+        clock, last = int(started * 1000), self.ticker.last + 2
+        self.ticker.last = clock = clock if clock > last else last
         if not begun:
             out.append(TaskStarted(hostname, west, pid, clock, started, uuid))
         if type(outcome) is Succeeded:
@@ -95,8 +103,8 @@ class EventWriter:
                 out.append(TaskRetried(*head, shown(error) if error else "", error.traceback if error else ""))
             case Rejected(_, requeue):
                 out.append(TaskRejected(*head, requeue))
-            case Cancelled():
-                out.append(TaskRevoked(*head, True, None, False))
+            case Cancelled(_, signum):
+                out.append(TaskRevoked(*head, signum is not None, signum, False))
             case _:
                 pass
 
@@ -138,9 +146,14 @@ def key_of(event: Event) -> str:
     return str(type(event).__struct_config__.tag).replace("-", ".")
 
 
-def _short(value: object) -> str:
-    text = safe_repr(value)
-    return text if len(text) <= REPR_CHARS else text[: REPR_CHARS - 3] + "..."
+def _args(message: Message) -> str:
+    given = message.argsrepr
+    return short_repr(message.args) if given is None else given
+
+
+def _kwargs(message: Message) -> str:
+    given, kwargs = message.kwargsrepr, message.kwargs
+    return given if given is not None else short_repr(kwargs) if kwargs else "{}"
 
 
 def _iso(moment: float | None) -> str | None:

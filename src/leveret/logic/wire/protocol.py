@@ -14,9 +14,12 @@ from leveret.model.signature import SignatureSpec
 
 OUR_HEADER = "leveret"
 
+MOST_SHOWN = 1_024
+"""Characters of `argsrepr` and `kwargsrepr`, as Celery cuts them."""
+
 _DROPPED = frozenset(
     # Facts about the sender or an earlier delivery: they must not travel on with a retry.
-    ("lang", "argsrepr", "kwargsrepr", "meth", "utc", "redelivered", "compression", "task", "id", "taskset")
+    ("lang", "meth", "utc", "redelivered", "compression", "task", "id", "taskset")
 )
 _DROPPED_PREFIXES = ("x-death", "x-first-death", "x-last-death", "x-delivery-count", "x-acquired-count")
 
@@ -90,6 +93,16 @@ def _text(header: str, field: str) -> _Reader:
     return read
 
 
+def _shown(name: str) -> _Reader:
+    """Losing it is no reason to lose the message."""
+
+    def read(fields: dict[str, Any], value: Any) -> None:
+        if type(value) is str:
+            fields[name] = value[:MOST_SHOWN]
+
+    return read
+
+
 def _whole(header: str, field: str) -> _Reader:
     def read(fields: dict[str, Any], value: Any) -> None:
         if type(value) is not int or not 0 <= value < 2**31:
@@ -150,6 +163,8 @@ _READERS: Mapping[str, _Reader] = {
     "group_index": _whole("group_index", "group_index"),
     "shadow": _text("shadow", "shadow"),
     "origin": _text("origin", "origin"),
+    "argsrepr": _shown("argsrepr"),
+    "kwargsrepr": _shown("kwargsrepr"),
     "replaced_task_nesting": _whole("replaced_task_nesting", "replaced_task_nesting"),
     "stamped_headers": _read_stamped_headers,
     "stamps": _read_stamps,

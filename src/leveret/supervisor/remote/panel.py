@@ -1,5 +1,6 @@
 """What a node answers to each command, in Celery's words (`celery/worker/control.py`)."""
 
+import asyncio
 import mmap
 import os
 from collections import Counter
@@ -9,7 +10,7 @@ from typing import Any
 
 from leveret.logic.remote.commands import INSPECT, KNOWN
 from leveret.ports.clock import Clock
-from leveret.supervisor.remote.crew import Crew
+from leveret.supervisor.remote.crew import ANSWER_SECONDS, Crew
 from leveret.supervisor.remote.revoking import Revoking
 from leveret.supervisor.remote.turning import Turning
 
@@ -37,6 +38,12 @@ class NodeFacts:
     timeouts: tuple[float, float] = (0, 0)
     """Soft and hard."""
     pool_restarts: bool = False
+    scheduled: Callable[[tuple[str, ...]], Awaitable[Any]] = field(default=lambda queues: _nothing())
+    """What the broker holds for these queues until later."""
+
+
+async def _nothing() -> Any:
+    return []
 
 
 class Unknown(KeyError):
@@ -113,7 +120,9 @@ class Panel:
         return [one for _, told in await self._crew.ask_all("reserved") for one in told]
 
     async def _scheduled(self, **_: Any) -> Any:
-        return []
+        """Celery's workers hold them; here the broker does, for all nodes that consume the queue."""
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return await self._facts.scheduled(tuple(self._crew.queues))
 
     async def _revoked(self, **_: Any) -> Any:
         return await self._revoking.ids()

@@ -9,6 +9,7 @@ from typing import Any
 
 from leveret.errors import BrokerError
 from leveret.logic.remote import marks
+from leveret.logic.remote.signums import signal_number
 from leveret.supervisor.remote.crew import Crew
 
 log = logging.getLogger("leveret.supervisor")
@@ -75,6 +76,8 @@ class Revoking:
 
     async def _end(self, told: tuple[str, ...], *, terminate: bool, signal: str | None) -> list[str]:
         """Answers the ids of what was running and is stopped."""
+        # Before anything is written: a signal nobody knows is a slip.
+        signum = signal_number(signal or "SIGTERM")
         try:
             await self._revoke(told)
         except BrokerError as error:
@@ -84,6 +87,6 @@ class Revoking:
         self._crew.steer(revoked=tuple(dict.fromkeys((*known, *told)))[-MOST_TOLD:])
         if not terminate:
             return []
-        asked = {"marks": list(told), "signal": signal or "SIGTERM"}
+        asked = {"marks": list(told), "signal": signum}
         answers = await self._crew.ask_all("terminate", asked)
         return [name for _, names in answers for name in names]

@@ -5,7 +5,6 @@ import os
 from collections import Counter
 from collections.abc import Mapping
 
-from leveret.errors import LeveretError
 from leveret.ports.admin import Admin
 from leveret.ports.clock import Clock
 from leveret.ports.leases import Leases
@@ -13,9 +12,8 @@ from leveret.supervisor.telling import exposition
 from leveret.supervisor.telling.account import Account
 from leveret.supervisor.telling.exposition import family
 from leveret.supervisor.telling.http import Answer
+from leveret.supervisor.telling.queues import look
 
-BROKER_SECONDS = 3.0
-"""How long the broker may take to tell of its queues before the rest is shown without."""
 USER_METRICS = "PROMETHEUS_MULTIPROC_DIR"
 """Where `prometheus_client` keeps the metrics of several processes."""
 
@@ -67,13 +65,10 @@ class Board:
         )
 
     async def _queues(self) -> str:
-        try:
-            async with asyncio.timeout(BROKER_SECONDS):
-                nodes, counts = await self._leases.nodes(), await self._admin.counts()
-        except (LeveretError, OSError, TimeoutError):
+        seen = await look(self._admin, self._leases)
+        if seen is None:
             return _broker_up(0)
-        served = Counter(queue for node in nodes for queue in node.queues)
-        return _broker_up(1) + exposition.queues(counts, served, self._clock.now())
+        return _broker_up(1) + exposition.queues(seen.counts, seen.served, self._clock.now())
 
 
 def _broker_up(value: int) -> str:

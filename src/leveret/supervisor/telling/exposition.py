@@ -1,9 +1,11 @@
 """Prometheus's text format (version 0.0.4), by hand: a supervisor needs no package for it."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from leveret.model.delivery import QueueCounts
 from leveret.model.telling.tally import BUCKETS, TaskTally
+from leveret.supervisor.telling.queues import age, consumers
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -47,7 +49,7 @@ def _histogram(name: str, tally: TaskTally) -> list[str]:
     return lines
 
 
-def queues(counts: Iterable[QueueCounts], served: Mapping[str, int], now: float) -> str:
+def queues(counts: Iterable[QueueCounts], served: Counter[str], now: float) -> str:
     """What waits, for how long, and who consumes it. `served`: live nodes by queue."""
     counts = sorted(counts, key=lambda one: one.queue)
     states = [
@@ -56,7 +58,7 @@ def queues(counts: Iterable[QueueCounts], served: Mapping[str, int], now: float)
         for state, value in (("ready", one.ready), ("delayed", one.delayed), ("claimed", one.claimed))
         if value is not None
     ]
-    ages = [({"queue": one.queue}, _age(one, now)) for one in counts if not one.ready or one.oldest is not None]
+    ages = [({"queue": one.queue}, age(one, now)) for one in counts if not one.ready or one.oldest is not None]
     return (
         family("leveret_queue_messages", "gauge", "Messages in a queue, by state.", states)
         + family("leveret_queue_latency_seconds", "gauge", "Age of the oldest message that is ready; 0: none is.", ages)
@@ -70,17 +72,9 @@ def queues(counts: Iterable[QueueCounts], served: Mapping[str, int], now: float)
             "leveret_queue_consumers",
             "gauge",
             "Who consumes a queue: live nodes, or consumers where the broker counts them.",
-            [({"queue": one.queue}, float(_consumers(one, served))) for one in counts],
+            [({"queue": one.queue}, float(consumers(one, served))) for one in counts],
         )
     )
-
-
-def _age(count: QueueCounts, now: float) -> float:
-    return max(0.0, now - count.oldest) if count.ready and count.oldest is not None else 0.0
-
-
-def _consumers(count: QueueCounts, served: Mapping[str, int]) -> int:
-    return served.get(count.queue, 0) if count.consumers is None else count.consumers
 
 
 def _labels(labels: Labels) -> str:

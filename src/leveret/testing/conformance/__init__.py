@@ -30,10 +30,12 @@ from leveret.testing.conformance.operating import TestCounts, TestDeadLetters, T
 from leveret.testing.conformance.order import TestDelays, TestOrder, TestPriorities
 from leveret.testing.conformance.records import TestJoins, TestKeeping, TestRecords, TestWaiting
 from leveret.testing.conformance.sessions import TestConnections, TestLeases
+from leveret.testing.conformance.settling.adding import TestAddedMembers
 from leveret.testing.conformance.settling.along import TestCommitAndClaim
 from leveret.testing.conformance.settling.commits import TestCommit, TestTheDoor
 
 __all__ = [
+    "TestAddedMembers",
     "TestClaims",
     "TestComingBackToALane",
     "TestCommit",

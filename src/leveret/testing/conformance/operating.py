@@ -113,6 +113,24 @@ class TestTrace:
         assert await rig.admin.trace("nobody", 100) is None
 
     @case(needs=(Capability.COUNTS, Capability.DELAY))
+    async def test_what_is_delayed_is_told_in_the_order_in_which_it_is_due(self, rig: Rig) -> None:
+        dues = {name: rig.later(seconds) for name, seconds in (("third", 30), ("first", 20), ("second", 25))}
+        for name, due in dues.items():
+            await rig.send(name, not_before=due)
+        await rig.send("ready")
+        await rig.send("elsewhere", queue="other", not_before=rig.later(15))
+
+        found = await rig.admin.delayed((QUEUE, "nobody's"), 2)
+
+        assert [one.encoded.headers["id"] for one in found if one.encoded is not None] == ["first", "second"]
+        assert [(one.place, one.queue, one.due) for one in found] == [
+            (Place.DELAYED, QUEUE, dues["first"]),
+            (Place.DELAYED, QUEUE, dues["second"]),
+        ]
+        assert [one.queue for one in await rig.admin.delayed((QUEUE, "other"), 100)] == ["other", *[QUEUE] * 3]
+        assert await rig.admin.delayed((), 100) == ()
+
+    @case(needs=(Capability.COUNTS, Capability.DELAY))
     async def test_a_sample_names_the_tasks_that_wait(self, rig: Rig) -> None:
         await rig.send("a", "b")
         await rig.send("later", not_before=rig.later(100))

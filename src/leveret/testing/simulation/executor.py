@@ -5,12 +5,16 @@ from collections import deque
 from collections.abc import Callable
 
 from leveret.model.delivery import Receipt
-from leveret.model.outcome import Finished
+from leveret.model.outcome import Failed, Finished
 from leveret.ports.executor import Job, Run
 from leveret.testing.faults import Wire
 from leveret.testing.simulation.history import History
 
 KILLER = "killer"
+
+
+class Killed(BaseException):
+    """Raised by a task's function: its process dies there."""
 
 
 class SimExecutor:
@@ -76,6 +80,10 @@ class SimExecutor:
             wire.on_crash()
             return
         finished = self._run(job, slot)
+        if isinstance(finished.outcome, Failed) and finished.outcome.error.type == Killed.__name__:
+            wire.dead = True
+            wire.on_crash()
+            return
         self._history.finished(job, finished)
         del self._active[slot]
         self._free.append(slot)

@@ -1,12 +1,17 @@
 """Joins what hears commands beside a node."""
 
 import platform
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from leveret.config.settings import Settings
+from leveret.logic.codec import Codec, Limits
+from leveret.logic.compression import Compressions, builtin_compressions
+from leveret.logic.remote.infos import scheduled
 from leveret.logic.remote.plain import plain
+from leveret.logic.serializers import JSON, MSGPACK, YAML, Serializers
 from leveret.model.options import WorkerOptions
 from leveret.supervisor.remote.crew import Crew, Supervised
 from leveret.supervisor.remote.listener import Listener, ListenerParts
@@ -14,9 +19,13 @@ from leveret.supervisor.remote.panel import NodeFacts, Panel
 from leveret.supervisor.remote.revoking import Revoking
 from leveret.wiring.clock import SystemClock
 from leveret.wiring.codec import build_codec
-from leveret.wiring.drivers import open_drivers, required_broker_url
+from leveret.wiring.drivers import Drivers, open_drivers, required_broker_url
 from leveret.wiring.parts import find
 from leveret.wiring.remote.steering import Revoker, required_mailbox
+
+HARMLESS = (JSON, MSGPACK, YAML)
+MOST_SCHEDULED = 100
+"""A monitor shows a page of them; the broker may hold millions."""
 
 
 def build_listener(
@@ -41,7 +50,8 @@ def build_listener(
 
         crew = Crew(supervisor, options)
         revoking = Revoking(crew, revoke, None if revocations is None else revocations.all)
-        panel = Panel(crew, node_facts(settings, options), clock, revoking)
+        facts = replace(node_facts(settings, options), scheduled=_scheduled(drivers, settings, options.node.name))
+        panel = Panel(crew, facts, clock, revoking)
         parts = ListenerParts(
             open=lambda: required_mailbox(drivers),
             node=options.node.name,
@@ -52,6 +62,23 @@ def build_listener(
         await Listener(parts, panel).run()
 
     return run
+
+
+def _scheduled(drivers: Drivers, settings: Settings, hostname: str) -> Callable[[tuple[str, ...]], Awaitable[Any]]:
+    """The broker is asked each time: a node keeps nothing that is not due."""
+    admin = drivers.broker.admin()
+    # A supervisor reads data only: nothing that could run code (pickle, a serializer of the app's).
+    codec = Codec(
+        Serializers(HARMLESS),
+        Compressions(builtin_compressions()),
+        Limits(message_bytes=settings.message_max_bytes),
+        accept=frozenset(serializer.name for serializer in HARMLESS),
+    )
+
+    async def ask(queues: tuple[str, ...]) -> Any:
+        return [scheduled(one, codec, hostname) for one in await admin.delayed(queues, MOST_SCHEDULED)]
+
+    return ask
 
 
 def node_facts(settings: Settings, options: WorkerOptions) -> NodeFacts:

@@ -108,7 +108,7 @@ class _Run:
     def _prerun(self) -> around.Waiting:
         if not task_prerun.receivers:
             return []
-        return [one for job in self._job.jobs for one in around.before(job.message, job.definition)]
+        return [one for call in self.all for one in around.before(call.request, self._job.definition)]
 
     def _before_start(self) -> None:
         """A call whose hook raises has failed; the others go on."""
@@ -176,7 +176,8 @@ class _Run:
             if heard:
                 self._waiting += around.after(job.definition, call.request, outcome, raised, runtime)
             CURRENT.reset(token)
-            self._ended.append(Finished(outcome, self._started, runtime, tuple(call.request.children)))
+            children, carried = tuple(call.request.children), call.request.carried
+            self._ended.append(Finished(outcome, self._started, runtime, children, carried))
         return self._waiting
 
     def end(self, slot: int) -> Finished:
@@ -187,7 +188,7 @@ class _Run:
         if self._runner.page is not None:
             self._runner.page.end(slot)
         first = self._ended[0]
-        return FinishedBatch(first.outcome, first.started, first.runtime, first.children, tuple(self._ended))
+        return FinishedBatch(first.outcome, first.started, first.runtime, first.children, each=tuple(self._ended))
 
     def _outcome(self, job: Job, call: Call) -> tuple[Outcome, BaseException | None]:
         error = call.error

@@ -12,6 +12,7 @@ from typing import Final
 
 from leveret.errors import SoftTimeLimitExceeded, Terminated
 from leveret.logic.remote.marks import of_message
+from leveret.logic.remote.signums import signal_number
 from leveret.model.delivery import Receipt
 from leveret.model.outcome import Cancelled
 from leveret.ports.executor import Executor, Job
@@ -23,7 +24,7 @@ log = logging.getLogger("leveret.worker")
 COROUTINE_SECONDS: Final = 5.0
 THREAD_SECONDS: Final = 1.0
 """How long a job may take to end after it was asked to."""
-_SOFT: Final = frozenset({"USR1", "10"})
+_SOFT: Final = signal_number("USR1")
 """As in Celery: SIGUSR1 is a soft time limit."""
 
 
@@ -33,25 +34,25 @@ class Terminations:
     def __init__(self, dispatcher: Dispatcher, executor: Executor) -> None:
         self._dispatcher, self._executor = dispatcher, executor
 
-    def end(self, marks: Collection[str], signal: str) -> list[str]:
+    def end(self, marks: Collection[str], signum: int) -> list[str]:
         """Answers the ids of what was running."""
         wanted = frozenset(marks)
         # What has ended by now is not to be struck: its outcome comes first.
         self._dispatcher.drain()
         hit = [one for one in self._dispatcher.running() if not wanted.isdisjoint(of_message(one[0].message))]
         for job, since in hit:
-            log.warning("Terminating %s[%s] (%s)", job.message.task, job.message.id, signal)
-            if str(signal).upper().removeprefix("SIG") in _SOFT:
+            log.warning("Terminating %s[%s] (signal %d)", job.message.task, job.message.id, signum)
+            if signum == _SOFT:
                 self._executor.interrupt(job.receipt, SoftTimeLimitExceeded)
             else:
-                self._strike(job, since)
+                self._strike(job, since, signum)
         return [job.message.id for job, _ in hit]
 
-    def _strike(self, job: Job, since: float) -> None:
+    def _strike(self, job: Job, since: float, signum: int) -> None:
         terminated = self._dispatcher.limits.terminated
         if job.receipt in terminated:
             return
-        terminated.add(job.receipt)
+        terminated[job.receipt] = signum
         if job.definition.is_async:
             asked = self._executor.interrupt(job.receipt, asyncio.CancelledError)
             patience = COROUTINE_SECONDS
@@ -68,7 +69,9 @@ class Terminations:
         for job, since in self._dispatcher.running():
             if job.receipt == receipt:
                 self._expel(job, since)
-        self._dispatcher.limits.terminated.discard(receipt)
+        self._dispatcher.limits.terminated.pop(receipt, None)
 
     def _expel(self, job: Job, since: float) -> None:
-        self._dispatcher.expel(job, since, Cancelled(TERMINATED), TERMINATED)
+        self._dispatcher.expel(
+            job, since, Cancelled(TERMINATED, self._dispatcher.limits.terminated.get(job.receipt)), TERMINATED
+        )

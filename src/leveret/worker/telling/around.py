@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Coroutine
 from inspect import isawaitable
 from typing import Any
 
-from leveret.model.message import Message
 from leveret.model.outcome import Cancelled, Failed, Ignored, Outcome, Rejected, Retried, Succeeded
 from leveret.model.request import Request
 from leveret.model.state import FAILURE, IGNORED, REJECTED, RETRY, REVOKED, SUCCESS
@@ -30,11 +29,11 @@ STATES: dict[type[Any], str] = {
 }
 
 
-def before(message: Message, definition: TaskDefinition) -> Waiting:
-    task = definition.task
-    return _sent(
-        task_prerun, task, {"task_id": message.id, "task": task, "args": message.args, "kwargs": message.kwargs}
-    )
+def before(request: Request, definition: TaskDefinition) -> Waiting:
+    """`request` is not among Celery's arguments: calls of a batch task have one each, and `task.request` is one."""
+    task, message = definition.task, request.message
+    call = {"task_id": message.id, "task": task, "args": message.args, "kwargs": message.kwargs}
+    return _sent(task_prerun, task, {**call, "request": request})
 
 
 def end_is_heard() -> bool:

@@ -55,8 +55,7 @@ class Emitter:
     # What is told
 
     def received(self, jobs: Iterable[Job]) -> None:
-        now, received = self._clock.now(), self._writer.received
-        self._add([received(job.message, now) for job in jobs])
+        self._add(self._writer.received([job.message for job in jobs], self._clock.now()))
 
     def ended(self, job: Job, finished: Finished) -> None:
         """One run; that it began is told now, unless it has been."""
@@ -80,11 +79,11 @@ class Emitter:
         if record is not None and record.state == REVOKED:
             expired = message.expires is not None and now >= message.expires
             # What it was is told first, which Celery does not: a monitor that shows a task should know its name.
-            self._add([self._writer.received(message, now), self._writer.revoked(message, now, expired=expired)])
+            self._add([*self._writer.received((message,), now), self._writer.revoked(message, now, expired=expired)])
         elif settlement.verdict is Verdict.REJECT and (record is None or record.state != FAILURE):
             self._add([self._writer.rejected(message.id, now)])
         elif settlement.verdict is Verdict.REJECT:
-            self._add([self._writer.received(message, now), self._writer.lost(message, settlement.reason, now)])
+            self._add([*self._writer.received((message,), now), self._writer.lost(message, settlement.reason, now)])
 
     def _add(self, events: list[TaskEvent]) -> None:
         room = MOST_KEPT - len(self._events)

@@ -11,7 +11,15 @@ from leveret.model.request import Request
 from leveret.model.settlement import Settlement
 from leveret.model.state import REVOKED
 from leveret.model.task import TaskDefinition
-from leveret.signals import Signal, task_failure, task_received, task_rejected, task_revoked, task_unknown
+from leveret.signals import (
+    Signal,
+    task_failure,
+    task_internal_error,
+    task_received,
+    task_rejected,
+    task_revoked,
+    task_unknown,
+)
 
 log = logging.getLogger("leveret.worker")
 
@@ -66,6 +74,30 @@ class Speaker:
         elif definition is None and task_unknown.receivers:
             error = KeyError(message.task)
             self.say(task_unknown, self.consumer, message=message, exc=error, name=message.task, id=message.id)
+
+    def revoked(self, message: Message, definition: TaskDefinition, signum: int | None) -> None:
+        """A run ended as revoked: by `signum` from outside, or by itself."""
+        if task_revoked.receivers:
+            request = Request(message, hostname=self._hostname)
+            terminated = signum is not None
+            self.say(
+                task_revoked, definition.task, request=request, terminated=terminated, signum=signum, expired=False
+            )
+
+    def broke(self, message: Message, definition: TaskDefinition, error: BaseException, einfo: Any) -> None:
+        """What follows from a run could not be made: an error of ours, or of what the task handed us."""
+        if task_internal_error.receivers:
+            self.say(
+                task_internal_error,
+                definition.task,
+                task_id=message.id,
+                args=message.args,
+                kwargs=message.kwargs,
+                request=Request(message, hostname=self._hostname),
+                exception=error,
+                traceback=error.__traceback__,
+                einfo=einfo,
+            )
 
     def unread(self, message: Any, error: Exception) -> None:
         self.say(task_rejected, self.consumer, message=message, exc=error)

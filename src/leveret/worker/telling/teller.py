@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from leveret.errors import DecodeError, TimeLimitExceeded
 from leveret.model.delivery import Encoded
 from leveret.model.message import Message
-from leveret.model.outcome import Failed, Finished
+from leveret.model.outcome import Cancelled, Failed, Finished
 from leveret.model.settlement import Settlement
 from leveret.model.task import TaskDefinition
 from leveret.ports.executor import Job
@@ -46,6 +46,12 @@ class Teller:
             self.emitter.ended(job, finished)
         if self.counter.on:
             self.counter.ended(job.message.task, finished)
+        if type(finished.outcome) is Cancelled:
+            self.speaker.revoked(job.message, job.definition, finished.outcome.signum)
+
+    def broke(self, job: Job, error: Exception) -> None:
+        """What follows from a run could not be made."""
+        self.speaker.broke(job.message, job.definition, error, ExceptionInfo(error, repr(error)))
 
     def skipped(self, message: Message, settlement: Settlement, definition: TaskDefinition | None, now: float) -> None:
         """A delivery ended without a run."""

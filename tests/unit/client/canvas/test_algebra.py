@@ -103,3 +103,11 @@ def test_map_and_starmap_are_celerys_signatures(tasks: Any) -> None:
     assert isinstance(made, xmap)
     assert (made.task, made.immutable, made.kwargs["it"]) == ("celery.map", True, [1, 2])
     assert made.kwargs["task"]["task"] == "add"
+
+
+def test_a_signature_reads_as_its_call_and_is_its_own_json(a: Any) -> None:
+    sig = a(1, y=2)
+
+    assert sig.reprcall(7, z=3) == "add(7, 1, y=2, z=3)"
+    assert repr(sig) == sig.reprcall()
+    assert sig.__json__() == dict(sig)

@@ -283,6 +283,17 @@ def test_a_broker_that_blocks_before_it_confirms_is_named(server: Server, sender
         sender.publish([letter()], SOON)
 
 
+def test_an_alarm_that_has_just_ended_is_named_too(server: Server, sender: Sender) -> None:
+    def sound_and_end(link: Link, found: Published) -> None:
+        link.say(Conn.Blocked("low on disk"))
+        link.say(Conn.Unblocked())
+
+    server.on_publish = sound_and_end
+
+    with pytest.raises(PublishUnknown, match="took no messages: low on disk"):
+        sender.publish([letter()], SOON)
+
+
 # Threads
 
 

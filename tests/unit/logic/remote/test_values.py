@@ -3,11 +3,16 @@
 import pytest
 
 from leveret.errors import ImproperlyConfigured
+from leveret.logic.codec import Codec, Limits
+from leveret.logic.compression import Compressions
 from leveret.logic.remote import marks
 from leveret.logic.remote.commands import BUILT_IN, KNOWN
+from leveret.logic.remote.infos import scheduled
 from leveret.logic.remote.matching import is_for
 from leveret.logic.remote.plain import plain
 from leveret.logic.remote.queues import queue_as_dict
+from leveret.logic.serializers import JSON, PICKLE, Serializers
+from leveret.model.delivery import Encoded, Place, Whereabouts
 from leveret.model.limiting.pace import per_second
 from leveret.model.message import Message, TaskId
 from leveret.model.queue import Exchange, Queue, binding
@@ -119,3 +124,24 @@ def test_an_app_adds_commands_but_replaces_none() -> None:
             custom.control_command(signatur="x")(twice)
     finally:
         custom.forget("twice")
+
+
+@pytest.mark.parametrize(
+    ("encoded", "args"),
+    [
+        (Encoded({"id": "a", "task": "t"}, b"[[1, 2], {}, {}]"), [1, 2]),
+        (Encoded({"id": "a", "task": "t"}, PICKLE.dumps(([1], {}, {})), PICKLE.content_type, "binary"), "pickle"),
+        (Encoded({"id": "a", "task": "t"}, b"not json"), "8 bytes"),
+    ],
+)
+def test_what_is_scheduled_is_told_and_nothing_is_read_that_could_run_code(encoded: Encoded, args: object) -> None:
+    codec = Codec(Serializers((JSON, PICKLE)), Compressions(()), Limits(), accept=frozenset({"json"}))
+    where = Whereabouts(place=Place.DELAYED, queue="q", due=0.5, encoded=encoded)
+
+    told = scheduled(where, codec, "w@x")
+
+    assert (told["eta"], told["priority"]) == ("1970-01-01T00:00:00.500000+00:00", 6)
+    request = told["request"]
+    assert (request["id"], request["name"], request["hostname"], request["time_start"]) == ("a", "t", "w@x", None)
+    assert request["delivery_info"]["routing_key"] == "q"
+    assert request["args"] == args or (isinstance(args, str) and args in request["args"][0])

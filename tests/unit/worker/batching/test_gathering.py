@@ -229,7 +229,7 @@ def test_terminating_one_call_leaves_the_others_alone():
     async def scenario(worker):
         ids = [await rig.send("batch", n) for n in range(4)]
         await rig.until(lambda: len(worker._dispatcher.running()) == 4)
-        assert await worker.respondent.answer("terminate", {"marks": [ids[1]], "signal": "TERM"}, None) == [ids[1]]
+        assert await worker.respondent.answer("terminate", {"marks": [ids[1]], "signal": 15}, None) == [ids[1]]
         release.set()
         # Where there is a store, what was revoked is in it before, and stands.
         assert [(await rig.result(id)).status for id in ids] == ["SUCCESS"] * 4

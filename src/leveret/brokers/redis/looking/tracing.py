@@ -13,6 +13,8 @@ from leveret.model.node import Session
 
 _READ_SESSION: Callable[[bytes], Session] = msgspec.json.Decoder(Session).decode
 STEP = 500
+MOST_DELAYED = 20_000
+"""How many delayed messages are looked through for those of some queues."""
 
 
 def trace(names: Names, id: str, depth: int) -> Verb[Whereabouts | None]:
@@ -103,6 +105,30 @@ def sample(names: Names, limit: int) -> Verb[tuple[tuple[str, str], ...]]:
     flat = good(answers[0])[1]
     for member, raw in zip(flat[::2], flat[1::2], strict=True):
         found.append((queue_of(read_field(SessionId(""), member).list), _task(raw)))
+    return tuple(found)
+
+
+def delayed(names: Names, queues: frozenset[str], limit: int) -> Verb[tuple[Whereabouts, ...]]:
+    """In the order in which they are due. Bounded: a million of other queues may be due earlier."""
+    found: list[Whereabouts] = []
+    for start in range(0, MOST_DELAYED, STEP):
+        answers = yield [("ZRANGE", names.key("leveret:delayed"), start, start + STEP - 1)]
+        members = good(answers[0])
+        wanted = [(one, queue) for one in members if (queue := queue_of(read_field(SessionId(""), one).list)) in queues]
+        wanted = wanted[: limit - len(found)]
+        if wanted:
+            fields = [member for member, _ in wanted]
+            answers = yield [
+                ("HMGET", names.key("leveret:delayed:messages"), *fields),
+                *(("ZSCORE", names.key("leveret:delayed"), field) for field in fields),
+            ]
+            raws, *scores = map(good, answers)
+            for (_, queue), raw, due in zip(wanted, raws, scores, strict=True):
+                # Promoted meanwhile, it is delayed no more.
+                if raw is not None and due is not None:
+                    found.append(_whereabouts(names, Place.DELAYED, queue, raw, due=float(due)))
+        if len(found) >= limit or len(members) < STEP:
+            break
     return tuple(found)
 
 

@@ -13,10 +13,9 @@ from leveret.links.amqp.protocol.errors import ChannelClosed, ConnectionLost
 from leveret.links.amqp.protocol.events import Delivered
 from leveret.links.amqp.protocol.properties import read_properties
 from leveret.links.amqp.publisher import follow
+from leveret.links.hearing import Heard
 from leveret.model.telling.event import JSON_TYPE, EventNames, Parcel
 
-MOST_KEPT = 10_000
-"""Messages a watcher may leave unheard; then the oldest are dropped."""
 AGAIN_SECONDS = 0.5
 
 
@@ -75,8 +74,7 @@ class AmqpFeed(Unconfirmed):
 
     def __init__(self, failover: Failover, names: EventNames, queue: str, key: str) -> None:
         self._failover, self._names, self._queue, self._key = failover, names, queue, key
-        self._heard: list[Parcel] = []
-        self._news = asyncio.Event()
+        self._heard = Heard()
         self.number, self.error = 0, None
 
     async def open(self) -> None:
@@ -87,25 +85,22 @@ class AmqpFeed(Unconfirmed):
         await self.connection.call(self.number, methods.Basic.Consume(queue=self._queue, no_ack=True))
 
     def delivered(self, message: Delivered) -> None:
-        self._heard.append(opened(message))
-        del self._heard[:-MOST_KEPT]
-        self._news.set()
+        self._heard.add((opened(message),))
 
     def cancelled(self, consumer: str) -> None:
         self.connection.fail(ConnectionLost("the queue for events was deleted"))
 
     def lost(self, error: Exception) -> None:
         self.error = error
-        self._news.set()
+        self._heard.news.set()
 
     async def receive(self) -> tuple[Parcel, ...]:
         while not self._heard:
             if self.error is not None:
                 await self._again()
-            await self._news.wait()
-            self._news.clear()
-        heard, self._heard = tuple(self._heard), []
-        return heard
+            await self._heard.news.wait()
+            self._heard.news.clear()
+        return self._heard.take()
 
     async def _again(self) -> None:
         while self.error is not None:

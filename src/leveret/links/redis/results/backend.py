@@ -10,7 +10,7 @@ from leveret.links.redis.results.verbs import Verbs
 from leveret.links.redis.results.waiting import of_server, wait
 from leveret.links.redis.results.watch import Watch
 from leveret.links.redis.rights import Channels
-from leveret.model.message import Header
+from leveret.model.message import Addition, Header
 from leveret.model.options import DriverOptions
 from leveret.model.settlement import Joined, Record, Seat
 from leveret.ports.clock import Clock
@@ -29,8 +29,8 @@ class Store:
 
 
 class RedisBackend:
-    """`ports.backend.Backend`, `ClosesJoins` and `SharedJoins`: one connection, which belongs to the loop that awaits
-    it. It never blocks, so it is the same for a worker's loop and for others."""
+    """`ports.backend.Backend`, `ClosesJoins`, `SharedJoins` and `GrowsJoins`: one connection, which belongs to the loop
+    that awaits it. It never blocks, so it is the same for a worker's loop and for others."""
 
     closes_joins = shares_joins = True
 
@@ -54,6 +54,9 @@ class RedisBackend:
     async def arrive(self, seats: tuple[Seat, ...]) -> tuple[Joined, ...]:
         return await self._hubs.own().perform(self._verbs.arrive(seats)) if seats else ()
 
+    async def grow(self, additions: tuple[Addition, ...]) -> tuple[bool, ...]:
+        return await self._hubs.own().perform(self._verbs.grow(additions)) if additions else ()
+
     async def opened(self, joins: tuple[Header, ...]) -> None:
         if joins:
             await self._hubs.own().perform(self._verbs.opened(joins))
@@ -73,6 +76,8 @@ class RedisBackend:
 class RedisBlockingBackend:
     """`ports.backend.BlockingBackend`: on the calling thread."""
 
+    shares_joins = True
+
     def __init__(self, store: Store) -> None:
         self._store = store
         self._verbs = store.verbs
@@ -90,6 +95,9 @@ class RedisBlockingBackend:
 
     def store(self, records: tuple[Record, ...]) -> tuple[bool, ...]:
         return self._pool.perform(self._verbs.store(records)) if records else ()
+
+    def grow(self, additions: tuple[Addition, ...]) -> tuple[bool, ...]:
+        return self._pool.perform(self._verbs.grow(additions)) if additions else ()
 
     def forget(self, ids: Sequence[str]) -> None:
         if ids:

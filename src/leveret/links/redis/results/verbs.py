@@ -9,7 +9,7 @@ from leveret.links.redis.rights import Channels
 from leveret.links.redis.scripts import Call, Value, Verb, good, run, script
 from leveret.logic.wire.foreign import status_of
 from leveret.model.delivery import Posting
-from leveret.model.message import Header
+from leveret.model.message import Addition, Header
 from leveret.model.options import DriverOptions
 from leveret.model.settlement import ANY_PLACE, Joined, Record, Seat
 from leveret.model.state import READY_STATES, REVOKED
@@ -85,6 +85,13 @@ class Verbs:
         answers = yield from run(script("arrive"), [(keys, values)])
         return tuple(map(joined, seats, answers[0]))
 
+    def grow(self, additions: Sequence[Addition]) -> Verb[tuple[bool, ...]]:
+        """`GrowsJoins.grow`."""
+        told = [added(self.keys, addition) for addition in additions]
+        values: list[Value] = [value for _, by, member in told for value in (by, member)]
+        answers = yield from run(script("grow"), [([key for key, _, _ in told], values)])
+        return tuple(answer == 1 for answer in answers[0])
+
     def opened(self, joins: Sequence[Header]) -> Verb[None]:
         """`SharedJoins.opened`."""
         return opened(self.keys, joins)
@@ -151,6 +158,12 @@ def begun(postings: Iterable[Posting]) -> list[Header]:
 def seat_values(seat: Seat) -> tuple[str, str | int, int, bytes, int]:
     """What scripts are told of a seat; of one without a place what Celery writes."""
     return seat.id, "+inf" if seat.index == ANY_PLACE else seat.index, seat.size, seat.value, int(seat.failed)
+
+
+def added(keys: Keys, addition: Addition) -> tuple[str, str, str]:
+    """What `grow` in `joins.lua` is told: the join, the seat of whoever adds, and the member."""
+    index = "+inf" if addition.by_index == ANY_PLACE else addition.by_index
+    return keys.join(addition.join), f"{addition.by}:{index}", addition.member
 
 
 def joined(seat: Seat, found: Sequence[Any]) -> Joined:

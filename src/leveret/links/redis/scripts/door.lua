@@ -1,4 +1,4 @@
--- The door: a message with a computed id goes in once. Included by scripts, after `fence` and `place`.
+-- The door: a message with a computed id goes in once. Included by scripts, after `fence`, `place` and `adding`.
 
 -- Whether what is stored says that it has run: it has ended, a later attempt is known, or this one was to run again. A
 -- revocation does not: it may come before the message, and whoever claims that has to end it for those behind it.
@@ -36,6 +36,7 @@ end
 --   "?" list raw due id attempt document_key facts_key   one that may wait (due: unix time or ""), and that is stopped
 --                                                        at the door unless its id is ""
 --   "!" channel raw         one for whoever listens; the channel has its prefix
+--   "^" join by id          no message: the next one is, or begins, a member that is added to a join (`grow`)
 local function post(at, last)
   while at <= last do
     if ARGV[at] == '+' then
@@ -60,6 +61,9 @@ local function post(at, last)
     elseif ARGV[at] == '!' then
       redis.call('PUBLISH', ARGV[at + 1], ARGV[at + 2])
       at = at + 3
+    elseif ARGV[at] == '^' then
+      grow(ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
+      at = at + 4
     else
       local list, raw, due, id = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
       if put_off then posted[raw] = at + 2 end

@@ -3,7 +3,8 @@
 -- seats that are taken, base.c "done", or the token of the Celery worker that publishes what the join releases.
 -- We never claim: a process of ours that dies may be followed by a Celery worker, which would leave the join to our claim.
 -- What follows is published in one step with "done" (`fired`); until then whoever comes finds the join complete.
-local DONE, CLOSED, FAILED = 'done', 'leveret closed', ':failed'
+local DONE, FAILED = 'done', ':failed'
+--#include adding
 
 -- Celery keeps the values in a sorted set, or in a list (`result_chord_ordered=False`): one command for each.
 
@@ -60,7 +61,7 @@ end
 -- no member's.
 local function sit(base, id, index, size, value, failed, ordered)
   local known = redis.call('MGET', base .. '.c', base .. '.s', base .. '.t')
-  local claim, wanted = known[1], known[2]
+  local claim, wanted, more = known[1], known[2], known[3]
   if claim then return {claim == DONE and 'over' or 'claimed'} end
   local seat = id .. ':' .. index
   local full = seats_taken(base)
@@ -71,7 +72,11 @@ local function sit(base, id, index, size, value, failed, ordered)
     redis.call('SET', base .. '.s', size)
     without_deadline(base)
   end
-  local total = wanted and tonumber(wanted) + tonumber(known[3] or 0)
+  if tonumber(index) == ADDED then
+    index = string.format('%.0f', ADDED + place_of(base, id))
+    more = redis.call('GET', base .. '.t')
+  end
+  local total = wanted and tonumber(wanted) + tonumber(more or 0)
   if failed ~= '1' then
     if redis.call('SADD', base .. '.d', seat) == 1 then
       seated(base, index, value, ordered)
@@ -102,6 +107,6 @@ end
 -- What it released is published: whoever still arrives, here or at a Celery worker, finds it over.
 local function fired(base, milliseconds)
   if taken(base) then return end
-  redis.call('DEL', base .. '.j', base .. '.t', base .. '.s', base .. '.d', base .. '.l')
+  redis.call('DEL', base .. '.j', base .. '.t', base .. '.s', base .. '.d', base .. '.l', base .. '.g')
   redis.call('SET', base .. '.c', DONE, 'PX', milliseconds)
 end

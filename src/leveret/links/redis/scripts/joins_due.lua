@@ -11,6 +11,7 @@ for _, base in ipairs(redis.call('ZRANGEBYSCORE', P .. 'leveret:joins:due', '-in
   local known = redis.call('MGET', base .. '.c', base .. '.s', base .. '.t')
   local full = seats_taken(base)
   if known[1] == DONE or full == 0 then
+    if known[1] then redis.call('DEL', base .. '.g') end
     forgotten(base)
   else
     redis.call('ZADD', P .. 'leveret:joins:due', now() + LOOK_SECONDS, base)

@@ -3,6 +3,7 @@
 -- Answers 1, or 0 where a call of that name was here in the last minute: this is the same, sent again.
 --#include fence
 --#include place
+--#include adding
 --#include door
 
 if ARGV[2] ~= '' and not redis.call('SET', P .. 'leveret:call:' .. ARGV[2], '', 'NX', 'EX', 60) then return 0 end

@@ -76,6 +76,7 @@ class SqlChores:
         # A join at a time: each may have thousands of seats.
         for (join,) in connection.execute("expired_joins", (now, 1)).fetchall():
             connection.execute("drop_seats", (join,))
+            connection.execute("drop_members", (join,))
             connection.execute("drop_join", (join,))
 
     def _shrink(self, connection: Connection) -> bool:

@@ -1,11 +1,11 @@
 """Nodes, their leases and the fleet's tick in the file (DESIGN 3). Works inside a transaction."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
 from leveret.links.sql.connection import Connection
-from leveret.model.node import Node
+from leveret.model.node import Node, Session
 from leveret.model.options import DriverOptions
 
 _ENCODE = msgspec.json.Encoder().encode
@@ -24,6 +24,12 @@ def announce(connection: Connection, node: Node, now: float, options: DriverOpti
     """Grant the lease and keep what the node is: its slots and queues may have changed."""
     row = (node.incarnation, node.name, node.boot, node.pid, _ENCODE(node), now + options.lease_seconds)
     connection.execute("save_node", row)
+
+
+def enrol(connection: Connection, sessions: Iterable[Session]) -> None:
+    """The node's processes, as far as they are not known."""
+    for session in sessions:
+        connection.execute("add_session", (session.id, session.incarnation, session.pid, session.quarantine))
 
 
 def tick(connection: Connection, now: float, options: DriverOptions) -> float:

@@ -7,7 +7,7 @@ import msgspec
 from leveret.links.alive import is_alive
 from leveret.links.sql.connection import Connection
 from leveret.links.sql.database import Database
-from leveret.links.sql.fleet.lease import announce, read_node, renew, tick
+from leveret.links.sql.fleet.lease import announce, enrol, read_node, renew, tick
 from leveret.model.delivery import Charge, SessionId
 from leveret.model.node import Node, Pulse, Session, Testimony
 from leveret.model.options import DriverOptions
@@ -37,9 +37,7 @@ class SqlLedger:
                 if pid != node.pid and not is_alive(pid):
                     lose_node(connection, incarnation, now)
             announce(connection, node, now, self._options)
-            for session in sessions:
-                row = (session.id, session.incarnation, session.pid, session.quarantine)
-                connection.execute("add_session", row)
+            enrol(connection, sessions)
 
         await self._database.perform(work)
 

@@ -91,6 +91,15 @@ class TestSlots:
         assert [round(waits(answer), 1) for answer in answers] == [0.5, 5.0, 7.5, 10.0]
 
     @case
+    async def test_while_nobody_knows_how_long_a_run_takes_all_ask_soon(self, rig: Rig) -> None:
+        """Told by a guess, the last of these would wait ten seconds for runs of a millisecond."""
+        await rig.enter(*"ab", bounds=(TWO,))
+
+        answers = await rig.enter(*(f"w{number}" for number in range(40)), bounds=(TWO,))
+
+        assert max(waits(answer) for answer in answers) < 1.0
+
+    @case
     async def test_a_newcomer_does_not_overtake_who_is_about_to_ask(self, rig: Rig) -> None:
         await rig.enter(*"abc", bounds=(TWO,))
 

@@ -111,6 +111,8 @@ class Model:
 
     def _chord(self, chord: Chord, given: tuple[Any, ...], errbacks: tuple[int, ...]) -> Ended:
         ends = [self.run(part, given) for part in flat_members(chord.parts)]
+        adders = (part for part in chord.parts if isinstance(part, Leaf) and part.kind == "add")
+        ends += [self._replaced(adder.sub, ()) for adder in adders if adder.sub is not None]
         told = (*chord.errbacks, *errbacks)
         if any(end.state != SUCCESS for end in ends):
             self._unsent(chord.body, told)

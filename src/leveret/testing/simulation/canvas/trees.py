@@ -17,7 +17,7 @@ KINDS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaf:
-    """One task. `sub` takes its place where `kind` is `replace`."""
+    """One task. `sub` takes its place where `kind` is `replace`, and is added to its chord where it is `add`."""
 
     n: int
     kind: str = "ok"
@@ -59,6 +59,7 @@ class Forester:
         self._calm = dice.random() < 0.35
         """Nothing fails in it, so that the innermost of deep workflows is reached."""
         self._replacing = 0
+        self._adding = 0
         self._n = 0
 
     def draw(self) -> Node:
@@ -81,8 +82,25 @@ class Forester:
             case "group":
                 return Group(parts=self._some(depth, 2, 4), errbacks=self._errbacks(0.1))
         lowest = 0 if dice.random() < 0.1 else 1
-        parts = self._some(depth, lowest, 5)
-        return Chord(parts=parts, body=self._node(depth + 1), errbacks=self._errbacks(0.2))
+        parts = list(self._some(depth, lowest, 5))
+        if dice.random() < 0.2:
+            parts.insert(dice.randint(0, len(parts)), self._adder(depth))
+        return Chord(parts=tuple(parts), body=self._node(depth + 1), errbacks=self._errbacks(0.2))
+
+    def _adder(self, depth: int) -> Leaf:
+        """One that adds a member. Of several in one header nobody could say which is the first."""
+        self._left -= 1
+        self._adding += 1
+        sub = self._later(depth)
+        self._adding -= 1
+        return Leaf(n=self._number(), kind="add", sub=sub, seconds=round(self._dice.expovariate(3.0), 4))
+
+    def _later(self, depth: int) -> "Node":
+        """What is sent by a task."""
+        self._replacing += 1
+        sub = self._node(depth + 2)
+        self._replacing -= 1
+        return sub
 
     def _some(self, depth: int, least: int, most: int) -> tuple[Node, ...]:
         return tuple(self._node(depth + 1) for _ in range(self._dice.randint(least, most)))
@@ -95,13 +113,14 @@ class Forester:
         if self._replacing and kind == "revoked":
             # Its id is not known before the task runs that it is a part of the replacement of.
             kind = "ok"
+        if self._adding and kind == "ignore":
+            # It leaves nothing, so it runs again where the task that adds it does.
+            kind = "ok"
         if plain or (self._calm and kind not in ("flaky", "quiet", "replace")):
             kind = "ok"
         sub = None
         if kind == "replace":
-            self._replacing += 1
-            sub = self._node(depth + 2)
-            self._replacing -= 1
+            sub = self._later(depth)
         links = tuple(self._leaf(9, plain=True) for _ in range(1)) if not plain and dice.random() < 0.05 else ()
         return Leaf(
             n=self._number(),

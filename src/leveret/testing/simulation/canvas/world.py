@@ -13,7 +13,7 @@ from leveret.logic.following import Following
 from leveret.logic.recording import Rules
 from leveret.model.delivery import Posting
 from leveret.model.endpoint import Url
-from leveret.model.message import Message, TaskId
+from leveret.model.message import Addition, Message, TaskId
 from leveret.model.settlement import Joined, Record
 from leveret.model.signature import SignatureSpec
 from leveret.model.state import REVOKED, SUCCESS
@@ -23,6 +23,7 @@ from leveret.testing.faults import Fault, Faults, Plan, Wire
 from leveret.testing.simulation.canvas.model import Ended, Model
 from leveret.testing.simulation.canvas.tasks import WorkflowTasks
 from leveret.testing.simulation.canvas.trees import Forester, Node, leaves, to_spec
+from leveret.testing.simulation.executor import Killed
 from leveret.testing.simulation.history import History
 from leveret.testing.simulation.variant import Variant
 from leveret.testing.simulation.world import CODEC, OPTIONS, Result, World, play
@@ -123,7 +124,7 @@ class WorkflowWorld(World):
         self.tree = Forester(self.dice).draw()
         self.leaves = leaves(self.tree)
         self.codec = CODEC
-        self.tasks: Any = WorkflowTasks(self.leaves)
+        self.tasks: Any = WorkflowTasks(self.leaves, self._add)
         self.rules = Rules(codec=CODEC, following=Following(registry=self.tasks, default_queue="fast"))
         self.moments: list[float] = []
         self.slots = self.dice.choice((1, 1, 3))
@@ -131,6 +132,7 @@ class WorkflowWorld(World):
         self.faults = Faults(self.clock, random.Random(seed + 2), [] if variant.calm else plan_faults(self.dice))
         self.faults.trace = self.history.note
         self._serial = 0
+        self._adding: set[str] = set()
         self._spawned = []
         self._compose(f"workflow {seed}")
 
@@ -145,6 +147,17 @@ class WorkflowWorld(World):
         self.revocations = tuple(
             Record(id=TaskId(name), attempt=0, state=REVOKED, terminal=True) for name in self.revoked.values()
         )
+
+    def _add(self, spec: SignatureSpec, parent: Message, addition: Addition) -> bool:
+        """As `add_to_chord` does it; some die between the two steps."""
+        calls = start(freeze(spec, addition.member))
+        following = self.rules.following
+        messages = [following.message(call, parent, TaskId(""), (), self.clock.now()) for call in calls]
+        self.server.publish(tuple(map(CODEC.post, messages)))
+        if addition.member not in self._adding and self.dice.random() < 0.3 and not self.variant.calm:
+            self._adding.add(addition.member)
+            raise Killed
+        return self.server.grow((addition,))[0]
 
     def _producers(self) -> list[Any]:
         return [Sender(self)] if self.postings else []

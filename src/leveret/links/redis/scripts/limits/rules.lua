@@ -64,7 +64,7 @@ function ask.slots(place, bound, ahead, member, id)
   end
   if ahead == 0 then return NOW + math.min(soon, 60) end
   local half = math.max(0.05, turn * (ahead + 1) / 2)
-  return NOW + math.min(half, math.max(60, ahead / 50))
+  return NOW + math.min(half, math.max(place.mean ~= 0 and 60 or 0.5, ahead / 50))
 end
 
 function ask.breaker(place, bound, ahead, member, id)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.e2e.drill import FULL, keep, size
-from tests.property.cron_oracle import fires, utc
+from tests.simulation.cron_oracle import fires, utc
 
 from leveret.client.schedules.timings import crontab
 from leveret.logic.schedules.cron import next_fire
@@ -101,7 +101,7 @@ def hours(zone: ZoneInfo, days: int) -> tuple[int, ...]:
     return (days * 24 - 1, days * 24, days * 24 + 1) if zone.key == "Australia/Lord_Howe" else (days * 24,)
 
 
-@settings(max_examples=size(2000, 150), deadline=None)
+@settings(max_examples=size(2000, 150))
 @given(
     zone=st.sampled_from(ZONES),
     minute=st.sets(st.integers(0, 59), min_size=1, max_size=4),

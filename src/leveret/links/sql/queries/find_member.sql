@@ -1,0 +1,1 @@
+SELECT place FROM added WHERE joined = ? AND member = ?

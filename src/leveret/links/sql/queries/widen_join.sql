@@ -1,0 +1,1 @@
+UPDATE joins SET size = size + 1 WHERE id = ?
