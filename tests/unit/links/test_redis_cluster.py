@@ -21,7 +21,6 @@ HALVES = [[0, 8191, [b"a", 1, b"id"]], [8192, 16383, [b"b", 2, b"id"], [b"r", 9,
 LOW, HIGH = "bar", "foo"  # slots 5061 and 12182
 
 
-@settings(deadline=None)  # the first one imports redis-py
 @given(st.one_of(st.text(), st.from_regex(r"[a-z{}]*")))
 def test_slots_are_those_of_redis_py(key: str):
     crc = pytest.importorskip("redis.crc")
