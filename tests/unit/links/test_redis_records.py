@@ -41,7 +41,10 @@ def test_both_keys_carry_the_prefix_and_share_a_slot():
     ("changes", "line"),
     [
         ({}, b"0 T - - - SUCCESS"),
-        ({"attempt": 3, "state": "FAILURE", "meta": b'{"status": "FAILURE"}'}, b"3 T - - - FAILURE"),
+        (
+            {"attempt": 3, "state": "FAILURE", "meta": b'{"status": "FAILURE"}'},
+            b'3 T - - - FAILURE\n{"status": "FAILURE"}',
+        ),
         ({"state": "STARTED", "meta": STARTED, "terminal": False}, b"0 - - - - STARTED"),
         ({"state": "RETRY", "meta": RETRIED, "terminal": False, "not_before": 12.5}, b"0 R - 12.5 - RETRY"),
         ({"state": "RETRY", "meta": b"", "terminal": False}, b"0 RE - - - RETRY"),
@@ -58,7 +61,7 @@ def test_facts_are_one_readable_line(changes, line):
     written = facts(**changes)
 
     assert line is None or written == line
-    assert b"\n" not in written or changes.get("tombstone")
+    assert b"\n" not in written or changes.get("tombstone") or changes.get("attempt")
 
 
 def test_a_digest_stands_where_the_head_says_nothing():
@@ -171,3 +174,13 @@ def test_a_push_that_does_not_tell_all_asks_for_a_look():
     retried = record(state="RETRY", terminal=False)
     assert pushed("a", CELERYS, retried) is None, "its attempt is not known"
     assert pushed("a", b"\xff", replace(retried, state="STARTED")) is None
+
+
+def test_the_end_of_a_retried_task_survives_a_retry_that_celery_stores_late():
+    """It sends the next attempt first, which may end here before."""
+    _, line = kept(record(attempt=2))
+
+    found = read("a", (RETRIED, line))
+
+    assert found is not None and found.terminal
+    assert (found.attempt, found.state, found.meta) == (2, "SUCCESS", DONE)
