@@ -1,8 +1,8 @@
 """Outcomes as Redis keeps them: Celery's document under Celery's key, and our facts beside it.
 
 The facts are one line, `attempt flags digest not_before content_type state`, and behind it a tombstone's document, or
-that of a task which was retried: a Celery worker sends the next attempt before it stores RETRY, and then writes that over
-the end which somebody else has stored meanwhile.
+that of a task which was retried: a Celery worker sends the next attempt before it stores RETRY, and then writes that
+over the end which somebody else has stored meanwhile.
 Flags: T has ended, B a tombstone, R a retry, E there is no document; `-` is none, here and in the other fields.
 The digest is the document's sha1 where its head does not tell whether it has ended: no status is seen there, or one
 that a task gave itself by `update_state`.
