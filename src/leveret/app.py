@@ -61,6 +61,7 @@ class Sending:
     conf: Configuration
     tasks: TaskRegistry
     _make_client: Callable[[Settings], Client]
+    _steering: Callable[[Settings], Any] | None = None
     _client: Client | None
     _client_settings: Settings | None
     _lock: threading.RLock
@@ -88,9 +89,11 @@ class Sending:
                 self._client, self._client_settings = self._make_client(settings), settings
             return self._client
 
-    def substitute(self, make_client: Callable[[Settings], Client] | None) -> None:
-        """Have clients made by `make_client` from now on (tests); None: by wiring again."""
-        self._make_client, self._client = make_client or self._wired, None
+    def substitute(
+        self, make_client: Callable[[Settings], Client] | None, steering: Callable[[Settings], Any] | None = None
+    ) -> None:
+        """Have clients and remote control made by these from now on (tests); None: by wiring again."""
+        self._make_client, self._client, self._steering = make_client or self._wired, None, steering
         self.conf.renew()
 
     @staticmethod
@@ -302,7 +305,7 @@ class Leveret(Sending, Periodic, Watching, Extended):
         from leveret.client.control.face import Control
         from leveret.wiring.remote.steering import Remote
 
-        return Control(self, Remote)
+        return Control(self, self._steering or Remote)
 
     _watching = property(lambda self: import_module("leveret.wiring.events"))
 

@@ -26,6 +26,7 @@ from leveret.testing.loop import run_virtual
 from leveret.testing.sent import Sent
 from leveret.wiring.client import build_client
 from leveret.wiring.drivers import driver_options, open_drivers
+from leveret.wiring.remote.steering import Remote
 from leveret.wiring.scheduler import open_schedules
 from leveret.wiring.worker import join_worker
 from leveret.worker.worker import Worker
@@ -171,6 +172,11 @@ class Stage:
         )
         return _RecordingClient(parts, made.options, self._record)
 
+    def steering(self, settings: Settings) -> Remote:
+        """What `app.control` speaks through under `using`: no node listens between two runs, but what is revoked or
+        paused is remembered."""
+        return Remote(self.settings(settings), self.clock)
+
     def _staged(self, parts: AsyncParts) -> AsyncParts:
         backend = parts.backend
         return replace(parts, backend=None if backend is None else cast(Backend, _AsyncStore(backend, self)))
@@ -242,7 +248,7 @@ def using(app: Leveret) -> Iterator[Stage]:
     """Put an app on a stage: memory for broker and results, simulated time; as it was before at the end."""
     stage = Stage(app)
     before = current.peek()
-    app.substitute(stage.client)
+    app.substitute(stage.client, stage.steering)
     app.set_default()
     try:
         yield stage
@@ -257,7 +263,7 @@ class StagedLeveret(Leveret):
     def __init__(self, main: str = "tests", **settings: Any) -> None:
         super().__init__(main, broker="memory://testing", **settings)
         self.stage = Stage(self)
-        self.substitute(self.stage.client)
+        self.substitute(self.stage.client, self.stage.steering)
 
     @property
     def clock(self) -> SimClock:

@@ -129,3 +129,28 @@ def test_an_unknown_task_is_a_failure_after_a_quarter_of_an_hour() -> None:
 
     assert result.state == "FAILURE"
     assert isinstance(result.result, NotRegistered)
+
+
+def test_what_is_revoked_or_paused_by_remote_control_does_not_run() -> None:
+    app = testing.app()
+    ran: list[str] = []
+
+    @app.task
+    def note(name: str) -> None:
+        ran.append(name)
+
+    by_id = note.delay("by id")
+    note.apply_async(("by stamp",), headers={"customer": "c"}, stamped_headers=["customer"], customer="c")
+    note.apply_async(("paused",), queue="slow")
+    note.delay("free")
+    app.control.revoke(by_id.id)
+    app.control.revoke_by_stamped_headers({"customer": "c"})
+    app.control.pause(queue="slow")
+
+    app.run_until_idle()
+
+    assert ran == ["free"]
+    assert by_id.state == "REVOKED"
+    app.control.resume(queue="slow")
+    app.run_until_idle()
+    assert ran == ["free", "paused"]

@@ -38,8 +38,8 @@ REVOKED_ERROR = ErrorInfo(type="TaskRevokedError", module="leveret.errors", args
 class Remote:
     """`client.control.terms.Steering` of one app's settings. Each call connects for itself: people call seldom."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings, self._clock = settings, SystemClock()
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        self._settings, self._clock = settings, clock or SystemClock()
         self.caller = Caller(
             open=self._open, clock=self._clock, namespace=settings.control_exchange, keys=settings.control_key
         )
