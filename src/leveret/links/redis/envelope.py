@@ -7,6 +7,7 @@ the message so far. A Celery worker gives it back as it got it, and its own retr
 import json
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -116,6 +117,10 @@ def write(posting: Posting, priority: int, sent: float) -> bytes:
         return _write_plainly(envelope)
 
 
+_of_posting = attrgetter("attempt", "exchange", "routing_key", "once")
+_of_encoded = attrgetter("content_type", "content_encoding", "reply_to")
+
+
 class Form(NamedTuple):
     """What the envelopes of one task's plain calls have in common: the text around body and id."""
 
@@ -141,15 +146,7 @@ class Form(NamedTuple):
         pieces = text.removeprefix(_BODY).split(_MARK.encode())
         if len(pieces) != _PIECES:
             return None
-        like = (
-            posting.attempt,
-            posting.exchange,
-            posting.routing_key,
-            posting.once,
-            encoded.content_type,
-            encoded.content_encoding,
-            encoded.reply_to,
-        )
+        like = (_of_posting(posting), _of_encoded(encoded))
         return cls(len(headers), headers.get("ignore_result"), like, *pieces)
 
 
@@ -183,16 +180,7 @@ class Forms:
             len(headers) == count
             and headers.get("id") == called
             and headers.get("ignore_result") is ignored
-            and like
-            == (
-                posting.attempt,
-                posting.exchange,
-                posting.routing_key,
-                posting.once,
-                encoded.content_type,
-                encoded.content_encoding,
-                encoded.reply_to,
-            )
+            and like == (_of_posting(posting), _of_encoded(encoded))
         ):
             try:
                 name = _ENCODE(called)[1:-1]
