@@ -19,6 +19,7 @@ from pamqp import commands
 from leveret.errors import OperationalError
 from leveret.links.amqp.address import Address, Failover, tune_socket
 from leveret.links.amqp.channels import Channels
+from leveret.links.amqp.confirms import silence
 from leveret.links.amqp.line import Line
 from leveret.links.amqp.protocol.connection import Connection, marshal
 from leveret.links.amqp.protocol.errors import ChannelClosed, ConnectionLost, ProtocolError
@@ -111,8 +112,7 @@ class BlockingConnection:
             raise
         if not self.wait(lambda: bool(answer), deadline):
             self.give_up(began)
-            why = f" (it takes no messages: {self.blocked})" if self.blocked else ""
-            raise OperationalError(f"{self.address.shown} did not answer {method.name} in time{why}")
+            raise OperationalError(f"{self.address.shown} did not answer {method.name} in time{silence(self, began)}")
         if not answer:
             raise ConnectionLost(str(self.error)) from self.error
         if isinstance(answer[0], Exception):

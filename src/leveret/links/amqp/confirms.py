@@ -17,7 +17,7 @@ class Blockable(Protocol):
 
 
 def silence(connection: Blockable, since: float) -> str:
-    """Why nothing was confirmed since then (monotonic), where an alarm of the broker is the reason, also one that has
+    """Why nothing was answered since then (monotonic), where an alarm of the broker is the reason, also one that has
     just ended; else an empty string. For the end of a sentence."""
     if connection.blocked is not None:
         return f" (it takes no messages: {connection.blocked})"
